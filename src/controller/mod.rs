@@ -1,0 +1,5 @@
+//! The one owner of the state. `core` decides (sans-IO), `driver` drives it with tokio.
+
+pub mod command;
+
+pub use command::{Command, CommandError, ErrorKind, Response};

@@ -1,0 +1,11 @@
+//! Quarterdeck: Amazon ECS's model over plain Docker hosts, operated from one console.
+//!
+//! Data moves one way round: observe → decide → commit → act. `ARCHITECTURE.md` has the map.
+
+pub mod agent;
+pub mod client;
+pub mod config;
+pub mod controller;
+pub mod docker;
+pub mod model;
+pub mod store;

@@ -1,0 +1,2 @@
+//! The `qd` program.
+fn main() {}

@@ -1,0 +1,91 @@
+//! Amazon Resource Names, as ECS writes them.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ClusterName, InstanceName, ServiceName, TaskDefinitionId, TaskId};
+
+/// The account that ARNs carry unless the config names another.
+pub const DEFAULT_ACCOUNT: &str = "123456789012";
+/// The region that ARNs carry where a cluster names none.
+pub const DEFAULT_REGION: &str = "local";
+
+/// Region and account: what every ARN of one cluster starts with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// Region, such as `eu-central-1`.
+    pub region: String,
+    /// Twelve-digit account number.
+    pub account: String,
+}
+
+impl Default for Partition {
+    fn default() -> Self {
+        Self {
+            region: DEFAULT_REGION.to_owned(),
+            account: DEFAULT_ACCOUNT.to_owned(),
+        }
+    }
+}
+
+impl Partition {
+    fn arn(&self, rest: &str) -> String {
+        format!("arn:aws:ecs:{}:{}:{rest}", self.region, self.account)
+    }
+
+    /// A cluster's ARN.
+    #[must_use]
+    pub fn cluster(&self, cluster: &ClusterName) -> String {
+        self.arn(&format!("cluster/{cluster}"))
+    }
+
+    /// A container instance's ARN; its last part is the configured name.
+    #[must_use]
+    pub fn instance(&self, cluster: &ClusterName, instance: &InstanceName) -> String {
+        self.arn(&format!("container-instance/{cluster}/{instance}"))
+    }
+
+    /// A service's ARN.
+    #[must_use]
+    pub fn service(&self, cluster: &ClusterName, service: &ServiceName) -> String {
+        self.arn(&format!("service/{cluster}/{service}"))
+    }
+
+    /// A task's ARN.
+    #[must_use]
+    pub fn task(&self, cluster: &ClusterName, task: &TaskId) -> String {
+        self.arn(&format!("task/{cluster}/{task}"))
+    }
+
+    /// A task definition's ARN (families are not bound to a cluster).
+    #[must_use]
+    pub fn task_definition(&self, id: &TaskDefinitionId) -> String {
+        self.arn(&format!("task-definition/{id}"))
+    }
+}
+
+/// The resource at the end of an ARN, or the text itself if it is no ARN. ECS takes either a
+/// short name or a full ARN wherever it asks for a resource.
+#[must_use]
+pub fn short_name(text: &str) -> &str {
+    if !text.starts_with("arn:") {
+        return text;
+    }
+    text.rsplit('/').next().unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_arn_is_what_ecs_prints() {
+        let cluster = ClusterName::default_cluster();
+        let arn = Partition::default().task(&cluster, &TaskId(0xab));
+        assert_eq!(
+            arn,
+            "arn:aws:ecs:local:123456789012:task/default/000000000000000000000000000000ab"
+        );
+        assert_eq!(short_name(&arn), "000000000000000000000000000000ab");
+        assert_eq!(short_name("web"), "web");
+    }
+}

@@ -1,0 +1,44 @@
+//! The only way in which [`State`](super::State) changes.
+//!
+//! A change names the whole new value of one thing. Applying it cannot fail, and applying a log
+//! of them from the start rebuilds the state at any moment.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::cluster::Cluster;
+use super::event::Event;
+use super::id::{ClusterName, InstanceName, ServiceName, TaskId};
+use super::instance::Instance;
+use super::service::Service;
+use super::task::Task;
+use super::task_definition::TaskDefinition;
+
+/// One step of the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "change", content = "body")]
+pub enum Change {
+    /// The control plane's own id was drawn: it marks our containers as this state's.
+    ControlPlane(String),
+    /// A cluster is now this.
+    Cluster(Arc<Cluster>),
+    /// A cluster is gone.
+    ClusterRemoved(ClusterName),
+    /// An instance is now this.
+    Instance(Arc<Instance>),
+    /// An instance is gone from the config.
+    InstanceRemoved(InstanceName),
+    /// A task definition is now this.
+    TaskDefinition(Arc<TaskDefinition>),
+    /// A service is now this.
+    Service(Arc<Service>),
+    /// A service is gone.
+    ServiceRemoved(ClusterName, ServiceName),
+    /// A task is now this.
+    Task(Arc<Task>),
+    /// A stopped task is forgotten.
+    TaskRemoved(TaskId),
+    /// Something happened.
+    Event(Arc<Event>),
+}

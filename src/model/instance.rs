@@ -1,0 +1,138 @@
+//! A container instance: one Docker Engine, registered in one cluster.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ClusterName, InstanceName};
+use super::resources::Resources;
+use super::time::TimeMs;
+
+/// ECS's attribute names that the agent fills in from the engine's own info.
+pub mod attribute {
+    /// Operating system: `linux`.
+    pub const OS_TYPE: &str = "ecs.os-type";
+    /// Processor architecture: `x86_64`, `arm64`.
+    pub const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
+    /// Failure domain, from the config.
+    pub const AVAILABILITY_ZONE: &str = "ecs.availability-zone";
+    /// Size of the machine, such as `8cpu-32gib`, or what the config names.
+    pub const INSTANCE_TYPE: &str = "ecs.instance-type";
+    /// The engine's version.
+    pub const DOCKER_VERSION: &str = "quarterdeck.docker-version";
+}
+
+/// Whether the scheduler may place tasks on an instance (ECS: `status`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InstanceStatus {
+    /// Known from the config; its engine has never answered yet.
+    #[default]
+    Registering,
+    /// Takes tasks.
+    Active,
+    /// Takes no new tasks; its services' tasks move away.
+    Draining,
+}
+
+impl InstanceStatus {
+    /// The word that ECS sends.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Registering => "REGISTERING",
+            Self::Active => "ACTIVE",
+            Self::Draining => "DRAINING",
+        }
+    }
+}
+
+/// Whether the agent hears its engine (ECS: `agentConnected`), and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum Connection {
+    /// The engine answers.
+    Connected {
+        /// Since when.
+        since: TimeMs,
+    },
+    /// The engine does not answer. What was last observed still stands, growing stale.
+    Disconnected {
+        /// Since when; the grace period of every task there is counted from this.
+        since: TimeMs,
+        /// What the last attempt ran into.
+        reason: String,
+    },
+}
+
+/// One Docker Engine, by its configured name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    /// Configured name: the identity. Engine ids are not unique.
+    pub name: InstanceName,
+    /// The cluster it is registered in.
+    pub cluster: ClusterName,
+    /// Where the engine is reached, as configured.
+    pub endpoint: String,
+    /// Whether it takes tasks.
+    pub status: InstanceStatus,
+    /// Whether its engine answers.
+    pub connection: Connection,
+    /// Attributes by name: the engine's own and the configured ones.
+    pub attributes: BTreeMap<String, String>,
+    /// What the engine has in all (ECS: `registeredResources`, before `reserved`).
+    pub capacity: Resources,
+    /// What is kept for the host itself.
+    pub reserved: Resources,
+    /// What containers that are not ours use.
+    pub foreign: Resources,
+    /// How many such containers run.
+    pub foreign_count: u32,
+    /// The engine's version; empty until it first answered.
+    pub docker_version: String,
+    /// The API version that was negotiated; empty until then.
+    pub api_version: String,
+    /// The engine's own id, for warning about clones only.
+    pub engine_id: String,
+    /// When it first answered (ECS: `registeredAt`).
+    pub registered_at: Option<TimeMs>,
+}
+
+impl Instance {
+    /// Whether its engine answers now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self.connection, Connection::Connected { .. })
+    }
+
+    /// Since when its engine has not answered; `None` while it answers.
+    #[must_use]
+    pub fn disconnected_since(&self) -> Option<TimeMs> {
+        match &self.connection {
+            Connection::Disconnected { since, .. } => Some(*since),
+            Connection::Connected { .. } => None,
+        }
+    }
+
+    /// Its availability zone; empty if none is configured.
+    #[must_use]
+    pub fn zone(&self) -> &str {
+        self.attributes
+            .get(attribute::AVAILABILITY_ZONE)
+            .map_or("", String::as_str)
+    }
+
+    /// The value of an attribute, with ECS's pseudo-attributes `instanceId` and `host`.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        match name {
+            "instanceId" | "host" => Some(self.name.as_str()),
+            "availabilityZone" | "attribute:availabilityZone" => Some(self.zone()),
+            _ => self
+                .attributes
+                .get(name.strip_prefix("attribute:").unwrap_or(name))
+                .map(String::as_str),
+        }
+    }
+}

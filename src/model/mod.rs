@@ -1,0 +1,36 @@
+//! The nouns, in Amazon ECS's words. Pure: no clock, random, I/O or logging.
+//!
+//! [`State`] holds everything the controller knows; it changes only by [`Change`]s.
+
+pub mod arn;
+pub mod change;
+pub mod cluster;
+pub mod event;
+pub mod id;
+pub mod instance;
+pub mod observation;
+pub mod resources;
+pub mod service;
+pub mod snapshot;
+pub mod state;
+pub mod task;
+pub mod task_definition;
+pub mod time;
+
+pub use arn::Partition;
+pub use change::Change;
+pub use cluster::Cluster;
+pub use event::{Event, EventKind, Severity};
+pub use id::{
+    ClusterName, ContainerName, DeploymentId, Family, InstanceName, Revision, ServiceName,
+    TaskDefinitionId, TaskId,
+};
+pub use instance::{Connection, Instance, InstanceStatus};
+pub use observation::Observation;
+pub use resources::{CpuUnits, HostPort, MemoryMib, Protocol, Resources};
+pub use service::{Deployment, RolloutState, Service, ServiceStatus};
+pub use snapshot::Snapshot;
+pub use state::State;
+pub use task::{DesiredStatus, LastStatus, StopCode, Task};
+pub use task_definition::{ContainerDefinition, TaskDefinition};
+pub use time::TimeMs;

@@ -1,0 +1,260 @@
+//! A service: keep N tasks of a definition running.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ClusterName, DeploymentId, InstanceName, ServiceName, TaskDefinitionId};
+use super::time::TimeMs;
+
+/// Seconds that a service's tasks on an instance that does not answer are waited for, where the
+/// service does not say.
+pub const DEFAULT_GRACE_S: u32 = 30;
+
+/// Whether a service is kept (ECS: `status`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ServiceStatus {
+    /// It is kept at its desired count.
+    Active,
+    /// It was deleted; its last tasks are stopping.
+    Draining,
+    /// It was deleted and has no task left.
+    Inactive,
+}
+
+impl ServiceStatus {
+    /// The word that ECS sends.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Draining => "DRAINING",
+            Self::Inactive => "INACTIVE",
+        }
+    }
+}
+
+/// A rule that an instance must meet (ECS: `placementConstraints`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementConstraint {
+    /// Kind of rule.
+    #[serde(rename = "type")]
+    pub kind: PlacementConstraintKind,
+    /// The expression of a `memberOf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
+}
+
+/// Kinds of placement constraint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PlacementConstraintKind {
+    /// Every task of the group on an instance of its own.
+    DistinctInstance,
+    /// Only instances that an expression matches.
+    MemberOf,
+}
+
+/// A preference among instances that fit (ECS: `placementStrategy`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementStrategy {
+    /// Kind of preference.
+    #[serde(rename = "type")]
+    pub kind: PlacementStrategyKind,
+    /// What to spread over or to pack by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// Kinds of placement strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlacementStrategyKind {
+    /// As even as possible over the values of an attribute.
+    Spread,
+    /// The fullest instance that still fits.
+    Binpack,
+    /// Any, drawn from the seed.
+    Random,
+}
+
+/// How far a rolling update may go below and above the desired count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeploymentConfiguration {
+    /// Percent of the desired count that must stay up.
+    pub minimum_healthy_percent: u32,
+    /// Percent of the desired count that RUNNING and PENDING together may reach.
+    pub maximum_percent: u32,
+    /// What to do when a deployment keeps failing.
+    pub deployment_circuit_breaker: CircuitBreaker,
+}
+
+impl Default for DeploymentConfiguration {
+    fn default() -> Self {
+        Self {
+            minimum_healthy_percent: 100,
+            maximum_percent: 200,
+            deployment_circuit_breaker: CircuitBreaker::default(),
+        }
+    }
+}
+
+impl DeploymentConfiguration {
+    /// The fewest tasks that must stay up: ⌈desired × minimumHealthyPercent / 100⌉.
+    #[must_use]
+    pub fn floor(&self, desired: u32) -> u32 {
+        let product = u64::from(desired) * u64::from(self.minimum_healthy_percent);
+        u32::try_from(product.div_ceil(100)).unwrap_or(u32::MAX)
+    }
+
+    /// The most tasks that may be RUNNING or PENDING: ⌊desired × maximumPercent / 100⌋.
+    #[must_use]
+    pub fn ceiling(&self, desired: u32) -> u32 {
+        let product = u64::from(desired) * u64::from(self.maximum_percent);
+        u32::try_from(product / 100).unwrap_or(u32::MAX)
+    }
+}
+
+/// Gives up a deployment that keeps failing (ECS: `deploymentCircuitBreaker`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CircuitBreaker {
+    /// Whether it is on.
+    pub enable: bool,
+    /// Whether the service then goes back to its last completed deployment.
+    pub rollback: bool,
+}
+
+/// How a deployment is going (ECS: `rolloutState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RolloutState {
+    /// Under way.
+    InProgress,
+    /// The service reached a steady state with it.
+    Completed,
+    /// Given up.
+    Failed,
+}
+
+/// One attempt to have a service run one task definition. The first in a service's list is the
+/// PRIMARY one; the others are being replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// Id.
+    pub id: DeploymentId,
+    /// What it runs.
+    pub task_definition: TaskDefinitionId,
+    /// How it is going.
+    pub rollout_state: RolloutState,
+    /// Why it is so, in words.
+    pub rollout_state_reason: String,
+    /// Consecutive failures to bring a task up.
+    pub failed_tasks: u32,
+    /// When it was asked for.
+    pub created_at: TimeMs,
+    /// When it last changed.
+    pub updated_at: TimeMs,
+}
+
+/// Holds back the next start after failures: 1 s doubling to 5 min, reset by a new revision or
+/// a task that stayed up for 10 min.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backoff {
+    /// Failures in a row.
+    pub failures: u32,
+    /// No start before this moment.
+    pub until: TimeMs,
+}
+
+/// Why one instance does not take a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The instance.
+    pub instance: InstanceName,
+    /// Every filter that refused, in words with the shortfall.
+    pub reasons: Vec<String>,
+}
+
+/// Tasks that a service wants and no instance takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unplaced {
+    /// How many tasks.
+    pub count: u32,
+    /// Since when.
+    pub since: TimeMs,
+    /// Every instance's reasons.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Keep N tasks of a definition running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Service {
+    /// Name, unique in its cluster.
+    pub name: ServiceName,
+    /// Cluster.
+    pub cluster: ClusterName,
+    /// Whether it is kept.
+    pub status: ServiceStatus,
+    /// How many tasks are wanted.
+    pub desired_count: u32,
+    /// Bounds of a rolling update.
+    pub deployment_configuration: DeploymentConfiguration,
+    /// Rules for instances.
+    pub placement_constraints: Vec<PlacementConstraint>,
+    /// Preferences among instances; none = spread over zones, then over instances.
+    pub placement_strategy: Vec<PlacementStrategy>,
+    /// Deployments, PRIMARY first; never empty while the service is ACTIVE.
+    pub deployments: Vec<Deployment>,
+    /// The definition of the last COMPLETED deployment, to roll back to.
+    pub last_completed: Option<TaskDefinitionId>,
+    /// Seconds that its tasks on an instance that does not answer are waited for.
+    pub grace_s: u32,
+    /// Holds back starts after failures.
+    pub backoff: Backoff,
+    /// What is wanted and finds no place; `None` when all do.
+    pub unplaced: Option<Unplaced>,
+    /// Whether it was last announced to be in a steady state.
+    pub steady: bool,
+    /// When it was created.
+    pub created_at: TimeMs,
+    /// Idempotency token of the CreateService that made it.
+    pub client_token: Option<String>,
+    /// Members of CreateService that are not acted on, kept and given back.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub unsupported: super::task_definition::Kept,
+}
+
+impl Service {
+    /// The deployment that the service is moving to or has reached.
+    #[must_use]
+    pub fn primary(&self) -> Option<&Deployment> {
+        self.deployments.first()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floor_rounds_up_and_ceiling_rounds_down() {
+        let bounds = |min, max| DeploymentConfiguration {
+            minimum_healthy_percent: min,
+            maximum_percent: max,
+            ..DeploymentConfiguration::default()
+        };
+        assert_eq!(bounds(50, 125).floor(3), 2);
+        assert_eq!(bounds(50, 125).ceiling(3), 3);
+        assert_eq!(bounds(100, 200).floor(4), 4);
+        assert_eq!(bounds(100, 200).ceiling(4), 8);
+        assert_eq!(bounds(0, 100).floor(7), 0);
+    }
+}

@@ -1,0 +1,248 @@
+//! Everything the controller knows, in persistent maps: a copy is cheap and shares structure.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+use serde::{Deserialize, Serialize};
+
+use super::arn::Partition;
+use super::change::Change;
+use super::cluster::Cluster;
+use super::event::Event;
+use super::id::{
+    ClusterName, Family, InstanceName, Revision, ServiceName, TaskDefinitionId, TaskId,
+};
+use super::instance::Instance;
+use super::service::Service;
+use super::task::Task;
+use super::task_definition::{TaskDefinition, TaskDefinitionStatus};
+
+/// How many events a state keeps; older ones are in the change log.
+pub const EVENTS_MAX: usize = 1_000;
+
+/// A service's key: its cluster and its name.
+pub type ServiceKey = (ClusterName, ServiceName);
+
+/// Everything the controller knows. Changed by [`State::apply`] only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Marks our containers as this state's; empty until drawn.
+    pub control_plane: String,
+    /// Clusters by name.
+    #[serde(with = "values::clusters")]
+    pub clusters: OrdMap<ClusterName, Arc<Cluster>>,
+    /// Instances by name.
+    #[serde(with = "values::instances")]
+    pub instances: OrdMap<InstanceName, Arc<Instance>>,
+    /// Task definitions by `family:revision`.
+    #[serde(with = "values::task_definitions")]
+    pub task_definitions: OrdMap<TaskDefinitionId, Arc<TaskDefinition>>,
+    /// Services by cluster and name.
+    #[serde(with = "values::services")]
+    pub services: OrdMap<ServiceKey, Arc<Service>>,
+    /// Tasks by id; stopped ones are kept for a while.
+    #[serde(with = "values::tasks")]
+    pub tasks: OrdMap<TaskId, Arc<Task>>,
+    /// The latest events, oldest first.
+    pub events: Vector<Arc<Event>>,
+}
+
+impl State {
+    /// Takes one change in. The same changes in the same order give the same state.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::ControlPlane(id) => self.control_plane.clone_from(id),
+            Change::Cluster(cluster) => {
+                self.clusters.insert(cluster.name.clone(), cluster.clone());
+            }
+            Change::ClusterRemoved(name) => {
+                self.clusters.remove(name);
+            }
+            Change::Instance(instance) => {
+                self.instances
+                    .insert(instance.name.clone(), instance.clone());
+            }
+            Change::InstanceRemoved(name) => {
+                self.instances.remove(name);
+            }
+            Change::TaskDefinition(definition) => {
+                self.task_definitions
+                    .insert(definition.id(), definition.clone());
+            }
+            Change::Service(service) => {
+                let key = (service.cluster.clone(), service.name.clone());
+                self.services.insert(key, service.clone());
+            }
+            Change::ServiceRemoved(cluster, name) => {
+                self.services.remove(&(cluster.clone(), name.clone()));
+            }
+            Change::Task(task) => {
+                self.tasks.insert(task.id, task.clone());
+            }
+            Change::TaskRemoved(id) => {
+                self.tasks.remove(id);
+            }
+            Change::Event(event) => {
+                self.events.push_back(event.clone());
+                while self.events.len() > EVENTS_MAX {
+                    self.events.pop_front();
+                }
+            }
+        }
+    }
+
+    /// Takes several changes in, in order.
+    pub fn apply_all<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) {
+        for change in changes {
+            self.apply(change);
+        }
+    }
+
+    /// The service of that cluster and name.
+    #[must_use]
+    pub fn service(&self, cluster: &ClusterName, name: &ServiceName) -> Option<&Arc<Service>> {
+        self.services.get(&(cluster.clone(), name.clone()))
+    }
+
+    /// A service's tasks, stopped ones included.
+    pub fn service_tasks<'a>(
+        &'a self,
+        cluster: &'a ClusterName,
+        name: &'a ServiceName,
+    ) -> impl Iterator<Item = &'a Arc<Task>> {
+        self.tasks
+            .values()
+            .filter(move |task| &task.cluster == cluster && task.service.as_ref() == Some(name))
+    }
+
+    /// An instance's tasks, stopped ones included.
+    pub fn instance_tasks<'a>(
+        &'a self,
+        name: &'a InstanceName,
+    ) -> impl Iterator<Item = &'a Arc<Task>> {
+        self.tasks
+            .values()
+            .filter(move |task| &task.instance == name)
+    }
+
+    /// The newest ACTIVE revision of a family.
+    #[must_use]
+    pub fn latest_definition(&self, family: &Family) -> Option<&Arc<TaskDefinition>> {
+        self.family(family)
+            .filter(|definition| definition.status == TaskDefinitionStatus::Active)
+            .last()
+    }
+
+    /// The revision that the next registration in a family gets. Revisions are never reused.
+    #[must_use]
+    pub fn next_revision(&self, family: &Family) -> Revision {
+        let last = self.family(family).map(|d| d.revision.0).max();
+        Revision(last.unwrap_or(0).saturating_add(1))
+    }
+
+    /// A family's definitions, oldest first.
+    pub fn family<'a>(
+        &'a self,
+        family: &Family,
+    ) -> impl Iterator<Item = &'a Arc<TaskDefinition>> + use<'a> {
+        let at = |revision| TaskDefinitionId {
+            family: family.clone(),
+            revision: Revision(revision),
+        };
+        self.task_definitions
+            .range(at(0)..=at(u32::MAX))
+            .map(|(_, definition)| definition)
+    }
+
+    /// What the ARNs of a cluster start with.
+    #[must_use]
+    pub fn partition(&self, cluster: &ClusterName) -> Partition {
+        self.clusters
+            .get(cluster)
+            .map(|c| c.partition.clone())
+            .unwrap_or_default()
+    }
+}
+
+/// Maps travel as the list of their values: the keys are in the values, and JSON has no other
+/// keys than strings.
+mod values {
+    macro_rules! values {
+        ($module:ident, $key:ty, $value:ty, |$item:ident| $of:expr) => {
+            pub mod $module {
+                #[allow(unused_imports)]
+                use super::super::*;
+                use serde::{Deserialize, Deserializer, Serializer};
+
+                pub fn serialize<S: Serializer>(
+                    map: &OrdMap<$key, Arc<$value>>,
+                    to: S,
+                ) -> Result<S::Ok, S::Error> {
+                    to.collect_seq(map.values())
+                }
+
+                pub fn deserialize<'de, D: Deserializer<'de>>(
+                    from: D,
+                ) -> Result<OrdMap<$key, Arc<$value>>, D::Error> {
+                    let values = Vec::<Arc<$value>>::deserialize(from)?;
+                    Ok(values.into_iter().map(|$item| ($of, $item)).collect())
+                }
+            }
+        };
+    }
+    values!(clusters, ClusterName, Cluster, |c| c.name.clone());
+    values!(instances, InstanceName, Instance, |i| i.name.clone());
+    values!(task_definitions, TaskDefinitionId, TaskDefinition, |d| d
+        .id());
+    values!(services, ServiceKey, Service, |s| (
+        s.cluster.clone(),
+        s.name.clone()
+    ));
+    values!(tasks, TaskId, Task, |t| t.id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::{EventKind, Severity};
+    use crate::model::time::TimeMs;
+
+    fn event(at: u64) -> Change {
+        Change::Event(Arc::new(Event {
+            at: TimeMs(at),
+            severity: Severity::Info,
+            kind: EventKind::Service,
+            cluster: ClusterName::default_cluster(),
+            service: None,
+            task: None,
+            instance: None,
+            message: String::new(),
+        }))
+    }
+
+    #[test]
+    fn events_are_bounded_and_the_oldest_go() {
+        let mut state = State::default();
+        for at in 0..EVENTS_MAX as u64 + 5 {
+            state.apply(&event(at));
+        }
+        assert_eq!(state.events.len(), EVENTS_MAX);
+        assert_eq!(state.events.front().unwrap().at, TimeMs(5));
+    }
+
+    #[test]
+    fn a_state_survives_its_own_json() {
+        let mut state = State::default();
+        state.apply(&Change::ControlPlane("abc".into()));
+        state.apply(&Change::Cluster(Arc::new(Cluster {
+            name: ClusterName::default_cluster(),
+            partition: Partition::default(),
+            configured: true,
+            created_at: TimeMs(1),
+        })));
+        state.apply(&event(3));
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+    }
+}

@@ -1,0 +1,245 @@
+//! A task: one running copy of a task definition, on one instance.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{
+    ClusterName, ContainerName, DeploymentId, InstanceName, ServiceName, TaskDefinitionId, TaskId,
+};
+use super::resources::{Protocol, Resources};
+use super::time::TimeMs;
+
+/// What is wanted of a task (ECS: `desiredStatus`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DesiredStatus {
+    /// It should run.
+    Running,
+    /// It should stop, and never start again.
+    Stopped,
+}
+
+/// What was observed of a task (ECS: `lastStatus`). It only ever moves down this list, so the
+/// order of the variants is the order of a task's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LastStatus {
+    /// Placed; its instance has not taken it up yet.
+    Provisioning,
+    /// Its instance is pulling images and making containers.
+    Pending,
+    /// Some of its containers run, others wait for their turn.
+    Activating,
+    /// It runs.
+    Running,
+    /// Its stop was asked for and not yet begun.
+    Deactivating,
+    /// Its containers are being stopped.
+    Stopping,
+    /// All its containers have ended; what it held is being given back.
+    Deprovisioning,
+    /// It has stopped: confirmed by its engine, or its instance is gone for good.
+    Stopped,
+}
+
+impl LastStatus {
+    /// The word that ECS sends.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "PROVISIONING",
+            Self::Pending => "PENDING",
+            Self::Activating => "ACTIVATING",
+            Self::Running => "RUNNING",
+            Self::Deactivating => "DEACTIVATING",
+            Self::Stopping => "STOPPING",
+            Self::Deprovisioning => "DEPROVISIONING",
+            Self::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// Why a task stopped (ECS: `stopCode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopCode {
+    /// A container could not be made or started, or its image not be had.
+    TaskFailedToStart,
+    /// A container without which the task is nothing has ended.
+    EssentialContainerExited,
+    /// A person or a program asked for it.
+    UserInitiated,
+    /// The scheduler decided it: scale-in, a deployment, a drained or lost instance.
+    ServiceSchedulerInitiated,
+}
+
+/// Health as the engine's health checks tell it. Over several containers the worst one counts:
+/// UNHEALTHY, then UNKNOWN, then HEALTHY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Health {
+    /// Every check passes.
+    Healthy,
+    /// No check, or none has come to a result.
+    #[default]
+    Unknown,
+    /// A check fails.
+    Unhealthy,
+}
+
+/// A published port (ECS: `networkBindings`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkBinding {
+    /// Address of the host that it is bound to.
+    #[serde(rename = "bindIP")]
+    pub bind_ip: String,
+    /// Port in the container.
+    pub container_port: u16,
+    /// Port of the host.
+    pub host_port: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+}
+
+/// One container of a task, as last observed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// Name in the task definition.
+    pub name: ContainerName,
+    /// The engine's id for it (ECS: `runtimeId`); empty until it was created.
+    pub runtime_id: String,
+    /// How far it has come; PENDING until its engine has made it.
+    pub last_status: LastStatus,
+    /// Exit code, once it has ended.
+    pub exit_code: Option<i64>,
+    /// Why it ended or could not start, in the words of ECS: `OutOfMemoryError: …`,
+    /// `CannotPullContainerError: …`.
+    pub reason: Option<String>,
+    /// Its health check's word.
+    pub health: Health,
+    /// Whether it has a health check at all.
+    pub has_health_check: bool,
+    /// Whether its end ends the task.
+    pub essential: bool,
+    /// Whether the kernel killed it for memory; told apart from an ordinary exit 137.
+    pub oom_killed: bool,
+    /// Digest of the image it runs, once known.
+    pub image_digest: Option<String>,
+    /// Published ports.
+    pub network_bindings: Vec<NetworkBinding>,
+}
+
+/// How far an image pull has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PullProgress {
+    /// The image being pulled.
+    pub image: String,
+    /// Bytes received.
+    pub done_bytes: u64,
+    /// Bytes known to come; grows while layers are found.
+    pub total_bytes: u64,
+}
+
+/// One running copy of a task definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Task {
+    /// Id.
+    pub id: TaskId,
+    /// Cluster.
+    pub cluster: ClusterName,
+    /// The instance it was placed on, for good: tasks do not move, they are replaced.
+    pub instance: InstanceName,
+    /// What it is a copy of.
+    pub task_definition: TaskDefinitionId,
+    /// The service that it belongs to; `None` for one run by hand.
+    pub service: Option<ServiceName>,
+    /// The service's deployment that started it.
+    pub deployment: Option<DeploymentId>,
+    /// ECS's `group`: `service:NAME`, or `family:NAME` for one run by hand.
+    pub group: String,
+    /// Who or what started it.
+    pub started_by: String,
+    /// What is wanted.
+    pub desired_status: DesiredStatus,
+    /// What was observed.
+    pub last_status: LastStatus,
+    /// Its containers, in the definition's order.
+    pub containers: Vec<Container>,
+    /// What it holds of its instance until its stop is confirmed.
+    pub resources: Resources,
+    /// When it was placed.
+    pub created_at: TimeMs,
+    /// When it first was RUNNING.
+    pub started_at: Option<TimeMs>,
+    /// When its stop was asked for.
+    pub stopping_at: Option<TimeMs>,
+    /// When its stop was confirmed.
+    pub stopped_at: Option<TimeMs>,
+    /// Why it stopped or is stopping.
+    pub stop_code: Option<StopCode>,
+    /// Why, in words.
+    pub stopped_reason: Option<String>,
+    /// Since when it is given up for lost: its instance has not answered for longer than the
+    /// grace period. It counts for nothing while this is set, and counts again when its
+    /// instance returns.
+    pub lost_at: Option<TimeMs>,
+    /// Why this instance was chosen, in the scheduler's words.
+    pub placement: String,
+    /// Idempotency token of the RunTask that made it.
+    pub client_token: Option<String>,
+}
+
+impl Task {
+    /// Health over its containers: the worst of those that have a check, else UNKNOWN.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.containers
+            .iter()
+            .filter(|c| c.has_health_check && c.essential)
+            .map(|c| c.health)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Whether a deployment may count it as up: RUNNING, wanted, not lost, and HEALTHY if
+    /// anything in it is checked.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        let checked = self
+            .containers
+            .iter()
+            .any(|c| c.has_health_check && c.essential);
+        self.last_status == LastStatus::Running
+            && self.desired_status == DesiredStatus::Running
+            && self.lost_at.is_none()
+            && (!checked || self.health() == Health::Healthy)
+    }
+
+    /// Whether its stop is confirmed.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.last_status == LastStatus::Stopped
+    }
+
+    /// Whether its service counts on it: wanted, not stopped, not given up for lost.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.desired_status == DesiredStatus::Running
+            && !self.is_stopped()
+            && self.lost_at.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tasks_life_goes_one_way_and_the_worst_health_counts() {
+        assert!(LastStatus::Pending < LastStatus::Running);
+        assert!(LastStatus::Running < LastStatus::Stopped);
+        assert!(Health::Unhealthy > Health::Unknown && Health::Unknown > Health::Healthy);
+    }
+}
