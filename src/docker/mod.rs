@@ -14,6 +14,7 @@ use crate::model::TimeMs;
 use crate::model::observation::{EngineInfo, ObservedContainer};
 
 pub mod spec;
+pub mod volume;
 
 pub use spec::ContainerSpec;
 

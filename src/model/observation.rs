@@ -114,6 +114,9 @@ pub struct ObservedContainer {
     pub memory: MemoryMib,
     /// Host ports that it holds while it is up.
     pub host_ports: Vec<HostPort>,
+    /// Named volumes that it mounts: a task's own ones go when its last container goes.
+    #[serde(default)]
+    pub volumes: Vec<String>,
 }
 
 /// How an instance's agent stands with its engine: shown, never decided upon.
