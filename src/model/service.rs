@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{ClusterName, DeploymentId, InstanceName, ServiceName, TaskDefinitionId};
+use super::id::{ClusterName, DeploymentId, InstanceName, ServiceName, TaskDefinitionId, TaskId};
 use super::time::TimeMs;
 
 /// Seconds that a service's tasks on an instance that does not answer are waited for, where the
@@ -165,10 +165,20 @@ pub struct Deployment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backoff {
-    /// Failures in a row.
+    /// Failures in a row, counted in rounds: tasks that were up together and fail together are
+    /// one, a replacement that fails too is the next.
     pub failures: u32,
-    /// No start before this moment.
+    /// No replacement of a failed task before this moment.
     pub until: TimeMs,
+    /// When the last round began.
+    #[serde(default)]
+    pub round_at: TimeMs,
+    /// How many failed tasks wait for `until`; what is missing for other reasons does not wait.
+    #[serde(default)]
+    pub held: u32,
+    /// Failed tasks that are already counted and still known, so that none counts twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<TaskId>,
 }
 
 /// Why one instance does not take a task.
@@ -189,8 +199,11 @@ pub struct Unplaced {
     pub count: u32,
     /// Since when.
     pub since: TimeMs,
-    /// Every instance's reasons.
+    /// The instances' reasons, the nearest misses first, 64 at most; `explain` tells all.
     pub refusals: Vec<Refusal>,
+    /// Why, in one line: what the event list says.
+    #[serde(default)]
+    pub message: String,
 }
 
 /// Keep N tasks of a definition running.
