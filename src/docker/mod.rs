@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-use crate::model::TimeMs;
 use crate::model::observation::{EngineInfo, ObservedContainer};
+use crate::model::{InstanceName, TimeMs};
 
 pub mod spec;
 pub mod volume;
@@ -212,4 +212,11 @@ pub trait Connector: Send + Sync + 'static {
         &'a self,
         instance: &'a crate::config::InstanceSettings,
     ) -> BoxFuture<'a, EngineResult<Arc<dyn Engine>>>;
+
+    /// Fails an instance of a simulated fleet, or mends it if it has a fault, and says in words
+    /// what was done. `None` where engines are real: those are not ours to break.
+    fn toggle_fault(&self, instance: &InstanceName) -> Option<EngineResult<String>> {
+        let _ = instance;
+        None
+    }
 }
