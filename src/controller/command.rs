@@ -1,9 +1,13 @@
 //! What people and programs can ask for: ECS's own operations, one variant each.
 
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use crate::model::service::{DeploymentConfiguration, PlacementConstraint, PlacementStrategy};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::service::{
+    CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementStrategy,
+};
 use crate::model::task_definition::{ContainerDefinition, Kept, NetworkMode, Volume};
 use crate::model::{
     Cluster, CpuUnits, Family, Instance, InstanceStatus, MemoryMib, Service, ServiceName, Task,
@@ -54,6 +58,69 @@ impl Command {
             Self::DeleteCluster(_) => "DeleteCluster",
         }
     }
+
+    /// One line for each member that is kept and has no effect yet. A member whose value asks
+    /// for what happens anyway (`launchType` EC2, an empty list, `false`) is not worth a line.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match self {
+            Self::RegisterTaskDefinition(request) => {
+                warn(&mut lines, "", &request.unsupported, KEPT);
+                for (index, container) in request.container_definitions.iter().enumerate() {
+                    let place = format!("containerDefinitions[{index}].");
+                    warn(&mut lines, &place, &container.unsupported, KEPT);
+                }
+                for (index, volume) in request.volumes.iter().enumerate() {
+                    let place = format!("volumes[{index}].");
+                    warn(&mut lines, &place, &volume.unsupported, KEPT);
+                }
+            }
+            Self::CreateService(request) => warn(&mut lines, "", &request.unsupported, KEPT),
+            Self::UpdateService(request) => warn(&mut lines, "", &request.unsupported, KEPT),
+            Self::RunTask(request) => warn(&mut lines, "", &request.unsupported, NOT_KEPT),
+            Self::CreateCluster(request) => warn(&mut lines, "", &request.unsupported, NOT_KEPT),
+            Self::DeregisterTaskDefinition(_)
+            | Self::DeleteService(_)
+            | Self::StopTask(_)
+            | Self::UpdateContainerInstancesState(_)
+            | Self::DeleteCluster(_) => {}
+        }
+        lines
+    }
+}
+
+const KEPT: &str = "is not supported yet: it is kept and given back, and has no effect";
+const NOT_KEPT: &str = "is not supported yet and has no effect";
+
+fn warn(lines: &mut Vec<String>, place: &str, kept: &Kept, what: &str) {
+    for (path, value) in kept {
+        if !asks_for_what_happens_anyway(path, value) {
+            lines.push(format!("{place}{path} {what}"));
+        }
+    }
+}
+
+fn asks_for_what_happens_anyway(path: &str, value: &Value) -> bool {
+    let nothing = match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    };
+    nothing
+        || match path {
+            "launchType" => value == "EC2",
+            "schedulingStrategy" => value == "REPLICA",
+            "deploymentConfiguration.strategy" => value == "ROLLING",
+            "deploymentController" => value["type"] == "ECS",
+            "requiresCompatibilities" => value
+                .as_array()
+                .is_some_and(|words| words.iter().any(|word| word == "EC2")),
+            "propagateTags" => value == "NONE",
+            _ => false,
+        }
 }
 
 /// Request of RegisterTaskDefinition.
@@ -142,8 +209,8 @@ pub struct UpdateService {
     pub task_definition: Option<String>,
     /// New count.
     pub desired_count: Option<u32>,
-    /// New bounds.
-    pub deployment_configuration: Option<DeploymentConfiguration>,
+    /// New bounds; of those, too, what is `None` stays as it is.
+    pub deployment_configuration: Option<DeploymentConfigurationUpdate>,
     /// New constraints.
     pub placement_constraints: Option<Vec<PlacementConstraint>>,
     /// New strategies.
@@ -155,6 +222,45 @@ pub struct UpdateService {
     /// Members not acted on.
     #[serde(skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
+}
+
+/// New bounds of a rolling update. What is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeploymentConfigurationUpdate {
+    /// Percent of the desired count that must stay up.
+    pub minimum_healthy_percent: Option<u32>,
+    /// Percent of the desired count that RUNNING and PENDING together may reach.
+    pub maximum_percent: Option<u32>,
+    /// What to do when a deployment keeps failing.
+    pub deployment_circuit_breaker: Option<CircuitBreaker>,
+}
+
+impl From<DeploymentConfiguration> for DeploymentConfigurationUpdate {
+    fn from(whole: DeploymentConfiguration) -> Self {
+        Self {
+            minimum_healthy_percent: Some(whole.minimum_healthy_percent),
+            maximum_percent: Some(whole.maximum_percent),
+            deployment_circuit_breaker: Some(whole.deployment_circuit_breaker),
+        }
+    }
+}
+
+impl DeploymentConfigurationUpdate {
+    /// The bounds after this update.
+    #[must_use]
+    pub fn over(&self, before: &DeploymentConfiguration) -> DeploymentConfiguration {
+        DeploymentConfiguration {
+            minimum_healthy_percent: self
+                .minimum_healthy_percent
+                .unwrap_or(before.minimum_healthy_percent),
+            maximum_percent: self.maximum_percent.unwrap_or(before.maximum_percent),
+            deployment_circuit_breaker: self
+                .deployment_circuit_breaker
+                .clone()
+                .unwrap_or_else(|| before.deployment_circuit_breaker.clone()),
+        }
+    }
 }
 
 /// Request of DeleteService.
@@ -231,12 +337,15 @@ pub struct UpdateContainerInstancesState {
 }
 
 /// Request of CreateCluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateCluster {
     /// Name; `default` where nothing is said.
     #[serde(default)]
     pub cluster_name: Option<String>,
+    /// Members not acted on.
+    #[serde(default, skip_serializing_if = "Kept::is_empty")]
+    pub unsupported: Kept,
 }
 
 /// Request of DeleteCluster.

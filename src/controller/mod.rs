@@ -1,5 +1,6 @@
 //! The one owner of the state. `core` decides (sans-IO), `driver` drives it with tokio.
 
 pub mod command;
+pub mod wire;
 
 pub use command::{Command, CommandError, ErrorKind, Response};

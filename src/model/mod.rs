@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod event;
 pub mod id;
 pub mod instance;
+pub mod members;
 pub mod observation;
 pub mod resources;
 pub mod service;

@@ -1,0 +1,519 @@
+//! ECS's own JSON to a [`Command`] and back. Pure.
+
+use serde_json::Value;
+
+use super::command::{Command, CommandError, ErrorKind};
+use crate::model::members::{self, Shape};
+
+/// One thing wrong with a request, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+pub struct WireFault {
+    /// ECS's name for it.
+    pub kind: ErrorKind,
+    /// Where: `containerDefinitions[0].portMappings[0].hostPort`; empty for the request itself.
+    pub path: String,
+    /// What is wrong, what was expected.
+    pub message: String,
+}
+
+impl WireFault {
+    fn parameter(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::InvalidParameterException,
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+
+    fn unsupported(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::UnsupportedFeatureException,
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Reads the body of an operation.
+///
+/// # Errors
+/// [`CommandError`] with every fault that can be told at once, each with its path.
+pub fn decode(operation: &str, body: &Value) -> Result<Command, CommandError> {
+    read(operation, body.clone()).map_err(|faults| {
+        let kind = faults
+            .first()
+            .map_or(ErrorKind::ClientException, |fault| fault.kind);
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        CommandError::new(kind, said.join("\n"))
+    })
+}
+
+/// Reads the body of an operation; like [`decode`], with the faults one by one for a caller that
+/// knows the lines they stand on.
+///
+/// # Errors
+/// Never an empty list.
+pub fn read(operation: &str, mut body: Value) -> Result<Command, Vec<WireFault>> {
+    let Some(shape) = Shape::of_operation(operation) else {
+        return Err(vec![WireFault {
+            kind: ErrorKind::UnknownOperationException,
+            path: String::new(),
+            message: format!("there is no operation {operation} that changes something here"),
+        }]);
+    };
+    if body.is_null() {
+        body = Value::Object(serde_json::Map::new());
+    }
+    if !body.is_object() {
+        let message = format!("{operation} takes a JSON object");
+        return Err(vec![WireFault::parameter("", message)]);
+    }
+    let mut faults: Vec<WireFault> = members::sort(shape, &mut body)
+        .into_iter()
+        .map(|unknown| WireFault::parameter(unknown.path.clone(), unknown.to_string()))
+        .collect();
+    if shape == Shape::RegisterTaskDefinition {
+        amounts(&mut body, &mut faults);
+        network_mode(&mut body, &mut faults);
+    }
+    refusals(&body, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    typed(operation, body).map_err(|fault| vec![fault])
+}
+
+fn typed(operation: &str, body: Value) -> Result<Command, WireFault> {
+    Ok(match operation {
+        "RegisterTaskDefinition" => Command::RegisterTaskDefinition(parse(body)?),
+        "DeregisterTaskDefinition" => Command::DeregisterTaskDefinition(parse(body)?),
+        "CreateService" => Command::CreateService(parse(body)?),
+        "UpdateService" => {
+            if body.get("service").is_none() {
+                return Err(WireFault::parameter("", "the member service is missing"));
+            }
+            Command::UpdateService(parse(body)?)
+        }
+        "DeleteService" => Command::DeleteService(parse(body)?),
+        "RunTask" => Command::RunTask(parse(body)?),
+        "StopTask" => Command::StopTask(parse(body)?),
+        "UpdateContainerInstancesState" => Command::UpdateContainerInstancesState(parse(body)?),
+        "CreateCluster" => Command::CreateCluster(parse(body)?),
+        _ => Command::DeleteCluster(parse(body)?),
+    })
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, WireFault> {
+    serde_path_to_error::deserialize(body).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        WireFault::parameter(path, plain_words(&error.into_inner().to_string()))
+    })
+}
+
+/// Serde's words for a wrong value, in words for people who do not write Rust.
+fn plain_words(message: &str) -> String {
+    if let Some(rest) = message.strip_prefix("missing field `") {
+        return format!("the member {} is missing", rest.trim_end_matches('`'));
+    }
+    let Some((what, expected)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    let expected = match expected {
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" => "a whole number, 0 or more",
+        "i64" => "a whole number",
+        "a boolean" => "true or false",
+        "a string" => "text",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{what}, expected {expected}")
+}
+
+/// Task cpu and memory are text on ECS's wire (`"256"`, `"1 vCPU"`, `"1 GB"`); numbers are taken
+/// too.
+fn amounts(body: &mut Value, faults: &mut Vec<WireFault>) {
+    type Reader = fn(&str) -> Option<u64>;
+    let readers: [(&str, Reader, &str); 2] = [
+        ("cpu", parse_cpu, "CPU units such as \"256\", or \"1 vCPU\""),
+        ("memory", parse_memory, "MiB such as \"512\", or \"1 GB\""),
+    ];
+    for (member, reader, expected) in readers {
+        let Some(Value::String(text)) = body.get(member) else {
+            continue;
+        };
+        match reader(text) {
+            Some(amount) => body[member] = amount.into(),
+            None => faults.push(WireFault::parameter(
+                member,
+                format!("\"{text}\" is no amount of {member}; expected {expected}"),
+            )),
+        }
+    }
+}
+
+/// CPU units of `"256"` or `"0.25 vCPU"`.
+#[must_use]
+pub fn parse_cpu(text: &str) -> Option<u64> {
+    parse_amount(text, "vcpu")
+}
+
+/// MiB of `"512"` or `"0.5 GB"`.
+#[must_use]
+pub fn parse_memory(text: &str) -> Option<u64> {
+    parse_amount(text, "gb")
+}
+
+/// A whole number, or a decimal one in a unit of 1024 that comes out whole.
+fn parse_amount(text: &str, unit: &str) -> Option<u64> {
+    let text = text.trim().to_lowercase();
+    let Some(number) = text.strip_suffix(unit) else {
+        return text.parse().ok();
+    };
+    let (whole, part) = match number.trim().split_once('.') {
+        Some((whole, part)) if !part.is_empty() => (whole, part),
+        Some(_) => return None,
+        None => (number.trim(), "0"),
+    };
+    if number.trim().is_empty() {
+        return None;
+    }
+    let whole = if whole.is_empty() { "0" } else { whole };
+    if part.len() > 9 || !part.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let scale = 10_u64.pow(u32::try_from(part.len()).ok()?);
+    let thousandths = whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(scale)?
+        .checked_add(part.parse().ok()?)?
+        .checked_mul(1024)?;
+    thousandths
+        .is_multiple_of(scale)
+        .then_some(thousandths / scale)
+}
+
+fn network_mode(body: &mut Value, faults: &mut Vec<WireFault>) {
+    match body.get("networkMode").and_then(Value::as_str) {
+        Some("default") => body["networkMode"] = "bridge".into(),
+        Some("awsvpc") => faults.push(WireFault::unsupported(
+            "networkMode",
+            "awsvpc is not supported yet; use bridge (the default), host or none",
+        )),
+        _ => {}
+    }
+}
+
+/// What would come out as something else than was asked for, so that a warning is not enough.
+fn refusals(body: &Value, faults: &mut Vec<WireFault>) {
+    let kept = &body["unsupported"];
+    let wanted = |member: &str| kept.get(member).filter(|value| !value.is_null());
+    if wanted("overrides").is_some_and(|value| *value != serde_json::json!({})) {
+        faults.push(WireFault::unsupported(
+            "overrides",
+            "overrides are not supported yet; register a task definition with the command and \
+             environment you want, and run that",
+        ));
+    }
+    if wanted("schedulingStrategy").is_some_and(|value| value != "REPLICA") {
+        faults.push(WireFault::unsupported(
+            "schedulingStrategy",
+            "only REPLICA is supported yet: leave it out and set desiredCount",
+        ));
+    }
+    if wanted("deploymentController").is_some_and(|value| value["type"] != "ECS") {
+        faults.push(WireFault::unsupported(
+            "deploymentController",
+            "only the type ECS (rolling update) is supported; leave it out",
+        ));
+    }
+    if wanted("deploymentConfiguration.strategy").is_some_and(|value| value != "ROLLING") {
+        faults.push(WireFault::unsupported(
+            "deploymentConfiguration.strategy",
+            "only ROLLING is supported; leave it out",
+        ));
+    }
+}
+
+/// ECS's own JSON for a command; [`decode`] gives the command back.
+#[must_use]
+pub fn encode(command: &Command) -> Value {
+    let request = match command {
+        Command::RegisterTaskDefinition(request) => serde_json::to_value(request),
+        Command::DeregisterTaskDefinition(request) => serde_json::to_value(request),
+        Command::CreateService(request) => serde_json::to_value(request),
+        Command::UpdateService(request) => serde_json::to_value(request),
+        Command::DeleteService(request) => serde_json::to_value(request),
+        Command::RunTask(request) => serde_json::to_value(request),
+        Command::StopTask(request) => serde_json::to_value(request),
+        Command::UpdateContainerInstancesState(request) => serde_json::to_value(request),
+        Command::CreateCluster(request) => serde_json::to_value(request),
+        Command::DeleteCluster(request) => serde_json::to_value(request),
+    };
+    // These types have text keys only, which is all that could fail.
+    let mut body = request.unwrap_or_default();
+    if let Some(shape) = Shape::of_operation(command.operation()) {
+        members::restore(shape, &mut body);
+    }
+    strip_nulls(&mut body);
+    if let Command::RegisterTaskDefinition(_) = command {
+        for member in ["cpu", "memory"] {
+            if let Some(amount) = body.get(member).and_then(Value::as_u64) {
+                body[member] = amount.to_string().into();
+            }
+        }
+    }
+    body
+}
+
+fn strip_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(strip_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_nulls),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CpuUnits, InstanceStatus, MemoryMib};
+    use serde_json::json;
+
+    fn whole_definition() -> Value {
+        json!({
+            "family": "web", "networkMode": "bridge", "cpu": "1 vCPU", "memory": "1GB",
+            "requiresCompatibilities": ["EC2"], "executionRoleArn": "arn:aws:iam::1:role/x",
+            "volumes": [
+                {"name": "conf", "host": {"sourcePath": "/etc/web"}},
+                {"name": "data", "dockerVolumeConfiguration":
+                    {"scope": "shared", "autoprovision": true, "driver": "local",
+                     "driverOpts": {"type": "tmpfs"}, "labels": {"a": "b"}}},
+                {"name": "far", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}],
+            "placementConstraints": [{"type": "memberOf", "expression": "attribute:disk == ssd"}],
+            "containerDefinitions": [{
+                "name": "web", "image": "nginx:1", "command": ["a"], "entryPoint": ["b"],
+                "environment": [{"name": "A", "value": "1"}], "cpu": 256, "memory": 512,
+                "memoryReservation": 256, "essential": true,
+                "portMappings": [{"containerPort": 80, "hostPort": 8080, "protocol": "tcp",
+                                  "name": "http", "appProtocol": "http"},
+                                 {"containerPort": 53, "protocol": "udp"}],
+                "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 10, "timeout": 5,
+                                "retries": 2, "startPeriod": 1},
+                "links": ["db:database"],
+                "dependsOn": [{"containerName": "db", "condition": "HEALTHY"}],
+                "stopTimeout": 10, "user": "1000:1000", "workingDirectory": "/srv",
+                "mountPoints": [{"sourceVolume": "data", "containerPath": "/data",
+                                 "readOnly": true}],
+                "ulimits": [{"name": "nofile", "softLimit": 1024, "hardLimit": 2048}],
+                "dockerLabels": {"team": "x"}, "privileged": false, "secrets":
+                    [{"name": "S", "valueFrom": "arn:aws:ssm:x"}],
+                "logConfiguration": {"logDriver": "json-file", "options": {"max-size": "1m"},
+                                     "secretOptions": []}
+            }, {"name": "db", "image": "postgres", "memory": 128}]
+        })
+    }
+
+    #[test]
+    fn a_definition_survives_its_own_wire_whole() {
+        let command = decode("RegisterTaskDefinition", &whole_definition()).unwrap();
+        let Command::RegisterTaskDefinition(request) = &command else {
+            panic!("{command:?}");
+        };
+        assert_eq!(request.cpu, Some(CpuUnits(1024)));
+        assert_eq!(request.memory, Some(MemoryMib(1024)));
+        let sent = encode(&command);
+        assert_eq!(sent["cpu"], "1024");
+        assert_eq!(
+            sent["containerDefinitions"][0]["portMappings"][0]["appProtocol"],
+            "http"
+        );
+        assert_eq!(
+            sent["volumes"][2]["efsVolumeConfiguration"]["fileSystemId"],
+            "fs-1"
+        );
+        assert_eq!(decode("RegisterTaskDefinition", &sent).unwrap(), command);
+    }
+
+    #[test]
+    fn warnings_name_what_has_no_effect_and_nothing_else() {
+        let command = decode("RegisterTaskDefinition", &whole_definition()).unwrap();
+        let named: Vec<_> = command
+            .warnings()
+            .iter()
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            named,
+            [
+                "executionRoleArn",
+                "containerDefinitions[0].portMappings[0].appProtocol",
+                "containerDefinitions[0].secrets",
+                "volumes[2].efsVolumeConfiguration",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_unknown_member_is_told_at_once() {
+        let body = json!({
+            "family": "web", "volume": [],
+            "containerDefinitions": [{"name": "web", "image": "x", "memry": 1}]
+        });
+        let faults = read("RegisterTaskDefinition", body).unwrap_err();
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "containerDefinitions[0].memry: there is no member memry here; did you mean memory?",
+                "volume: there is no member volume here; did you mean volumes?",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_path_in_plain_words() {
+        let refused = |body| decode("RegisterTaskDefinition", &body).unwrap_err();
+        let error = refused(json!({"family": "web", "containerDefinitions": [
+            {"name": "web", "image": "x", "portMappings": [{"containerPort": 70000}]}]}));
+        assert_eq!(
+            error.message,
+            "containerDefinitions[0].portMappings[0].containerPort: invalid value: integer \
+             `70000`, expected a whole number from 0 to 65535"
+        );
+        let error = refused(json!({"containerDefinitions": []}));
+        assert_eq!(error.message, "the member family is missing");
+        let error = refused(json!({"family": "a b", "containerDefinitions": []}));
+        assert!(
+            error
+                .message
+                .starts_with("family: task definition family \"a b\"")
+        );
+    }
+
+    #[test]
+    fn awsvpc_is_refused_and_default_is_bridge() {
+        let body =
+            |mode: &str| json!({"family": "w", "containerDefinitions": [], "networkMode": mode});
+        let error = decode("RegisterTaskDefinition", &body("awsvpc")).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::UnsupportedFeatureException);
+        assert!(error.message.contains("use bridge"), "{}", error.message);
+        let command = decode("RegisterTaskDefinition", &body("default")).unwrap();
+        assert_eq!(encode(&command)["networkMode"], "bridge");
+    }
+
+    #[test]
+    fn amounts_are_read_as_ecs_writes_them() {
+        for (text, units) in [
+            ("256", Some(256)),
+            ("1 vCPU", Some(1024)),
+            (".5 vcpu", Some(512)),
+            ("0.25vCPU", Some(256)),
+            ("", None),
+            ("vCPU", None),
+            ("one", None),
+            ("-1", None),
+            ("1. vCPU", None),
+            ("0.3 vCPU", None),
+        ] {
+            assert_eq!(parse_cpu(text), units, "{text}");
+        }
+        assert_eq!(parse_memory("30 GB"), Some(30 * 1024));
+        assert_eq!(parse_memory("0.5GB"), Some(512));
+    }
+
+    #[test]
+    fn what_a_warning_could_not_make_good_is_refused() {
+        for (operation, body) in [
+            (
+                "RunTask",
+                json!({"taskDefinition": "w", "overrides": {"containerOverrides": [{}]}}),
+            ),
+            (
+                "CreateService",
+                json!({"serviceName": "w", "taskDefinition": "w", "schedulingStrategy": "DAEMON"}),
+            ),
+            (
+                "CreateService",
+                json!({"serviceName": "w", "taskDefinition": "w",
+                       "deploymentConfiguration": {"strategy": "CANARY"}}),
+            ),
+        ] {
+            let error = decode(operation, &body).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::UnsupportedFeatureException, "{body}");
+        }
+    }
+
+    #[test]
+    fn every_operation_survives_its_own_wire() {
+        for (operation, body) in [
+            (
+                "DeregisterTaskDefinition",
+                json!({"taskDefinition": "web:1"}),
+            ),
+            (
+                "CreateService",
+                json!({"serviceName": "web", "taskDefinition": "web", "launchType": "EC2",
+                       "deploymentConfiguration": {"maximumPercent": 150, "alarms": {"x": 1}}}),
+            ),
+            (
+                "UpdateService",
+                json!({"service": "web", "deploymentConfiguration": {"maximumPercent": 150}}),
+            ),
+            ("DeleteService", json!({"service": "web", "force": true})),
+            ("RunTask", json!({"taskDefinition": "web", "count": 2})),
+            ("StopTask", json!({"task": "abcd", "reason": "enough"})),
+            (
+                "UpdateContainerInstancesState",
+                json!({"containerInstances": ["a"], "status": "DRAINING"}),
+            ),
+            (
+                "CreateCluster",
+                json!({"clusterName": "b", "tags": [{"key": "k"}]}),
+            ),
+            ("DeleteCluster", json!({"cluster": "b"})),
+        ] {
+            let command = decode(operation, &body).unwrap();
+            assert_eq!(command.operation(), operation);
+            let sent = encode(&command);
+            for (member, value) in body.as_object().unwrap() {
+                if value.is_object() {
+                    continue;
+                }
+                assert_eq!(&sent[member], value, "{operation} {member}");
+            }
+            assert_eq!(decode(operation, &sent).unwrap(), command, "{sent}");
+        }
+        let Ok(Command::UpdateContainerInstancesState(request)) = decode(
+            "UpdateContainerInstancesState",
+            &json!({"containerInstances": ["a"], "status": "ACTIVE"}),
+        ) else {
+            panic!("not decoded")
+        };
+        assert_eq!(request.status, InstanceStatus::Active);
+    }
+
+    #[test]
+    fn an_update_says_nothing_about_what_stays() {
+        let command = decode(
+            "UpdateService",
+            &json!({"service": "web", "deploymentConfiguration": {"maximumPercent": 150}}),
+        )
+        .unwrap();
+        assert_eq!(
+            encode(&command)["deploymentConfiguration"],
+            json!({"maximumPercent": 150})
+        );
+        assert!(decode("UpdateService", &json!({})).is_err());
+        let error = decode("DescribeTasks", &json!({})).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::UnknownOperationException);
+    }
+}

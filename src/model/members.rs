@@ -1,0 +1,586 @@
+//! The members that ECS's request shapes have, and what becomes of those not acted on.
+//!
+//! A member that ECS knows and this program does not act on is moved to `unsupported` of the
+//! nearest object that keeps such things, under its path from there, and can be put back. A
+//! member that ECS does not know is a mistake of the writer, told with the nearest right name.
+
+use serde_json::{Map, Value};
+
+use super::task_definition::Kept;
+
+/// Where kept members live in an object.
+const UNSUPPORTED: &str = "unsupported";
+
+/// A request, or an object inside one, whose members are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Request of RegisterTaskDefinition; also fits a stored task definition.
+    RegisterTaskDefinition,
+    /// Request of DeregisterTaskDefinition.
+    DeregisterTaskDefinition,
+    /// Request of CreateService; also fits a stored service.
+    CreateService,
+    /// Request of UpdateService.
+    UpdateService,
+    /// Request of DeleteService.
+    DeleteService,
+    /// Request of RunTask.
+    RunTask,
+    /// Request of StopTask.
+    StopTask,
+    /// Request of UpdateContainerInstancesState.
+    UpdateContainerInstancesState,
+    /// Request of CreateCluster.
+    CreateCluster,
+    /// Request of DeleteCluster.
+    DeleteCluster,
+    /// A container of a task definition.
+    ContainerDefinition,
+    /// A volume of a task definition.
+    Volume,
+    /// A folder of the host.
+    HostVolume,
+    /// A Docker volume.
+    DockerVolume,
+    /// A name and its value.
+    KeyValue,
+    /// A published port.
+    PortMapping,
+    /// A health check.
+    HealthCheck,
+    /// An entry of `dependsOn`.
+    Dependency,
+    /// A mount point.
+    MountPoint,
+    /// A limit.
+    Ulimit,
+    /// A log configuration.
+    LogConfiguration,
+    /// A placement constraint.
+    PlacementConstraint,
+    /// A placement strategy.
+    PlacementStrategy,
+    /// Bounds of a rolling update.
+    DeploymentConfiguration,
+    /// A circuit breaker.
+    CircuitBreaker,
+}
+
+/// What a member holds.
+#[derive(Clone, Copy, Debug)]
+enum Holds {
+    /// Text, a number, or a map with keys of the user's own.
+    Plain,
+    /// One object.
+    One(Shape),
+    /// A list of objects.
+    Many(Shape),
+}
+
+/// The members of one shape.
+struct Members {
+    /// Those that are acted on.
+    acted: &'static [(&'static str, Holds)],
+    /// Those that ECS knows and this program does not act on.
+    kept: &'static str,
+    /// Whether objects of this shape have an `unsupported` of their own.
+    keeps: bool,
+}
+
+use Holds::{Many, One, Plain};
+
+impl Shape {
+    /// The request shape of an operation that changes something.
+    #[must_use]
+    pub fn of_operation(operation: &str) -> Option<Self> {
+        Some(match operation {
+            "RegisterTaskDefinition" => Self::RegisterTaskDefinition,
+            "DeregisterTaskDefinition" => Self::DeregisterTaskDefinition,
+            "CreateService" => Self::CreateService,
+            "UpdateService" => Self::UpdateService,
+            "DeleteService" => Self::DeleteService,
+            "RunTask" => Self::RunTask,
+            "StopTask" => Self::StopTask,
+            "UpdateContainerInstancesState" => Self::UpdateContainerInstancesState,
+            "CreateCluster" => Self::CreateCluster,
+            "DeleteCluster" => Self::DeleteCluster,
+            _ => return None,
+        })
+    }
+
+    /// Every member that ECS (or we) know for this shape.
+    pub fn known(self) -> impl Iterator<Item = &'static str> {
+        let members = self.members();
+        let acted = members.acted.iter().map(|(name, _)| *name);
+        acted.chain(members.kept.split_whitespace())
+    }
+
+    /// The members of this shape that are acted on.
+    pub fn acted_on(self) -> impl Iterator<Item = &'static str> {
+        self.members().acted.iter().map(|(name, _)| *name)
+    }
+
+    fn members(self) -> Members {
+        let (acted, kept, keeps) = self.table();
+        Members { acted, kept, keeps }
+    }
+
+    /// The tables, as facts from ECS's published service model; the members under
+    /// `hostLossGracePeriodSeconds` are ours.
+    #[allow(clippy::too_many_lines)]
+    fn table(self) -> (&'static [(&'static str, Holds)], &'static str, bool) {
+        match self {
+            Self::RegisterTaskDefinition => (
+                &[
+                    ("family", Plain),
+                    ("containerDefinitions", Many(Self::ContainerDefinition)),
+                    ("volumes", Many(Self::Volume)),
+                    ("networkMode", Plain),
+                    ("cpu", Plain),
+                    ("memory", Plain),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                ],
+                "taskRoleArn executionRoleArn requiresCompatibilities tags pidMode ipcMode \
+                 proxyConfiguration inferenceAccelerators ephemeralStorage runtimePlatform \
+                 enableFaultInjection trustedExecutionConfiguration",
+                true,
+            ),
+            Self::ContainerDefinition => (
+                &[
+                    ("name", Plain),
+                    ("image", Plain),
+                    ("command", Plain),
+                    ("entryPoint", Plain),
+                    ("environment", Many(Self::KeyValue)),
+                    ("cpu", Plain),
+                    ("memory", Plain),
+                    ("memoryReservation", Plain),
+                    ("portMappings", Many(Self::PortMapping)),
+                    ("essential", Plain),
+                    ("healthCheck", One(Self::HealthCheck)),
+                    ("links", Plain),
+                    ("dependsOn", Many(Self::Dependency)),
+                    ("stopTimeout", Plain),
+                    ("user", Plain),
+                    ("workingDirectory", Plain),
+                    ("mountPoints", Many(Self::MountPoint)),
+                    ("ulimits", Many(Self::Ulimit)),
+                    ("dockerLabels", Plain),
+                    ("logConfiguration", One(Self::LogConfiguration)),
+                ],
+                "repositoryCredentials restartPolicy environmentFiles volumesFrom \
+                 linuxParameters secrets startTimeout versionConsistency hostname \
+                 disableNetworking privileged readonlyRootFilesystem dnsServers \
+                 dnsSearchDomains extraHosts dockerSecurityOptions interactive pseudoTerminal \
+                 systemControls resourceRequirements firelensConfiguration credentialSpecs",
+                true,
+            ),
+            Self::Volume => (
+                &[
+                    ("name", Plain),
+                    ("host", One(Self::HostVolume)),
+                    ("dockerVolumeConfiguration", One(Self::DockerVolume)),
+                ],
+                "efsVolumeConfiguration s3filesVolumeConfiguration \
+                 fsxWindowsFileServerVolumeConfiguration configuredAtLaunch",
+                true,
+            ),
+            Self::CreateService => (
+                &[
+                    ("cluster", Plain),
+                    ("serviceName", Plain),
+                    ("taskDefinition", Plain),
+                    ("desiredCount", Plain),
+                    (
+                        "deploymentConfiguration",
+                        One(Self::DeploymentConfiguration),
+                    ),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                    ("placementStrategy", Many(Self::PlacementStrategy)),
+                    ("hostLossGracePeriodSeconds", Plain),
+                    ("clientToken", Plain),
+                ],
+                "availabilityZoneRebalancing loadBalancers serviceRegistries launchType \
+                 capacityProviderStrategy platformVersion role networkConfiguration \
+                 healthCheckGracePeriodSeconds schedulingStrategy deploymentController tags \
+                 enableECSManagedTags propagateTags enableExecuteCommand \
+                 serviceConnectConfiguration volumeConfigurations vpcLatticeConfigurations \
+                 gatewayConnectors monitoring",
+                true,
+            ),
+            Self::UpdateService => (
+                &[
+                    ("cluster", Plain),
+                    ("service", Plain),
+                    ("taskDefinition", Plain),
+                    ("desiredCount", Plain),
+                    (
+                        "deploymentConfiguration",
+                        One(Self::DeploymentConfiguration),
+                    ),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                    ("placementStrategy", Many(Self::PlacementStrategy)),
+                    ("hostLossGracePeriodSeconds", Plain),
+                    ("forceNewDeployment", Plain),
+                ],
+                "capacityProviderStrategy availabilityZoneRebalancing networkConfiguration \
+                 platformVersion healthCheckGracePeriodSeconds deploymentController \
+                 enableExecuteCommand enableECSManagedTags loadBalancers propagateTags \
+                 serviceRegistries serviceConnectConfiguration volumeConfigurations \
+                 vpcLatticeConfigurations gatewayConnectors monitoring",
+                true,
+            ),
+            Self::RunTask => (
+                &[
+                    ("cluster", Plain),
+                    ("taskDefinition", Plain),
+                    ("count", Plain),
+                    ("group", Plain),
+                    ("startedBy", Plain),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                    ("placementStrategy", Many(Self::PlacementStrategy)),
+                    ("clientToken", Plain),
+                ],
+                "capacityProviderStrategy enableECSManagedTags enableExecuteCommand launchType \
+                 networkConfiguration overrides platformVersion propagateTags referenceId tags \
+                 volumeConfigurations",
+                true,
+            ),
+            Self::CreateCluster => (
+                &[("clusterName", Plain)],
+                "tags settings configuration capacityProviders \
+                 defaultCapacityProviderStrategy serviceConnectDefaults",
+                true,
+            ),
+            _ => (self.small_table(), self.small_kept(), false),
+        }
+    }
+
+    /// The acted-on members of the shapes that keep nothing themselves.
+    fn small_table(self) -> &'static [(&'static str, Holds)] {
+        match self {
+            Self::DeregisterTaskDefinition => &[("taskDefinition", Plain)],
+            Self::DeleteService => &[("cluster", Plain), ("service", Plain), ("force", Plain)],
+            Self::StopTask => &[("cluster", Plain), ("task", Plain), ("reason", Plain)],
+            Self::UpdateContainerInstancesState => &[
+                ("cluster", Plain),
+                ("containerInstances", Plain),
+                ("status", Plain),
+            ],
+            Self::DeleteCluster => &[("cluster", Plain)],
+            Self::HostVolume => &[("sourcePath", Plain)],
+            Self::DockerVolume => &[
+                ("scope", Plain),
+                ("autoprovision", Plain),
+                ("driver", Plain),
+                ("driverOpts", Plain),
+                ("labels", Plain),
+            ],
+            Self::KeyValue => &[("name", Plain), ("value", Plain)],
+            Self::PortMapping => &[
+                ("containerPort", Plain),
+                ("hostPort", Plain),
+                ("protocol", Plain),
+                ("name", Plain),
+            ],
+            Self::HealthCheck => &[
+                ("command", Plain),
+                ("interval", Plain),
+                ("timeout", Plain),
+                ("retries", Plain),
+                ("startPeriod", Plain),
+            ],
+            Self::Dependency => &[("containerName", Plain), ("condition", Plain)],
+            Self::MountPoint => &[
+                ("sourceVolume", Plain),
+                ("containerPath", Plain),
+                ("readOnly", Plain),
+            ],
+            Self::Ulimit => &[("name", Plain), ("softLimit", Plain), ("hardLimit", Plain)],
+            Self::LogConfiguration => &[("logDriver", Plain), ("options", Plain)],
+            Self::PlacementConstraint => &[("type", Plain), ("expression", Plain)],
+            Self::PlacementStrategy => &[("type", Plain), ("field", Plain)],
+            Self::DeploymentConfiguration => &[
+                ("minimumHealthyPercent", Plain),
+                ("maximumPercent", Plain),
+                ("deploymentCircuitBreaker", One(Self::CircuitBreaker)),
+            ],
+            Self::CircuitBreaker => &[("enable", Plain), ("rollback", Plain)],
+            _ => &[],
+        }
+    }
+
+    fn small_kept(self) -> &'static str {
+        match self {
+            Self::PortMapping => "appProtocol containerPortRange",
+            Self::LogConfiguration => "secretOptions",
+            Self::DeploymentConfiguration => {
+                "alarms strategy bakeTimeInMinutes lifecycleHooks linearConfiguration \
+                 canaryConfiguration earlySuccessCriteria"
+            }
+            Self::CircuitBreaker => "resetOnHealthyTask thresholdConfiguration",
+            _ => "",
+        }
+    }
+}
+
+/// A member that ECS does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownMember {
+    /// Where it stands: `containerDefinitions[0].memry`.
+    pub path: String,
+    /// The nearest right name, if one is near.
+    pub nearest: Option<&'static str>,
+    /// Every name that would be right there.
+    pub expected: Vec<&'static str>,
+}
+
+impl std::fmt::Display for UnknownMember {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.path.rsplit('.').next().unwrap_or(&self.path);
+        write!(f, "there is no member {name} here")?;
+        match self.nearest {
+            Some(nearest) => write!(f, "; did you mean {nearest}?"),
+            None => write!(f, "; expected one of {}", self.expected.join(", ")),
+        }
+    }
+}
+
+/// Moves the members that are known and not acted on to `unsupported`, and names those that are
+/// not known. Members that are not known stay where they are. Members that are `null` count as
+/// absent and are taken out, as ECS does.
+pub fn sort(shape: Shape, value: &mut Value) -> Vec<UnknownMember> {
+    let mut unknown = Vec::new();
+    let mut lost = Kept::new();
+    walk(
+        shape,
+        value,
+        (String::new(), String::new()),
+        &mut lost,
+        &mut unknown,
+    );
+    debug_assert!(lost.is_empty(), "every request with kept members keeps");
+    unknown
+}
+
+/// `places` are the path from the request and the path from the nearest object that keeps.
+fn walk(
+    shape: Shape,
+    value: &mut Value,
+    places: (String, String),
+    kept: &mut Kept,
+    unknown: &mut Vec<UnknownMember>,
+) {
+    let Value::Object(object) = value else { return };
+    let members = shape.members();
+    let mut own = Kept::new();
+    let (path, mut from_keeper) = places;
+    if members.keeps {
+        from_keeper.clear();
+    }
+    for name in object.keys().cloned().collect::<Vec<_>>() {
+        if object.get(&name).is_some_and(Value::is_null) {
+            object.remove(&name);
+            continue;
+        }
+        let here = (join(&path, &name), join(&from_keeper, &name));
+        let keeper = if members.keeps { &mut own } else { &mut *kept };
+        if let Some((_, holds)) = members.acted.iter().find(|(acted, _)| *acted == name) {
+            if let Some(child) = object.get_mut(&name) {
+                descend(*holds, child, &here, keeper, unknown);
+            }
+        } else if members.kept.split_whitespace().any(|k| k == name) {
+            if let Some(value) = object.remove(&name) {
+                keeper.insert(here.1, value);
+            }
+        } else {
+            unknown.push(UnknownMember {
+                path: here.0,
+                nearest: nearest(&name, shape.known()),
+                expected: shape.known().collect(),
+            });
+        }
+    }
+    if !own.is_empty() {
+        object.insert(
+            UNSUPPORTED.to_owned(),
+            Value::Object(own.into_iter().collect()),
+        );
+    }
+}
+
+fn descend(
+    holds: Holds,
+    child: &mut Value,
+    here: &(String, String),
+    kept: &mut Kept,
+    unknown: &mut Vec<UnknownMember>,
+) {
+    match (holds, child) {
+        (One(shape), child) => walk(shape, child, here.clone(), kept, unknown),
+        (Many(shape), Value::Array(items)) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                let places = (
+                    format!("{}[{index}]", here.0),
+                    format!("{}[{index}]", here.1),
+                );
+                walk(shape, item, places, kept, unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Puts what [`sort`] moved to `unsupported` back to where it stood.
+pub fn restore(shape: Shape, value: &mut Value) {
+    let Value::Object(object) = value else { return };
+    let members = shape.members();
+    for (name, holds) in members.acted {
+        match (holds, object.get_mut(*name)) {
+            (One(shape), Some(child)) => restore(*shape, child),
+            (Many(shape), Some(Value::Array(items))) => {
+                items.iter_mut().for_each(|item| restore(*shape, item));
+            }
+            _ => {}
+        }
+    }
+    if !members.keeps {
+        return;
+    }
+    if let Some(Value::Object(kept)) = object.remove(UNSUPPORTED) {
+        for (path, member) in kept {
+            put(object, &path, member);
+        }
+    }
+}
+
+/// Puts a member at a path such as `portMappings[0].appProtocol`. A place that is no longer
+/// there is left out: nothing can be given back to it.
+fn put(object: &mut Map<String, Value>, path: &str, member: Value) {
+    let Some((step, rest)) = path.split_once('.') else {
+        object.insert(path.to_owned(), member);
+        return;
+    };
+    let (name, index) = match step.split_once('[') {
+        Some((name, index)) => (name, index.trim_end_matches(']').parse::<usize>().ok()),
+        None => (step, None),
+    };
+    let child = match (object.get_mut(name), index) {
+        (Some(Value::Array(items)), Some(index)) => items.get_mut(index),
+        (child, _) => child,
+    };
+    if let Some(Value::Object(child)) = child {
+        put(child, rest, member);
+    }
+}
+
+/// The nearest of some names to one that is not among them, if one is near enough to be what
+/// was meant.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let mut best = None;
+    for candidate in known {
+        let likeness = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
+        if best.is_none_or(|(most, _)| likeness > most) {
+            best = Some((likeness, candidate));
+        }
+    }
+    best.filter(|(likeness, _)| *likeness >= 0.8)
+        .map(|(_, candidate)| candidate)
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn definition() -> Value {
+        json!({
+            "family": "web",
+            "taskRoleArn": "arn:aws:iam::1:role/x",
+            "containerDefinitions": [{
+                "name": "web", "image": "nginx", "secrets": [],
+                "dockerLabels": {"unsupported": "mine", "anything": "goes"},
+                "portMappings": [{"containerPort": 80}, {"containerPort": 81, "appProtocol": "http"}]
+            }]
+        })
+    }
+
+    #[test]
+    fn what_is_known_and_not_acted_on_is_kept_by_the_nearest_keeper_and_put_back() {
+        let mut value = definition();
+        assert_eq!(sort(Shape::RegisterTaskDefinition, &mut value), vec![]);
+        assert_eq!(
+            value["unsupported"],
+            json!({"taskRoleArn": "arn:aws:iam::1:role/x"})
+        );
+        let container = &value["containerDefinitions"][0];
+        assert_eq!(
+            container["unsupported"],
+            json!({"secrets": [], "portMappings[1].appProtocol": "http"})
+        );
+        assert_eq!(container["dockerLabels"]["unsupported"], "mine");
+        restore(Shape::RegisterTaskDefinition, &mut value);
+        assert_eq!(value, definition());
+    }
+
+    #[test]
+    fn what_ecs_does_not_know_is_named_with_its_path_and_the_nearest_name() {
+        let mut value = json!({
+            "family": "web", "unsupported": {},
+            "containerDefinitions": [{"name": "web", "portMappings": [{"hostport": 1}]}]
+        });
+        let unknown = sort(Shape::RegisterTaskDefinition, &mut value);
+        let said: Vec<_> = unknown
+            .iter()
+            .map(|u| (u.path.as_str(), u.nearest))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (
+                    "containerDefinitions[0].portMappings[0].hostport",
+                    Some("hostPort")
+                ),
+                ("unsupported", None),
+            ]
+        );
+        assert!(unknown[0].to_string().ends_with("did you mean hostPort?"));
+    }
+
+    #[test]
+    fn a_null_is_an_absent_member() {
+        let mut value = json!({"cluster": null, "service": "web", "loadBalancers": null});
+        assert_eq!(sort(Shape::UpdateService, &mut value), vec![]);
+        assert_eq!(value, json!({"service": "web"}));
+    }
+
+    #[test]
+    fn no_member_is_listed_twice() {
+        for shape in [
+            Shape::RegisterTaskDefinition,
+            Shape::ContainerDefinition,
+            Shape::Volume,
+            Shape::CreateService,
+            Shape::UpdateService,
+            Shape::RunTask,
+            Shape::CreateCluster,
+            Shape::DeploymentConfiguration,
+        ] {
+            let mut names: Vec<_> = shape.known().collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{shape:?}");
+        }
+    }
+}
