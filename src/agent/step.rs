@@ -1,0 +1,425 @@
+//! From what is to what was decided: the next actions at one engine. Pure.
+//!
+//! Level-triggered: every call looks at all of it afresh. What is under way is left out, and
+//! with everything as wanted there is nothing to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::docker::spec::VolumeSpec;
+use crate::docker::volume::{is_volume_of, task_volumes};
+use crate::model::observation::{ContainerState, ObservedContainer};
+use crate::model::task_definition::NetworkMode;
+use crate::model::{
+    ContainerDefinition, ContainerName, DesiredStatus, InstanceName, LastStatus, State, Task,
+    TaskDefinition, TaskId, TimeMs,
+};
+
+use super::order::{self, Gate};
+
+/// Seconds between stop signal and kill where a definition says nothing.
+pub const STOP_TIMEOUT_S: u32 = 30;
+
+/// What an action is about. One thing never has two actions at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The shared network.
+    Network,
+    /// A volume, by its name on the engine.
+    Volume(String),
+    /// An image, by its reference: however many tasks wait for it, it is pulled once.
+    Image(String),
+    /// A container of a task.
+    Container(TaskId, ContainerName),
+}
+
+/// One thing to do at the engine, or to report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make the shared network if it is not there.
+    EnsureNetwork,
+    /// Make a volume if it is not there.
+    EnsureVolume(VolumeSpec),
+    /// Make sure that an image is there.
+    Pull(String),
+    /// Make a container.
+    Create(TaskId, ContainerName),
+    /// Start a container that was made.
+    Start(TaskId, ContainerName, String),
+    /// Stop a container that is up.
+    Stop {
+        /// Its task.
+        task: TaskId,
+        /// Its name in the task definition.
+        container: ContainerName,
+        /// The engine's id for it.
+        runtime_id: String,
+        /// Seconds between stop signal and kill.
+        timeout_s: u32,
+    },
+    /// Remove a container that is not up.
+    Remove(TaskId, ContainerName, String),
+    /// Remove a volume that lived with a task.
+    RemoveVolume(String),
+    /// Report that a task cannot be brought up.
+    Fail {
+        /// The task.
+        task: TaskId,
+        /// The container it failed at.
+        container: ContainerName,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+impl Action {
+    /// What it is about.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        match self {
+            Self::EnsureNetwork => Key::Network,
+            Self::EnsureVolume(volume) => Key::Volume(volume.name.clone()),
+            Self::RemoveVolume(name) => Key::Volume(name.clone()),
+            Self::Pull(image) => Key::Image(image.clone()),
+            Self::Create(task, container)
+            | Self::Start(task, container, _)
+            | Self::Remove(task, container, _)
+            | Self::Stop {
+                task, container, ..
+            }
+            | Self::Fail {
+                task, container, ..
+            } => Key::Container(*task, container.clone()),
+        }
+    }
+}
+
+/// What is known of an engine.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Every container by the engine's id.
+    pub containers: BTreeMap<String, ObservedContainer>,
+    /// Images that are known to be there.
+    pub images: BTreeSet<String>,
+    /// The shared network is known to be there.
+    pub network: bool,
+    /// Volumes that are known to be there.
+    pub volumes: BTreeSet<String>,
+}
+
+/// All that a step looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The instance whose engine this is.
+    pub instance: &'a InstanceName,
+    /// What was decided. With no control plane id in it, nothing has been decided yet.
+    pub state: &'a State,
+    /// This instance's tasks, as in `state`.
+    pub tasks: &'a BTreeMap<TaskId, Arc<Task>>,
+    /// What is there.
+    pub world: &'a World,
+    /// What is under way, or waits for its time to be tried again.
+    pub busy: &'a BTreeSet<Key>,
+    /// Tasks that were reported as failed.
+    pub failed: &'a BTreeSet<TaskId>,
+    /// Now; nothing depends on it yet but the signature's promise that no clock is asked.
+    pub now: TimeMs,
+}
+
+/// The next actions, the most urgent first. Empty when all is as decided, or under way.
+#[must_use]
+pub fn step(view: &View<'_>) -> Vec<Action> {
+    if view.state.control_plane.is_empty() {
+        return Vec::new();
+    }
+    let owned = owned(view);
+    let mut actions = Vec::new();
+    for task in view.tasks.values() {
+        let containers = owned.get(&task.id);
+        if is_to_stop(task) {
+            stop(view, task, containers, &mut actions);
+        } else if !view.failed.contains(&task.id) {
+            bring_up(view, task, containers, &mut actions);
+        }
+    }
+    for (task, containers) in &owned {
+        if !view.state.tasks.contains_key(task) {
+            clear(*task, containers, &mut actions);
+        }
+    }
+    clear_volumes(view, &owned, &mut actions);
+    let mut seen = BTreeSet::new();
+    actions.retain(|action| {
+        let key = action.key();
+        !view.busy.contains(&key) && seen.insert(key)
+    });
+    actions.sort_by_key(urgency);
+    actions
+}
+
+/// Starts come before creates, so that tasks are finished one after the other rather than all
+/// begun; what takes something away comes last.
+fn urgency(action: &Action) -> u8 {
+    match action {
+        Action::Fail { .. } => 0,
+        Action::Stop { .. } => 1,
+        Action::EnsureNetwork | Action::EnsureVolume(_) | Action::Pull(_) => 2,
+        Action::Start(..) => 3,
+        Action::Create(..) => 4,
+        Action::Remove(..) | Action::RemoveVolume(_) => 5,
+    }
+}
+
+/// Whether a task is never to be started again.
+#[must_use]
+pub fn is_to_stop(task: &Task) -> bool {
+    task.desired_status == DesiredStatus::Stopped || task.last_status >= LastStatus::Stopping
+}
+
+/// A task's containers on this engine, by their names in the definition.
+type Owned<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
+
+/// This control plane's containers by task. Labels alone do not make a container ours: an image
+/// committed from one of ours carries them too. Its name ends in the task's id as well.
+fn owned<'a>(view: &View<'a>) -> BTreeMap<TaskId, Owned<'a>> {
+    let mut owned: BTreeMap<TaskId, Owned<'a>> = BTreeMap::new();
+    for container in view.world.containers.values() {
+        if let Some(owner) = &container.owner
+            && owner.control_plane == view.state.control_plane
+            && container.name.ends_with(&owner.task.to_string())
+        {
+            let of_task = owned.entry(owner.task).or_default();
+            of_task.insert(&owner.container, container);
+        }
+    }
+    owned
+}
+
+/// The observed container of that name, if the task has any.
+fn find<'a>(owned: Option<&Owned<'a>>, name: &ContainerName) -> Option<&'a ObservedContainer> {
+    owned.and_then(|o| o.get(name)).copied()
+}
+
+fn bring_up(view: &View<'_>, task: &Task, owned: Option<&Owned<'_>>, actions: &mut Vec<Action>) {
+    let definition = match view.state.task_definitions.get(&task.task_definition) {
+        Some(definition) => definition,
+        None => return fail_whole(task, actions),
+    };
+    let essential_gone = definition
+        .container_definitions
+        .iter()
+        .any(|c| c.essential && is_over(task, find(owned, &c.name), &c.name));
+    if essential_gone {
+        return; // The task is as good as stopped: nothing more of it starts.
+    }
+    if let Some((container, reason)) = order::impossible(definition) {
+        actions.push(Action::Fail {
+            task: task.id,
+            container,
+            reason,
+        });
+        return;
+    }
+    let ready = surroundings(view, task, definition, owned, actions);
+    for container in &definition.container_definitions {
+        match find(owned, &container.name) {
+            Some(found) if found.state == ContainerState::Created => {
+                start(task, definition, container, found, owned, actions);
+            }
+            Some(_) => {}
+            None if is_over(task, None, &container.name) => {}
+            None => {
+                let linked = order::links(container).all(|name| {
+                    definition.container(&name).is_none() || find(owned, &name).is_some()
+                });
+                if ready && linked && view.world.images.contains(&container.image) {
+                    actions.push(Action::Create(task.id, container.name.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// A definition that is not known cannot be run.
+fn fail_whole(task: &Task, actions: &mut Vec<Action>) {
+    if let Some(first) = task.containers.first() {
+        actions.push(Action::Fail {
+            task: task.id,
+            container: first.name.clone(),
+            reason: format!(
+                "CannotCreateContainerError: the task definition {} is not known any more",
+                task.task_definition
+            ),
+        });
+    }
+}
+
+/// Whether a container ran and is over: it has ended, or the state knows that it was made and
+/// it is gone from the engine.
+fn is_over(task: &Task, found: Option<&ObservedContainer>, name: &ContainerName) -> bool {
+    match found {
+        Some(found) => found.state.has_ended(),
+        None => task
+            .containers
+            .iter()
+            .any(|c| &c.name == name && !c.runtime_id.is_empty()),
+    }
+}
+
+/// Asks for the network, the volumes and the images that are still missing. Whether containers
+/// can be made: network and volumes are there (images count container by container).
+fn surroundings(
+    view: &View<'_>,
+    task: &Task,
+    definition: &TaskDefinition,
+    owned: Option<&Owned<'_>>,
+    actions: &mut Vec<Action>,
+) -> bool {
+    let missing = |c: &&ContainerDefinition| {
+        let found = find(owned, &c.name);
+        found.is_none() && !is_over(task, None, &c.name)
+    };
+    let to_make: Vec<_> = definition
+        .container_definitions
+        .iter()
+        .filter(missing)
+        .collect();
+    if to_make.is_empty() {
+        return true;
+    }
+    let mut ready = true;
+    if definition.network_mode == NetworkMode::Bridge && !view.world.network {
+        actions.push(Action::EnsureNetwork);
+        ready = false;
+    }
+    for volume in task_volumes(task, definition, &view.state.control_plane) {
+        if !view.world.volumes.contains(&volume.name) {
+            actions.push(Action::EnsureVolume(volume));
+            ready = false;
+        }
+    }
+    for container in to_make {
+        if !view.world.images.contains(&container.image) {
+            actions.push(Action::Pull(container.image.clone()));
+        }
+    }
+    ready
+}
+
+/// Starts a container that was made, once everything it waits for has come far enough.
+fn start(
+    task: &Task,
+    definition: &TaskDefinition,
+    container: &ContainerDefinition,
+    found: &ObservedContainer,
+    owned: Option<&Owned<'_>>,
+    actions: &mut Vec<Action>,
+) {
+    let linked = order::links(container).map(order::started);
+    let depended = container.depends_on.iter().cloned();
+    for dependency in depended.chain(linked) {
+        let name = &dependency.container_name;
+        let other = find(owned, name);
+        let gone = other.is_none() && is_over(task, None, name);
+        let checked = definition
+            .container(name)
+            .is_some_and(|c| c.health_check.is_some());
+        match order::gate(&dependency, other, gone, checked) {
+            Gate::Open => {}
+            Gate::Wait => return,
+            Gate::Shut(why) => {
+                actions.push(Action::Fail {
+                    task: task.id,
+                    container: container.name.clone(),
+                    reason: format!(
+                        "ContainerDependencyError: container {} {why}",
+                        container.name
+                    ),
+                });
+                return;
+            }
+        }
+    }
+    actions.push(Action::Start(
+        task.id,
+        container.name.clone(),
+        found.runtime_id.clone(),
+    ));
+}
+
+/// Stops a task's containers in reverse dependency order. A container that never started has
+/// nothing to stop and no logs worth keeping: it is removed.
+fn stop(view: &View<'_>, task: &Task, owned: Option<&Owned<'_>>, actions: &mut Vec<Action>) {
+    let Some(owned) = owned else { return };
+    let definition = view.state.task_definitions.get(&task.task_definition);
+    for (name, container) in owned {
+        if container.state == ContainerState::Created {
+            actions.push(remove(task.id, name, container));
+        }
+        if !container.state.is_up() {
+            continue;
+        }
+        let held_up = definition.is_some_and(|d| {
+            order::dependents(d, name).any(|other| {
+                let key = Key::Container(task.id, other.clone());
+                let up = owned.get(other).is_some_and(|c| c.state.is_up());
+                up || view.busy.contains(&key)
+            })
+        });
+        if !held_up {
+            let timeout_s = definition
+                .and_then(|d| d.container(name))
+                .and_then(|c| c.stop_timeout)
+                .unwrap_or(STOP_TIMEOUT_S);
+            actions.push(Action::Stop {
+                task: task.id,
+                container: (*name).clone(),
+                runtime_id: container.runtime_id.clone(),
+                timeout_s,
+            });
+        }
+    }
+}
+
+/// Stops and removes the containers of a task that the state does not know.
+fn clear(task: TaskId, containers: &Owned<'_>, actions: &mut Vec<Action>) {
+    for (name, container) in containers {
+        if container.state.is_up() {
+            actions.push(Action::Stop {
+                task,
+                container: (*name).clone(),
+                runtime_id: container.runtime_id.clone(),
+                timeout_s: STOP_TIMEOUT_S,
+            });
+        } else if container.state != ContainerState::Removing {
+            actions.push(remove(task, name, container));
+        }
+    }
+}
+
+fn remove(task: TaskId, name: &ContainerName, container: &ObservedContainer) -> Action {
+    Action::Remove(task, name.clone(), container.runtime_id.clone())
+}
+
+/// Removes the volumes of tasks that are over and have no container left.
+fn clear_volumes(view: &View<'_>, owned: &BTreeMap<TaskId, Owned<'_>>, actions: &mut Vec<Action>) {
+    for name in &view.world.volumes {
+        let Some(task) = volume_owner(name) else {
+            continue;
+        };
+        let over = match view.state.tasks.get(&task) {
+            Some(task) => task.is_stopped() && &task.instance == view.instance,
+            None => true,
+        };
+        if over && !owned.contains_key(&task) {
+            actions.push(Action::RemoveVolume(name.clone()));
+        }
+    }
+}
+
+/// The task that a volume of this name lives with.
+#[must_use]
+pub fn volume_owner(name: &str) -> Option<TaskId> {
+    let task = name.rsplit('-').next()?.parse().ok()?;
+    is_volume_of(name, task).then_some(task)
+}
