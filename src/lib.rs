@@ -7,5 +7,6 @@ pub mod client;
 pub mod config;
 pub mod controller;
 pub mod docker;
+pub mod document;
 pub mod model;
 pub mod store;
