@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::Document;
-use super::fault::{Fault, nearest};
+use super::fault::{Fault, Faults, nearest};
 use super::node::Node;
 use super::path::{Path, Step};
 
@@ -12,12 +12,12 @@ impl Document {
     /// The value of `node` as a `T`.
     ///
     /// # Errors
-    /// A [`Fault`] at the very member that does not fit.
-    pub fn decode<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Fault> {
+    /// One [`Fault`], at the very member that does not fit.
+    pub fn decode<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Faults> {
         let value = node.to_value();
         serde_path_to_error::deserialize(&value).map_err(|error| {
             let path = path_of(error.path());
-            self.explain(node, &path, &error.inner().to_string())
+            self.explain(node, &path, &error.inner().to_string()).into()
         })
     }
 
@@ -79,6 +79,7 @@ mod tests {
         document
             .decode::<RegisterTaskDefinition>(document.root())
             .unwrap_err()
+            .0[0]
             .headline()
     }
 
