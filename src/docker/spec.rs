@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::model::resources::Protocol;
-use crate::model::task_definition::Ulimit;
+use crate::model::task_definition::{HealthCheck, NetworkMode, Ulimit};
+use crate::model::{ContainerDefinition, ContainerName, Partition, Task, TaskDefinition};
+
+use super::volume::{VolumeSource, volume_source};
 
 /// Labels that the ECS agent puts on containers, and ours.
 pub mod label {
@@ -137,3 +140,182 @@ pub struct ContainerSpec {
     /// Seconds between stop signal and kill.
     pub stop_timeout_s: u32,
 }
+
+/// The smallest weight that the kernel takes; ECS gives it to containers that name no CPU.
+const CPU_SHARES_MIN: u64 = 2;
+/// ECS's time between stop signal and kill where nothing is said, in seconds.
+const STOP_TIMEOUT_S: u32 = 30;
+/// Bytes in a MiB.
+const MIB: u64 = 1024 * 1024;
+
+/// `qd-FAMILY-REVISION-CONTAINER-TASKID`: a container's name on its engine.
+#[must_use]
+pub fn container_name(task: &Task, container: &ContainerName) -> String {
+    let definition = &task.task_definition;
+    let (family, revision) = (&definition.family, definition.revision);
+    format!("qd-{family}-{revision}-{container}-{}", task.id)
+}
+
+/// What the engine of the task's instance is asked to make for one of its containers.
+#[must_use]
+pub fn container_spec(
+    task: &Task,
+    definition: &TaskDefinition,
+    container: &ContainerDefinition,
+    control_plane: &str,
+    arn: &Partition,
+) -> ContainerSpec {
+    ContainerSpec {
+        name: container_name(task, &container.name),
+        image: container.image.clone(),
+        command: container.command.clone(),
+        entry_point: container.entry_point.clone(),
+        environment: container
+            .environment
+            .iter()
+            .map(|pair| format!("{}={}", pair.name, pair.value))
+            .collect(),
+        labels: labels(task, container, control_plane, arn),
+        cpu_shares: cpu_shares(definition, container),
+        memory_bytes: container
+            .memory
+            .or(definition.memory)
+            .map_or(0, |m| m.0.saturating_mul(MIB)),
+        memory_reservation_bytes: container
+            .memory_reservation
+            .map_or(0, |m| m.0.saturating_mul(MIB)),
+        ports: ports(definition, container),
+        network: network(task, definition, container),
+        health: container.health_check.as_ref().map(health),
+        user: container.user.clone(),
+        working_directory: container.working_directory.clone(),
+        mounts: mounts(task, definition, container),
+        ulimits: container.ulimits.clone(),
+        log: container
+            .log_configuration
+            .as_ref()
+            .map(|log| (log.log_driver.clone(), log.options.clone())),
+        stop_timeout_s: container.stop_timeout.unwrap_or(STOP_TIMEOUT_S),
+    }
+}
+
+/// The user's labels, and over them those by which the container is known again.
+fn labels(
+    task: &Task,
+    container: &ContainerDefinition,
+    control_plane: &str,
+    arn: &Partition,
+) -> BTreeMap<String, String> {
+    let mut labels = container.docker_labels.clone();
+    let mut put = |name: &str, value: String| labels.insert(name.to_owned(), value);
+    put(label::CLUSTER, task.cluster.to_string());
+    put(label::TASK_ARN, arn.task(&task.cluster, &task.id));
+    put(label::FAMILY, task.task_definition.family.to_string());
+    put(label::REVISION, task.task_definition.revision.to_string());
+    put(label::CONTAINER, container.name.to_string());
+    put(label::TASK_ID, task.id.to_string());
+    put(label::CONTROL_PLANE, control_plane.to_owned());
+    put(label::INSTANCE, task.instance.to_string());
+    if let Some(service) = &task.service {
+        put(label::SERVICE, service.to_string());
+    }
+    labels
+}
+
+/// A container's own CPU units, else an equal part of what the task's other containers leave of
+/// the task's.
+fn cpu_shares(definition: &TaskDefinition, container: &ContainerDefinition) -> u64 {
+    let own = container.cpu.0;
+    let units = match definition.cpu {
+        Some(task) if own == 0 => {
+            let all = &definition.container_definitions;
+            let named: u64 = all.iter().map(|c| c.cpu.0).sum();
+            let sharing = all.iter().filter(|c| c.cpu.0 == 0).count() as u64;
+            task.0.saturating_sub(named) / sharing.max(1)
+        }
+        _ => own,
+    };
+    units.max(CPU_SHARES_MIN)
+}
+
+fn ports(definition: &TaskDefinition, container: &ContainerDefinition) -> Vec<PortSpec> {
+    // In the host's network there is nothing to publish: the port is the host's already.
+    if definition.network_mode != NetworkMode::Bridge {
+        return Vec::new();
+    }
+    container
+        .port_mappings
+        .iter()
+        .map(|mapping| PortSpec {
+            container_port: mapping.container_port,
+            host_port: mapping.host_port.unwrap_or(0),
+            protocol: mapping.protocol,
+        })
+        .collect()
+}
+
+fn network(
+    task: &Task,
+    definition: &TaskDefinition,
+    container: &ContainerDefinition,
+) -> NetworkSpec {
+    match definition.network_mode {
+        NetworkMode::Host => NetworkSpec::Host,
+        NetworkMode::None => NetworkSpec::None,
+        NetworkMode::Bridge => NetworkSpec::Bridge {
+            links: container
+                .links
+                .iter()
+                .filter_map(|link| {
+                    let (name, alias) = link.split_once(':').unwrap_or((link, link));
+                    let name = ContainerName::new(name).ok()?;
+                    Some(format!("{}:{alias}", container_name(task, &name)))
+                })
+                .collect(),
+        },
+    }
+}
+
+/// ECS's defaults: every 30 s, 5 s each, 3 failures, no grace at the start.
+fn health(check: &HealthCheck) -> HealthSpec {
+    HealthSpec {
+        test: check.command.clone(),
+        interval_s: check.interval.unwrap_or(30),
+        timeout_s: check.timeout.unwrap_or(5),
+        retries: check.retries.unwrap_or(3),
+        start_period_s: check.start_period.unwrap_or(0),
+    }
+}
+
+fn mounts(
+    task: &Task,
+    definition: &TaskDefinition,
+    container: &ContainerDefinition,
+) -> Vec<MountSpec> {
+    container
+        .mount_points
+        .iter()
+        .map(|point| {
+            let volume = definition
+                .volumes
+                .iter()
+                .find(|volume| volume.name == point.source_volume);
+            let source = volume.map(|volume| volume_source(task, volume));
+            let bind = matches!(source, Some(VolumeSource::Folder(_)));
+            MountSpec {
+                source: source.map(|source| match source {
+                    VolumeSource::Folder(name)
+                    | VolumeSource::OfTask(name)
+                    | VolumeSource::Shared(name) => name,
+                }),
+                bind,
+                target: point.container_path.clone(),
+                read_only: point.read_only,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;
