@@ -8,10 +8,13 @@ use serde_json::Value;
 use crate::model::service::{
     CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementStrategy,
 };
-use crate::model::task_definition::{ContainerDefinition, Kept, NetworkMode, Volume};
+use crate::model::task_definition::{
+    ContainerDefinition, Kept, NetworkMode, TaskDefinitionStatus, Volume,
+};
+use crate::model::validate::{self, Fault};
 use crate::model::{
-    Cluster, CpuUnits, Family, Instance, InstanceStatus, MemoryMib, Service, ServiceName, Task,
-    TaskDefinition,
+    Cluster, CpuUnits, Family, Instance, InstanceStatus, MemoryMib, Revision, Service, ServiceName,
+    Task, TaskDefinition, TimeMs,
 };
 
 /// One ECS operation that changes something. Names of clusters, services, tasks, instances and
@@ -151,6 +154,32 @@ pub struct RegisterTaskDefinition {
     pub unsupported: Kept,
 }
 
+impl RegisterTaskDefinition {
+    /// The task definition that this request makes.
+    #[must_use]
+    pub fn definition(self, revision: Revision, now: TimeMs) -> TaskDefinition {
+        TaskDefinition {
+            family: self.family,
+            revision,
+            container_definitions: self.container_definitions,
+            volumes: self.volumes,
+            network_mode: self.network_mode,
+            cpu: self.cpu,
+            memory: self.memory,
+            placement_constraints: self.placement_constraints,
+            status: TaskDefinitionStatus::Active,
+            registered_at: now,
+            unsupported: self.unsupported,
+        }
+    }
+
+    /// Everything that is wrong with it; empty if it can be registered.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        validate::task_definition(&self.clone().definition(Revision(1), TimeMs::default()))
+    }
+}
+
 /// Request of DeregisterTaskDefinition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -191,6 +220,21 @@ pub struct CreateService {
     /// Members not acted on.
     #[serde(default, skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
+}
+
+impl CreateService {
+    /// What is wrong with it in itself: bounds, constraints, strategies, count. Whether its
+    /// cluster and definition exist is the controller's to know.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = validate::bounds(&self.deployment_configuration, self.desired_count);
+        faults.extend(validate::placement(
+            &self.placement_constraints,
+            &self.placement_strategy,
+        ));
+        faults.extend(validate::desired_count(self.desired_count));
+        faults
+    }
 }
 
 fn one() -> u32 {

@@ -17,6 +17,7 @@ pub mod state;
 pub mod task;
 pub mod task_definition;
 pub mod time;
+pub mod validate;
 
 pub use arn::Partition;
 pub use change::Change;
