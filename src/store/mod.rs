@@ -1,5 +1,17 @@
 //! Where the change log and its checkpoints live. Blocking: the driver gives it a thread.
 
+pub mod folder;
+pub mod lock;
+pub mod memory;
+pub mod retention;
+pub mod sqlite;
+#[cfg(test)]
+pub mod story;
+
+pub use lock::{LockError, LockHolder, StateLock};
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
+
 use crate::model::{Change, State, TimeMs};
 
 /// What went wrong with the store. The control plane does not act on what it could not store.
@@ -43,4 +55,15 @@ pub trait Store: Send + 'static {
     /// # Errors
     /// [`StoreError`] if it cannot be rebuilt, say because the moment is older than the log.
     fn state_at(&mut self, at: TimeMs) -> Result<(State, u64), StoreError>;
+}
+
+/// The refusal to rebuild a moment that the log no longer reaches back to.
+fn too_old(place: String, at: TimeMs) -> StoreError {
+    StoreError::Unreadable {
+        place,
+        message: format!(
+            "the moment {} ms since 1970 is older than the oldest change that is kept",
+            at.0
+        ),
+    }
 }

@@ -1,0 +1,388 @@
+//! The change log in SQLite. The only file that names rusqlite.
+//!
+//! Write-ahead log with a full sync at every commit: what `append` returned for survives a power
+//! cut. Two tables: `change(seq, at_ms, body)` and `checkpoint(seq, at_ms, body)`, bodies in JSON.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{Store, StoreError, retention};
+use crate::model::{Change, State, TimeMs};
+
+/// Name of the database in the state folder.
+pub const FILE: &str = "state.db";
+/// Number of the tables' layout, kept in the database's `user_version`.
+pub const SCHEMA: i64 = 1;
+/// How long a write waits for another process that reads or writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The change log and its checkpoints in one SQLite database.
+#[derive(Debug)]
+pub struct SqliteStore {
+    place: PathBuf,
+    connection: Connection,
+    last: u64,
+    last_at: TimeMs,
+    last_checkpoint: u64,
+}
+
+impl SqliteStore {
+    /// Opens the database in the state folder, or makes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] if it cannot be opened or written, [`StoreError::Unreadable`] if a
+    /// newer version wrote it or it is no database.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let place = dir.join(FILE);
+        let connection = Connection::open(&place).map_err(|error| failed(&place, &error))?;
+        let mut store = Self {
+            place,
+            connection,
+            last: 0,
+            last_at: TimeMs(0),
+            last_checkpoint: 0,
+        };
+        store.prepare()?;
+        let (last, at) = store.newest("change")?;
+        let (checkpoint, checkpoint_at) = store.newest("checkpoint")?;
+        store.last = last.max(checkpoint);
+        store.last_at = at.max(checkpoint_at);
+        store.last_checkpoint = checkpoint;
+        Ok(store)
+    }
+
+    fn prepare(&mut self) -> Result<(), StoreError> {
+        let place = self.place.clone();
+        let fail = |error: rusqlite::Error| failed(&place, &error);
+        self.connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
+        // Read before anything is written: a newer version's database stays as it is.
+        self.check_schema()?;
+        self.connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .map_err(fail)?;
+        self.connection
+            .pragma_update(None, "synchronous", "FULL")
+            .map_err(fail)?;
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(fail)?;
+        tx.execute_batch(
+            "create table if not exists change(
+                 seq integer primary key, at_ms integer not null, body text not null) strict;
+             create index if not exists change_at on change(at_ms);
+             create table if not exists checkpoint(
+                 seq integer primary key, at_ms integer not null, body text not null) strict;",
+        )
+        .map_err(fail)?;
+        tx.pragma_update(None, "user_version", SCHEMA)
+            .map_err(fail)?;
+        tx.commit().map_err(fail)
+    }
+
+    fn check_schema(&self) -> Result<(), StoreError> {
+        let found: i64 = self
+            .connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(|error| failed(&self.place, &error))?;
+        if found > SCHEMA {
+            return Err(self.unreadable(format!(
+                "a newer version of Quarterdeck wrote it (layout {found}, this version knows up \
+                 to {SCHEMA}). Use that version, or another state folder with --state"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Number and time of a table's last row; zeroes if it is empty.
+    fn newest(&self, table: &str) -> Result<(u64, TimeMs), StoreError> {
+        self.connection
+            .query_row(
+                &format!("select seq, at_ms from {table} order by seq desc limit 1"),
+                [],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+            )
+            .optional()
+            .map(|row| row.map_or((0, TimeMs(0)), |(seq, at)| (number(seq), time(at))))
+            .map_err(|error| failed(&self.place, &error))
+    }
+
+    /// The newest checkpoint at or before a moment; the empty state if the log is whole.
+    fn base(&self, at: TimeMs) -> Result<(u64, State), StoreError> {
+        let found = self
+            .connection
+            .query_row(
+                "select seq, body from checkpoint where at_ms <= ?1 order by seq desc limit 1",
+                [integer(at.0)],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+            )
+            .optional()
+            .map_err(|error| failed(&self.place, &error))?;
+        if let Some((seq, body)) = found {
+            let state = serde_json::from_str(&body).map_err(|error| {
+                self.unreadable(format!("checkpoint {seq} is damaged: {error}"))
+            })?;
+            return Ok((number(seq), state));
+        }
+        let first: Option<i64> = self
+            .connection
+            .query_row("select min(seq) from change", [], |row| row.get(0))
+            .map_err(|error| failed(&self.place, &error))?;
+        match first {
+            None if self.last_checkpoint == 0 => Ok((0, State::default())),
+            Some(1) => Ok((0, State::default())),
+            _ => Err(super::too_old(self.place.display().to_string(), at)),
+        }
+    }
+
+    fn replay(&self, base: u64, state: &mut State, at: TimeMs) -> Result<u64, StoreError> {
+        let fail = |error: rusqlite::Error| failed(&self.place, &error);
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "select seq, body from change where seq > ?1 and at_ms <= ?2 order by seq",
+            )
+            .map_err(fail)?;
+        let mut rows = statement
+            .query(params![integer(base), integer(at.0)])
+            .map_err(fail)?;
+        let mut last = base;
+        while let Some(row) = rows.next().map_err(fail)? {
+            let seq = number(row.get::<_, i64>(0).map_err(fail)?);
+            if seq != last + 1 {
+                return Err(self.unreadable(format!(
+                    "change {} is missing: the log goes from {last} to {seq}",
+                    last + 1
+                )));
+            }
+            let body = row.get_ref(1).map_err(fail)?;
+            let change: Change = body
+                .as_str()
+                .map_err(|error| error.to_string())
+                .and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
+                .map_err(|error| self.unreadable(format!("change {seq} is damaged: {error}")))?;
+            state.apply(&change);
+            last = seq;
+        }
+        Ok(last)
+    }
+
+    fn unreadable(&self, message: String) -> StoreError {
+        StoreError::Unreadable {
+            place: self.place.display().to_string(),
+            message,
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&mut self) -> Result<(State, u64), StoreError> {
+        self.state_at(TimeMs(u64::MAX))
+    }
+
+    fn append(&mut self, at: TimeMs, changes: &[Change], after: &State) -> Result<u64, StoreError> {
+        if changes.is_empty() {
+            return Ok(self.last);
+        }
+        let mut bodies = Vec::with_capacity(changes.len());
+        for change in changes {
+            let body = serde_json::to_string(change).map_err(|error| StoreError::Failed {
+                place: self.place.display().to_string(),
+                message: format!("a change cannot be written as JSON: {error}"),
+            })?;
+            bodies.push(body);
+        }
+        // The log's times never step back, so "everything up to a moment" is one piece of it.
+        let at = self.last_at.max(at);
+        let first = self.last + 1;
+        let last = self.last + u64::try_from(changes.len()).unwrap_or(u64::MAX);
+        let checkpoint = retention::checkpoint_due(self.last_checkpoint, last, after);
+        let place = self.place.clone();
+        let fail = |error: rusqlite::Error| failed(&place, &error);
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(fail)?;
+        insert_changes(&tx, first, at, &bodies).map_err(fail)?;
+        if checkpoint {
+            let body = serde_json::to_string(after).map_err(|error| StoreError::Failed {
+                place: place.display().to_string(),
+                message: format!("the state cannot be written as JSON: {error}"),
+            })?;
+            insert_checkpoint(&tx, last, at, &body).map_err(fail)?;
+        }
+        tx.commit().map_err(fail)?;
+        self.last = last;
+        self.last_at = at;
+        if checkpoint {
+            self.last_checkpoint = last;
+        }
+        Ok(last)
+    }
+
+    fn state_at(&mut self, at: TimeMs) -> Result<(State, u64), StoreError> {
+        let (base, mut state) = self.base(at)?;
+        let last = self.replay(base, &mut state, at)?;
+        Ok((state, last))
+    }
+}
+
+fn insert_changes(
+    tx: &Transaction<'_>,
+    first: u64,
+    at: TimeMs,
+    bodies: &[String],
+) -> rusqlite::Result<()> {
+    let mut statement =
+        tx.prepare_cached("insert into change(seq, at_ms, body) values (?1, ?2, ?3)")?;
+    for (seq, body) in (first..).zip(bodies) {
+        statement.execute(params![integer(seq), integer(at.0), body])?;
+    }
+    Ok(())
+}
+
+/// Writes a checkpoint, and in the same transaction forgets what it makes dispensable.
+fn insert_checkpoint(
+    tx: &Transaction<'_>,
+    seq: u64,
+    at: TimeMs,
+    body: &str,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "insert into checkpoint(seq, at_ms, body) values (?1, ?2, ?3)",
+        params![integer(seq), integer(at.0), body],
+    )?;
+    let dropped = retention::thin(&checkpoints(tx)?, seq);
+    for old in dropped {
+        tx.execute("delete from checkpoint where seq = ?1", [integer(old)])?;
+    }
+    let aged: Option<i64> = tx.query_row(
+        "select max(seq) from change where at_ms < ?1",
+        [integer(retention::aged_before(at).0)],
+        |row| row.get(0),
+    )?;
+    let aged = aged.map_or(0, number);
+    if let Some(upto) = retention::forget_up_to(&checkpoints(tx)?, seq, aged) {
+        tx.execute("delete from change where seq <= ?1", [integer(upto)])?;
+        tx.execute("delete from checkpoint where seq < ?1", [integer(upto)])?;
+    }
+    Ok(())
+}
+
+fn checkpoints(tx: &Transaction<'_>) -> rusqlite::Result<Vec<u64>> {
+    let mut statement = tx.prepare_cached("select seq from checkpoint order by seq")?;
+    let rows = statement.query_map([], |row| row.get::<_, i64>(0))?;
+    rows.map(|row| row.map(number)).collect()
+}
+
+fn failed(place: &Path, error: &rusqlite::Error) -> StoreError {
+    StoreError::Failed {
+        place: place.display().to_string(),
+        message: error.to_string(),
+    }
+}
+
+/// SQLite's integers are signed; everything stored here is well below their end.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn number(integer: i64) -> u64 {
+    u64::try_from(integer).unwrap_or(0)
+}
+
+fn time(integer: i64) -> TimeMs {
+    TimeMs(number(integer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::story;
+
+    fn raw(dir: &Path) -> Connection {
+        Connection::open(dir.join(FILE)).unwrap()
+    }
+
+    #[test]
+    fn the_store_story_holds_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(dir.path()).unwrap();
+        let end = story::tell(&mut store);
+        drop(store);
+        let again = SqliteStore::open(dir.path()).unwrap().load().unwrap();
+        assert_eq!(again, end, "what was appended is there after a restart");
+    }
+
+    #[test]
+    fn a_commit_is_synced_in_full_to_a_write_ahead_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path()).unwrap();
+        let ask = |name| {
+            store
+                .connection
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+                .unwrap()
+        };
+        assert_eq!(ask("journal_mode"), "wal".to_owned().into());
+        assert_eq!(ask("synchronous"), 2.into());
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(SqliteStore::open(dir.path()).unwrap());
+        raw(dir.path())
+            .pragma_update(None, "user_version", SCHEMA + 1)
+            .unwrap();
+        let refusal = SqliteStore::open(dir.path()).unwrap_err().to_string();
+        assert!(
+            refusal.contains("newer version of Quarterdeck"),
+            "{refusal}"
+        );
+        let found: i64 = raw(dir.path())
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(found, SCHEMA + 1);
+    }
+
+    #[test]
+    fn a_damaged_or_missing_row_is_named_and_never_skipped() {
+        for (damage, expected) in [
+            (
+                "update change set body = '{\"change\":' where seq = 7",
+                "change 7 is damaged",
+            ),
+            ("delete from change where seq = 7", "change 7 is missing"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut store = SqliteStore::open(dir.path()).unwrap();
+            story::fill(&mut store, 20);
+            raw(dir.path()).execute_batch(damage).unwrap();
+            let refusal = store.load().unwrap_err().to_string();
+            assert!(refusal.contains(expected), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_named_and_no_older_one_stands_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(dir.path()).unwrap();
+        story::fill(&mut store, 2 * retention::CHECKPOINT_EVERY + 1);
+        raw(dir.path())
+            .execute_batch("update checkpoint set body = 'x' where seq = 2000")
+            .unwrap();
+        let refusal = store.load().unwrap_err().to_string();
+        assert!(refusal.contains("checkpoint 2000 is damaged"), "{refusal}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE), "x".repeat(4096)).unwrap();
+        let refusal = SqliteStore::open(dir.path()).unwrap_err().to_string();
+        assert!(refusal.contains("not a database"), "{refusal}");
+    }
+}
