@@ -1,11 +1,21 @@
 //! One agent per instance: it watches the engine, reports what it sees, and takes the next step
 //! from what is to what was decided.
 
+mod acts;
+mod assignments;
 pub mod clock;
+pub mod directory;
+mod inspector;
+mod job;
 pub mod order;
+mod outbox;
+mod pulse;
+pub mod run;
+mod session;
 pub mod step;
 pub mod streams;
 pub mod tuning;
+mod verdict;
 
 #[cfg(test)]
 mod fixture;
@@ -13,5 +23,7 @@ mod fixture;
 mod step_tests;
 
 pub use clock::{Clock, SystemClock, TokioClock};
+pub use directory::EngineDirectory;
+pub use run::{AgentHandle, spawn};
 pub use step::{Action, Key, View, World, step};
 pub use tuning::Tuning;

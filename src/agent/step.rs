@@ -423,3 +423,24 @@ pub fn volume_owner(name: &str) -> Option<TaskId> {
     let task = name.rsplit('-').next()?.parse().ok()?;
     is_volume_of(name, task).then_some(task)
 }
+
+/// The stopping tasks of which nothing is left up, to be made, or under way: a report made from
+/// now on confirms their stop.
+#[must_use]
+pub fn settled(view: &View<'_>) -> BTreeSet<TaskId> {
+    let owned = owned(view);
+    let stopping = view
+        .tasks
+        .values()
+        .filter(|t| is_to_stop(t) && !t.is_stopped());
+    let over = stopping.filter(|task| {
+        let containers = owned.get(&task.id).into_iter().flatten();
+        let all_ended = containers
+            .map(|(_, c)| c.state)
+            .all(ContainerState::has_ended);
+        let busy =
+            |name: &ContainerName| view.busy.contains(&Key::Container(task.id, name.clone()));
+        all_ended && !task.containers.iter().any(|c| busy(&c.name))
+    });
+    over.map(|t| t.id).collect()
+}

@@ -1,0 +1,273 @@
+//! Actions of a session: how they begin, and what their results mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::docker::{EngineError, EngineResult};
+use crate::model::{ContainerName, Observation, TaskId};
+
+use super::job::{self, Outcome};
+use super::session::{Class, Session};
+use super::step::{Action, Key, is_to_stop};
+use super::verdict::{Verdict, judge};
+
+impl Session<'_> {
+    /// Begins an action if its class has room; else a later pass proposes it again.
+    pub(super) fn launch(&mut self, action: Action) {
+        if let Action::Fail {
+            task,
+            container,
+            reason,
+        } = action
+        {
+            return self.fail(task, container, reason);
+        }
+        let class = self.class(&action);
+        let running = &mut self.running[class as usize];
+        if *running >= class.limit(self.with.tuning) {
+            return;
+        }
+        *running += 1;
+        self.under_way.insert(action.key());
+        let (engine, tuning) = (self.engine.clone(), self.with.tuning.clone());
+        match &action {
+            Action::Pull(image) if class == Class::Look => {
+                let call = job::has_image(engine, tuning.call_timeout, image.clone());
+                self.jobs.spawn(call);
+                return;
+            }
+            // The inspection that follows a start tells all that its announcements would.
+            Action::Start(_, _, id) => {
+                self.quiet.insert(id.clone());
+            }
+            _ => {}
+        }
+        let spec = match &action {
+            Action::Create(task, container) => self.assignments.spec(*task, container),
+            _ => None,
+        };
+        debug!(instance = %self.with.instance, ?action, "begins");
+        let progress = self.progress.clone();
+        let call = job::act(engine, tuning, progress, action, spec.map(Box::new));
+        self.jobs.spawn(call);
+    }
+
+    fn class(&self, action: &Action) -> Class {
+        match action {
+            Action::Pull(image) if self.missing.contains(image) => Class::Pull,
+            Action::Pull(_) => Class::Look,
+            Action::Stop { .. } => Class::Stop,
+            Action::Remove(..) | Action::RemoveVolume(_) => Class::Remove,
+            _ => Class::Make,
+        }
+    }
+
+    fn ended(&mut self, class: Class) {
+        let running = &mut self.running[class as usize];
+        *running = running.saturating_sub(1);
+    }
+
+    /// Takes in whether an image is there. Where the engine cannot say, the pull will.
+    pub(super) fn take_has_image(&mut self, image: String, result: EngineResult<bool>) {
+        self.ended(Class::Look);
+        let key = Key::Image(image.clone());
+        self.under_way.remove(&key);
+        match result {
+            Ok(true) => {
+                self.world.images.insert(image);
+            }
+            Err(EngineError::Unreachable(_)) => {
+                self.pulse.probe(Instant::now());
+                self.hold(key, 1);
+            }
+            Ok(false) | Err(_) => {
+                self.missing.insert(image);
+            }
+        }
+    }
+
+    /// Takes in what came of an action.
+    pub(super) fn take_acted(&mut self, action: Action, result: EngineResult<Outcome>) {
+        let class = match &action {
+            Action::Pull(_) => Class::Pull,
+            other => self.class(other),
+        };
+        self.ended(class);
+        if let Action::Start(_, _, id) = &action {
+            self.quiet.remove(id);
+        }
+        match result {
+            Ok(outcome) => {
+                self.hear();
+                self.attempts.remove(&action.key());
+                self.succeeded(action, outcome);
+            }
+            Err(error) => self.failed(action, &error),
+        }
+    }
+
+    fn succeeded(&mut self, action: Action, outcome: Outcome) {
+        let key = action.key();
+        match action {
+            Action::EnsureNetwork => self.world.network = true,
+            Action::EnsureVolume(volume) => {
+                self.world.volumes.insert(volume.name);
+            }
+            Action::RemoveVolume(name) => {
+                self.world.volumes.remove(&name);
+            }
+            Action::Pull(image) => {
+                self.end_pull(&image);
+                self.world.images.insert(image);
+            }
+            Action::Create(..) => match outcome {
+                Outcome::Made(id) if !self.world.containers.contains_key(&id) => {
+                    return self.inspector.settle_made(id, key);
+                }
+                Outcome::Found(found) => self.see(found.runtime_id.clone(), Some(*found)),
+                Outcome::Made(_) | Outcome::Done => {}
+            },
+            Action::Start(_, _, id) | Action::Stop { runtime_id: id, .. } => {
+                return self.inspector.settle(id, key);
+            }
+            Action::Remove(_, _, id) => self.forget_container(&id),
+            Action::Fail { .. } => {}
+        }
+        self.under_way.remove(&key);
+    }
+
+    fn failed(&mut self, action: Action, error: &EngineError) {
+        let key = action.key();
+        let attempts = self.attempts.entry(key.clone()).or_default();
+        *attempts += 1;
+        let attempts = *attempts;
+        if matches!(error, EngineError::Unreachable(_)) {
+            self.pulse.probe(Instant::now());
+        }
+        let verdict = judge(&action, error, attempts, self.with.tuning.attempts_most);
+        match &verdict {
+            Verdict::Retry => {
+                warn!(instance = %self.with.instance, ?action, %error, attempts, "will be tried again");
+                self.hold(key, attempts);
+            }
+            Verdict::Anew => {
+                self.world.network = false;
+                if let Some(image) = self.image_of(&action) {
+                    self.world.images.remove(&image);
+                }
+            }
+            Verdict::Fail(reason) => {
+                self.attempts.remove(&key);
+                self.fail_users(&action, reason);
+            }
+            Verdict::Moot => {
+                self.attempts.remove(&key);
+            }
+        }
+        self.see_after(action, verdict == Verdict::Moot);
+    }
+
+    /// After a failure: what it may have done all the same is looked at before anything else is
+    /// done to the same container.
+    fn see_after(&mut self, action: Action, is_gone: bool) {
+        let key = action.key();
+        match action {
+            Action::Start(_, _, id)
+            | Action::Stop { runtime_id: id, .. }
+            | Action::Remove(_, _, id) => return self.inspector.settle(id, key),
+            Action::Create(task, container) => {
+                if let Some(spec) = self.assignments.spec(task, &container) {
+                    return self.inspector.settle(spec.name, key);
+                }
+            }
+            Action::Pull(image) => self.end_pull(&image),
+            Action::RemoveVolume(name) if is_gone => {
+                self.world.volumes.remove(&name);
+            }
+            _ => {}
+        }
+        self.under_way.remove(&key);
+    }
+
+    /// Lets a thing rest before it is tried again.
+    fn hold(&mut self, key: Key, attempts: u32) {
+        let until = Instant::now() + self.with.tuning.retry_wait(attempts);
+        self.held.insert(key, until);
+    }
+
+    fn image_of(&self, action: &Action) -> Option<String> {
+        let (Action::Create(task, container) | Action::Start(task, container, _)) = action else {
+            return None;
+        };
+        let task = self.assignments.tasks.get(task)?;
+        let definition = self.assignments.definition(task)?;
+        definition.container(container).map(|c| c.image.clone())
+    }
+
+    /// The tasks that need what could not be done have failed.
+    fn fail_users(&mut self, action: &Action, reason: &str) {
+        let users: BTreeMap<TaskId, ContainerName> = match action {
+            Action::Pull(image) => self.waiting_for_image(image),
+            Action::Create(task, container) | Action::Start(task, container, _) => {
+                BTreeMap::from([(*task, container.clone())])
+            }
+            Action::EnsureVolume(volume) => {
+                let users = self.assignments.users_of_volume(&volume.name);
+                self.not_made(|task, _| users.contains(&task))
+            }
+            Action::EnsureNetwork => self.not_made(|_, _| true),
+            _ => BTreeMap::new(),
+        };
+        for (task, container) in users {
+            self.fail(task, container, reason.to_owned());
+        }
+    }
+
+    /// The tasks that wait for an image, each with the container that is made from it.
+    pub(super) fn waiting_for_image(&self, image: &str) -> BTreeMap<TaskId, ContainerName> {
+        let users: BTreeSet<_> = self.assignments.users_of_image(image).collect();
+        self.not_made(|task, container| users.contains(&(task, container)))
+    }
+
+    /// The tasks to bring up that have a container which is still to be made and matches.
+    fn not_made(
+        &self,
+        matches: impl Fn(TaskId, &ContainerName) -> bool,
+    ) -> BTreeMap<TaskId, ContainerName> {
+        let owners = self
+            .world
+            .containers
+            .values()
+            .filter_map(|c| c.owner.as_ref());
+        let made: BTreeSet<_> = owners.map(|o| (o.task, &o.container)).collect();
+        let wanted = self
+            .assignments
+            .tasks
+            .values()
+            .filter(|task| !is_to_stop(task) && !self.with.failed.contains(&task.id));
+        wanted
+            .filter_map(|task| {
+                let mut containers = task.containers.iter();
+                let found = containers.find(|c| {
+                    c.runtime_id.is_empty()
+                        && !made.contains(&(task.id, &c.name))
+                        && matches(task.id, &c.name)
+                })?;
+                Some((task.id, found.name.clone()))
+            })
+            .collect()
+    }
+
+    /// A pull ended: nobody waits for it any more, and what is missing is asked anew.
+    fn end_pull(&mut self, image: &str) {
+        self.missing.remove(image);
+        for task in self.told.remove(image).into_iter().flatten() {
+            self.with.outbox.push(Observation::Pulling {
+                task,
+                progress: None,
+            });
+        }
+    }
+}

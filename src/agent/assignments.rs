@@ -1,0 +1,108 @@
+//! What was decided for one instance, kept up with the snapshots at the cost of what changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use imbl::ordmap::DiffItem;
+
+use crate::docker::ContainerSpec;
+use crate::docker::spec::container_spec;
+use crate::docker::volume::task_volumes;
+use crate::model::{ContainerName, InstanceName, Snapshot, Task, TaskDefinition, TaskId};
+
+/// The decisions that concern one instance.
+#[derive(Debug)]
+pub struct Assignments {
+    instance: InstanceName,
+    /// The newest snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// This instance's tasks in it, stopped ones included.
+    pub tasks: BTreeMap<TaskId, Arc<Task>>,
+}
+
+impl Assignments {
+    /// Nothing yet: take a snapshot in next.
+    #[must_use]
+    pub fn new(instance: InstanceName) -> Self {
+        Self {
+            instance,
+            snapshot: Arc::default(),
+            tasks: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a newer snapshot in. Whether anything in it concerns this instance.
+    pub fn advance(&mut self, snapshot: Arc<Snapshot>) -> bool {
+        let (old, new) = (&self.snapshot.state, &snapshot.state);
+        let mut concerned = old.control_plane != new.control_plane
+            || !old.task_definitions.ptr_eq(&new.task_definitions);
+        for difference in old.tasks.diff(&new.tasks) {
+            match difference {
+                DiffItem::Add(id, task)
+                | DiffItem::Update {
+                    new: (id, task), ..
+                } => {
+                    if task.instance == self.instance {
+                        self.tasks.insert(*id, task.clone());
+                        concerned = true;
+                    } else {
+                        concerned |= self.tasks.remove(id).is_some();
+                    }
+                }
+                // Even a task of another instance: its containers may be on this engine.
+                DiffItem::Remove(id, _) => {
+                    self.tasks.remove(id);
+                    concerned = true;
+                }
+            }
+        }
+        self.snapshot = snapshot;
+        concerned
+    }
+
+    /// A task's definition.
+    #[must_use]
+    pub fn definition(&self, task: &Task) -> Option<&Arc<TaskDefinition>> {
+        let definitions = &self.snapshot.state.task_definitions;
+        definitions.get(&task.task_definition)
+    }
+
+    /// What to make for a container of a task; `None` if either is not known any more.
+    #[must_use]
+    pub fn spec(&self, task: TaskId, container: &ContainerName) -> Option<ContainerSpec> {
+        let task = self.tasks.get(&task)?;
+        let definition = self.definition(task)?;
+        let state = &self.snapshot.state;
+        Some(container_spec(
+            task,
+            definition,
+            definition.container(container)?,
+            &state.control_plane,
+            &state.partition(&task.cluster),
+        ))
+    }
+
+    /// Every container of this instance's tasks that is made from that image.
+    pub fn users_of_image<'a>(
+        &'a self,
+        image: &'a str,
+    ) -> impl Iterator<Item = (TaskId, &'a ContainerName)> {
+        self.tasks.values().flat_map(move |task| {
+            let containers = self.definition(task).map(|d| &d.container_definitions);
+            let containers = containers.into_iter().flatten();
+            containers
+                .filter(move |c| c.image == image)
+                .map(|c| (task.id, &c.name))
+        })
+    }
+
+    /// The tasks that need that volume.
+    #[must_use]
+    pub fn users_of_volume(&self, name: &str) -> BTreeSet<TaskId> {
+        let needs = |task: &&Arc<Task>| {
+            self.definition(task)
+                .is_some_and(|d| task_volumes(task, d, "").iter().any(|v| v.name == name))
+        };
+        self.tasks.values().filter(needs).map(|t| t.id).collect()
+    }
+}
