@@ -12,7 +12,7 @@ use crate::model::InstanceName;
 pub type EngineWatch = watch::Receiver<Option<Arc<dyn Engine>>>;
 
 /// Instance name → its current engine. Copies share one directory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EngineDirectory {
     entries: Arc<watch::Sender<BTreeMap<InstanceName, EngineWatch>>>,
 }

@@ -37,7 +37,7 @@ pub enum Done {
         /// The engine's id, as asked for.
         id: String,
         /// The container.
-        result: EngineResult<ObservedContainer>,
+        result: Box<EngineResult<ObservedContainer>>,
     },
     /// Whether an image is there.
     HasImage {
@@ -100,7 +100,7 @@ pub async fn list(engine: Arc<dyn Engine>, limit: Duration, asked: u64) -> Done 
 
 /// Inspects one container.
 pub async fn inspect(engine: Arc<dyn Engine>, limit: Duration, id: String) -> Done {
-    let result = bounded(limit, engine.inspect(&id)).await;
+    let result = Box::new(bounded(limit, engine.inspect(&id)).await);
     Done::Inspect { id, result }
 }
 

@@ -21,7 +21,6 @@ use super::tuning::Tuning;
 
 /// An agent at work. Dropping it ends the agent; what it was doing at the engine is found again
 /// by the next one.
-#[derive(Debug)]
 pub struct AgentHandle {
     /// The instance.
     pub instance: InstanceName,

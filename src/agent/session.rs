@@ -275,7 +275,7 @@ impl Session<'_> {
         match done {
             Done::Ping { asked, result } => return self.take_ping(asked, result),
             Done::List { asked, result } => self.take_resync(asked, result),
-            Done::Inspect { id, result } => self.take_inspect(id, result),
+            Done::Inspect { id, result } => self.take_inspect(id, *result),
             Done::HasImage { image, result } => self.take_has_image(image, result),
             Done::Acted { action, result } => self.take_acted(action, result),
         }

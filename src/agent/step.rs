@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::docker::spec::VolumeSpec;
+use crate::docker::spec::{STOP_TIMEOUT_S, VolumeSpec};
 use crate::docker::volume::{is_volume_of, task_volumes};
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::task_definition::NetworkMode;
@@ -16,9 +16,6 @@ use crate::model::{
 };
 
 use super::order::{self, Gate};
-
-/// Seconds between stop signal and kill where a definition says nothing.
-pub const STOP_TIMEOUT_S: u32 = 30;
 
 /// What an action is about. One thing never has two actions at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -144,7 +144,7 @@ pub struct ContainerSpec {
 /// The smallest weight that the kernel takes; ECS gives it to containers that name no CPU.
 const CPU_SHARES_MIN: u64 = 2;
 /// ECS's time between stop signal and kill where nothing is said, in seconds.
-const STOP_TIMEOUT_S: u32 = 30;
+pub const STOP_TIMEOUT_S: u32 = 30;
 /// Bytes in a MiB.
 const MIB: u64 = 1024 * 1024;
 
