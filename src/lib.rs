@@ -9,4 +9,5 @@ pub mod controller;
 pub mod docker;
 pub mod document;
 pub mod model;
+pub mod sim;
 pub mod store;
