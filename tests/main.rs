@@ -1,1 +1,11 @@
-//! The integration tests.
+//! The integration tests: one binary, because linking it is most of what a test build costs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    dead_code
+)]
+
+mod real;

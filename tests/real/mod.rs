@@ -1,0 +1,10 @@
+//! The program on real Docker engines, each in a network namespace of its own.
+
+mod endpoints;
+mod engines;
+mod loss;
+mod pull;
+mod reasons;
+mod rolling;
+mod ship;
+mod spread;
