@@ -186,10 +186,8 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// How alike two names must be to be taken for a slip of the pen.
-const NEAR: f64 = 0.7;
-
-/// The name most like `text` among these, if one is like it at all.
+/// The name most like `text` among these, if one is like it at all: at most a third of its
+/// characters differ, or it begins with `text`.
 #[must_use]
 pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
@@ -197,17 +195,17 @@ pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
     names
         .into_iter()
         .filter(|name| *name != text)
-        .map(|name| {
-            (
-                strsim::normalized_damerau_levenshtein(&wanted, &plain(name)),
-                name,
-            )
+        .map(|name| (plain(name), name))
+        .map(|(plain, name)| {
+            let distance = strsim::damerau_levenshtein(&wanted, &plain);
+            (distance, plain, name)
         })
-        .filter(|(likeness, name)| {
-            *likeness >= NEAR || (wanted.len() >= 3 && plain(name).starts_with(&wanted))
+        .filter(|(distance, plain, _)| {
+            let longer = wanted.chars().count().max(plain.chars().count());
+            *distance <= (longer / 3).max(1) || (wanted.len() >= 3 && plain.starts_with(&wanted))
         })
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+        .min_by_key(|(distance, _, _)| *distance)
+        .map(|(_, _, name)| name)
 }
 
 #[cfg(test)]

@@ -141,4 +141,16 @@ impl Node {
         }
         node.span.clone()
     }
+    /// Where the key stands that a path ends with; for any other path, [`Node::place`].
+    #[must_use]
+    pub fn key_place(&self, path: &Path) -> Range<usize> {
+        let Some((Step::Key(key), above)) = path.steps().split_last() else {
+            return self.place(path);
+        };
+        let holder = self.at(&Path::from(above.to_vec()));
+        match holder.and_then(|node| node.entry(key)) {
+            Some(entry) => entry.key_span.clone(),
+            None => self.place(path),
+        }
+    }
 }

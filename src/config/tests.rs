@@ -1,0 +1,215 @@
+//! Tests of the configuration.
+
+use std::path::Path;
+
+use super::validate::settings;
+use super::{Endpoint, Lookup, Settings};
+use crate::document::{Document, Faults};
+use crate::model::ClusterName;
+
+fn read(text: &str) -> Result<Settings, Faults> {
+    let document = Document::parse("q.toml", text)?;
+    settings(&document, Path::new("q.toml"), &Lookup::default())
+}
+
+fn headlines(text: &str) -> Vec<String> {
+    match read(text) {
+        Ok(settings) => panic!("no fault: {settings:?}"),
+        Err(faults) => faults.0.iter().map(|fault| fault.headline()).collect(),
+    }
+}
+
+#[test]
+fn a_whole_config_comes_out_whole() {
+    let settings = read(
+        r#"
+[[cluster]]
+name = "default"
+region = "eu-central-1"
+account = "210987654321"
+
+[[instance]]
+name = "ops-1"
+endpoint = "ssh://deploy@10.0.1.11"
+availability_zone = "eu-central-1a"
+instance_type = "big"
+attributes = { disk = "ssd" }
+reserved = { cpu = 128, memory = 256, ports = [22, "53/udp"] }
+ssh = { socket = "/run/other.sock" }
+
+[[instance]]
+name = "ops-2"
+endpoint = "tcp://10.0.1.12"
+insecure = true
+availability_zone = "rack-7"
+"#,
+    )
+    .unwrap();
+    assert_eq!(settings.clusters[0].partition.account, "210987654321");
+    let [one, two] = &settings.instances[..] else {
+        panic!("{settings:?}");
+    };
+    assert_eq!(one.endpoint.to_string(), "ssh://deploy@10.0.1.11");
+    assert_eq!(one.reserved.ports.len(), 2);
+    assert_eq!(one.attributes["disk"], "ssd");
+    assert_eq!(two.endpoint.to_string(), "tcp://10.0.1.12:2376");
+    assert_eq!(two.cluster, ClusterName::default_cluster());
+}
+
+#[test]
+fn every_fault_is_told_at_once_and_in_place() {
+    let found = headlines(
+        r#"
+[[cluster]]
+name = "default"
+region = "eu-central-1"
+
+[[instances]]
+name = "x"
+
+[[instance]]
+name = "ops-1"
+cluster = "defualt"
+endpoint = "shh://ops-1"
+availability_zone = "us-east-1a"
+reserved = { memory = "1 GB", cpus = 3 }
+
+[[instance]]
+name = "ops-1"
+endpoint = "tcp://10.0.1.12:2376"
+availability_zone = "us-east-1a"
+tls = { ca = "none.pem", cert = "none.pem" }
+
+[[instance]]
+endpoint = "tcp://10.0.1.13"
+atributes = {}
+"#,
+    );
+    assert_eq!(
+        found,
+        [
+            "q.toml:6:3: the configuration has no member \"instances\"; did you mean \"instance\"?",
+            "q.toml:11:11: there is no cluster \"defualt\"; expected one of default; did you mean \"default\"?",
+            "q.toml:12:12: the endpoint \"shh://ops-1\" has the unknown form shh://; expected one of unix:///var/run/docker.sock, tcp://HOST:PORT (with tls), ssh://[USER@]HOST[:PORT]; did you mean \"ssh://ops-1\"?",
+            "q.toml:14:23: memory is a string; expected MiB as a whole number",
+            "q.toml:14:31: reserved has no member \"cpus\"; did you mean \"cpu\"?",
+            "q.toml:19:21: the zone \"us-east-1a\" is not in the cluster's region \"eu-central-1\"; expected a zone such as \"eu-central-1a\"",
+            "q.toml:20:7: tls has no \"key\"; expected key = \"…\"",
+            "q.toml:20:14: ca: there is no file none.pem",
+            "q.toml:20:33: cert: there is no file none.pem",
+            "q.toml:22:1: an instance has no \"name\"; expected name = \"…\"",
+            "q.toml:23:12: tcp://10.0.1.13 without TLS gives root on that host to anyone who reaches it; expected tls = { ca = \"…\", cert = \"…\", key = \"…\" }, or insecure = true if that is meant",
+            "q.toml:24:1: an instance has no member \"atributes\"; did you mean \"attributes\"?",
+        ]
+    );
+}
+
+#[test]
+fn names_and_engines_are_given_once() {
+    let found = headlines(
+        r#"
+[[instance]]
+name = "a"
+endpoint = "unix:///run/a.sock"
+[[instance]]
+name = "a"
+endpoint = "unix:///run/b.sock"
+[[instance]]
+name = "c"
+endpoint = "unix:///run/a.sock"
+tls = { ca = "x", cert = "x", key = "x" }
+"#,
+    );
+    assert_eq!(found[0], "q.toml:6:8: the instance \"a\" is given twice");
+    assert_eq!(
+        found[1],
+        "q.toml:10:12: unix:///run/a.sock is the same engine as \"a\""
+    );
+    assert!(found.iter().any(|f| f.contains("tls has no meaning")));
+}
+
+#[test]
+fn the_agents_own_attributes_are_refused() {
+    let found = headlines(
+        "[[instance]]\nname = \"a\"\nendpoint = \"unix:///a\"\n\
+             attributes = { \"ecs.availability-zone\" = \"x\", n = 3 }\n",
+    );
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].ends_with("expected availability_zone = \"…\" beside it"));
+    assert_eq!(found[1], "q.toml:4:51: n is a number; expected a string");
+}
+
+#[test]
+fn relative_files_go_from_the_config_files_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("q.toml");
+    std::fs::write(folder.path().join("k"), "").unwrap();
+    let text = "[[instance]]\nname = \"a\"\nendpoint = \"ssh://a\"\nssh = { key = \"k\" }\n";
+    std::fs::write(&config, text).unwrap();
+    let document = Document::read(&config).unwrap();
+    let settings = settings(&document, &config, &Lookup::default()).unwrap();
+    match &settings.instances[0].endpoint {
+        Endpoint::Ssh(ssh) => assert_eq!(ssh.key, Some(folder.path().join("k"))),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_order_of_lookup() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["here", "xdg/quarterdeck", "etc"] {
+        std::fs::create_dir_all(at(name)).unwrap();
+    }
+    let mut lookup = Lookup {
+        current: at("here"),
+        xdg: Some(at("xdg")),
+        system: at("etc"),
+        host_name: "my host".into(),
+        ..Lookup::default()
+    };
+    assert_eq!(lookup.find(), None);
+    let local = super::load(&lookup).unwrap();
+    assert_eq!(local.instances[0].name.as_str(), "my-host");
+    assert_eq!(
+        local.instances[0].endpoint.to_string(),
+        "unix:///var/run/docker.sock"
+    );
+    for name in ["etc", "xdg/quarterdeck", "here"] {
+        let file = at(name).join("quarterdeck.toml");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(lookup.find(), Some(file));
+    }
+    lookup.variable = Some("by-variable".into());
+    assert_eq!(lookup.find(), Some("by-variable".into()));
+    lookup.flag = Some("by-flag".into());
+    assert_eq!(lookup.find(), Some("by-flag".into()));
+    let faults = super::load(&lookup).unwrap_err();
+    assert!(faults.to_string().starts_with("by-flag: cannot be read: "));
+}
+
+#[test]
+fn without_a_file_docker_host_is_heeded_or_refused() {
+    let mut lookup = Lookup {
+        system: "/nowhere".into(),
+        current: "/nowhere".into(),
+        docker_host: Some("unix:///run/x.sock".into()),
+        host_name: "h".into(),
+        ..Lookup::default()
+    };
+    let settings = super::load(&lookup).unwrap();
+    assert_eq!(
+        settings.instances[0].endpoint.to_string(),
+        "unix:///run/x.sock"
+    );
+    lookup.docker_host = Some("tcp://x:2375".into());
+    let faults = super::load(&lookup).unwrap_err();
+    assert!(faults.to_string().contains("needs TLS files"), "{faults}");
+}
+
+#[test]
+fn the_annotated_example_is_valid() {
+    let text = include_str!("../../config/quarterdeck.toml");
+    let settings = read(text).unwrap();
+    assert!(!settings.instances.is_empty());
+}
