@@ -10,4 +10,5 @@ pub mod docker;
 pub mod document;
 pub mod model;
 pub mod sim;
+pub mod scheduler;
 pub mod store;

@@ -1,0 +1,222 @@
+//! Tasks that fail: the back-off before they are replaced, and the circuit breaker.
+//!
+//! **What counts as a failure.** A task of the primary deployment that could not start
+//! (`TaskFailedToStart`), whose essential container ended with whatever exit code
+//! (`EssentialContainerExited`), or whose health checks turned UNHEALTHY; each once. What does
+//! not count: a task stopped by a person or by the scheduler, one lost with its host, and
+//! anything of a deployment that is being replaced. Those are replaced at once.
+//!
+//! **Rounds.** Tasks that were up side by side and fail together are one failure in a row; a task
+//! that was started after the last round began and fails too begins the next round. The first
+//! round is made good at once, the second after 1 s, then 2 s, 4 s, … 5 min. A new deployment, or
+//! a replacement that serves for 10 min, begins anew.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::reconcile::Member;
+use super::words;
+use crate::model::event::Event;
+use crate::model::id::IdSource;
+use crate::model::service::{Backoff, Deployment, RolloutState, Service};
+use crate::model::task::Health;
+use crate::model::{DesiredStatus, StopCode, Task, TaskId, TimeMs};
+
+/// The delay before the second round is made good, in milliseconds.
+pub const BACKOFF_FIRST_MS: u64 = 1_000;
+/// The longest delay, in milliseconds.
+pub const BACKOFF_MAX_MS: u64 = 300_000;
+/// A replacement that serves this long ends a streak of failures, in milliseconds.
+pub const HEALTHY_RESET_MS: u64 = 600_000;
+/// The fewest and the most consecutive failures that end a deployment.
+pub const BREAKER_THRESHOLD: (u32, u32) = (3, 200);
+
+/// How long to wait after that many failures in a row.
+#[must_use]
+pub fn backoff_delay_ms(failures: u32) -> u64 {
+    match failures {
+        0 | 1 => 0,
+        _ => BACKOFF_FIRST_MS
+            .checked_shl(failures - 2)
+            .filter(|_| failures < 32)
+            .map_or(BACKOFF_MAX_MS, |delay| delay.min(BACKOFF_MAX_MS)),
+    }
+}
+
+/// How many consecutive failures end a deployment of that many tasks.
+#[must_use]
+pub fn breaker_threshold(desired: u32) -> u32 {
+    desired
+        .div_ceil(2)
+        .clamp(BREAKER_THRESHOLD.0, BREAKER_THRESHOLD.1)
+}
+
+fn failed(task: &Task) -> bool {
+    let ended = matches!(
+        task.stop_code,
+        Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited)
+    );
+    let unhealthy =
+        task.desired_status == DesiredStatus::Running && task.health() == Health::Unhealthy;
+    task.lost_at.is_none() && (ended || unhealthy)
+}
+
+/// Counts the failures that are new, and forgets a streak that is over.
+pub(crate) fn count(
+    service: &mut Service,
+    tasks: &[&Arc<Task>],
+    members: &[Member<'_>],
+    now: TimeMs,
+) {
+    let Some(primary) = service.deployments.first_mut() else {
+        return;
+    };
+    let backoff = &mut service.backoff;
+    let known = backoff.failures > 0;
+    if known && (backoff.round_at < primary.created_at || is_over(backoff, primary, members, now)) {
+        *backoff = Backoff {
+            counted: std::mem::take(&mut backoff.counted),
+            ..Backoff::default()
+        };
+        if primary.failed_tasks > 0 && primary.rollout_state != RolloutState::Failed {
+            primary.failed_tasks = 0;
+            primary.updated_at = now;
+        }
+    }
+    let counted: BTreeSet<TaskId> = backoff.counted.iter().copied().collect();
+    let fresh: Vec<&Task> = tasks
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|task| task.deployment.as_ref() == Some(&primary.id))
+        .filter(|task| failed(task) && !counted.contains(&task.id))
+        .collect();
+    if fresh.is_empty() {
+        return;
+    }
+    // Ids that the state has forgotten need not be remembered here either.
+    let known: BTreeSet<TaskId> = tasks.iter().map(|task| task.id).collect();
+    backoff.counted.retain(|id| known.contains(id));
+    for task in fresh {
+        backoff.counted.push(task.id);
+        if backoff.failures == 0 || task.created_at >= backoff.round_at {
+            backoff.failures = backoff.failures.saturating_add(1);
+            backoff.round_at = now;
+            backoff.until = now.plus_ms(backoff_delay_ms(backoff.failures));
+            backoff.held = 0;
+        }
+        if backoff.until > now {
+            backoff.held += 1;
+        }
+        if primary.rollout_state == RolloutState::InProgress {
+            primary.failed_tasks = primary.failed_tasks.saturating_add(1);
+            primary.updated_at = now;
+        }
+    }
+}
+
+/// The replacement that has served longest, and since when.
+fn proven(backoff: &Backoff, primary: &Deployment, members: &[Member<'_>]) -> Option<TimeMs> {
+    members
+        .iter()
+        .filter(|m| m.task.deployment.as_ref() == Some(&primary.id))
+        .filter(|m| m.task.created_at >= backoff.round_at && m.serving())
+        .filter_map(|m| m.task.started_at)
+        .min()
+}
+
+fn is_over(backoff: &Backoff, primary: &Deployment, members: &[Member<'_>], now: TimeMs) -> bool {
+    proven(backoff, primary, members).is_some_and(|since| since.plus_ms(HEALTHY_RESET_MS) <= now)
+}
+
+/// When time alone ends the streak.
+pub(crate) fn over_at(service: &Service, members: &[Member<'_>]) -> Option<TimeMs> {
+    if service.backoff.failures == 0 {
+        return None;
+    }
+    let primary = service.primary()?;
+    proven(&service.backoff, primary, members).map(|since| since.plus_ms(HEALTHY_RESET_MS))
+}
+
+/// Gives up a deployment that keeps failing, and goes back to the last one that completed if the
+/// service wants that. A deployment of the very definition that completed last is never given
+/// up: there is nothing better to go back to, so it only backs off.
+pub(crate) fn circuit_breaker(
+    service: &mut Service,
+    ids: &mut IdSource,
+    now: TimeMs,
+) -> Vec<Event> {
+    let breaker = &service.deployment_configuration.deployment_circuit_breaker;
+    let rollback = breaker.rollback;
+    let threshold = breaker_threshold(service.desired_count);
+    let enabled = breaker.enable;
+    let last_completed = service.last_completed.clone();
+    let Some(primary) = service.deployments.first_mut() else {
+        return Vec::new();
+    };
+    if !enabled
+        || primary.rollout_state != RolloutState::InProgress
+        || primary.failed_tasks < threshold
+        || last_completed.as_ref() == Some(&primary.task_definition)
+    {
+        return Vec::new();
+    }
+    primary.rollout_state = RolloutState::Failed;
+    primary.rollout_state_reason =
+        "ECS deployment circuit breaker: tasks failed to start.".to_owned();
+    primary.updated_at = now;
+    let (failed, tasks) = (primary.id.clone(), primary.failed_tasks);
+    let mut events = vec![words::deployment_failed(service, &failed, tasks, now)];
+    if let Some(definition) = last_completed.filter(|_| rollback) {
+        let mut to = match service
+            .deployments
+            .iter()
+            .position(|d| d.task_definition == definition)
+        {
+            Some(at) => service.deployments.remove(at),
+            None => Deployment {
+                id: ids.deployment_id(),
+                task_definition: definition,
+                rollout_state: RolloutState::InProgress,
+                rollout_state_reason: String::new(),
+                failed_tasks: 0,
+                created_at: now,
+                updated_at: now,
+            },
+        };
+        to.rollout_state = RolloutState::InProgress;
+        to.rollout_state_reason = format!(
+            "ECS deployment circuit breaker: rolling back to deploymentId {}.",
+            to.id
+        );
+        to.failed_tasks = 0;
+        to.updated_at = now;
+        events.push(words::rolling_back(service, &failed, &to, now));
+        service.deployments.insert(0, to);
+        service.backoff = Backoff {
+            counted: std::mem::take(&mut service.backoff.counted),
+            ..Backoff::default()
+        };
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delay_doubles_from_one_second_to_five_minutes() {
+        let delays: Vec<u64> = (0..12).map(backoff_delay_ms).collect();
+        assert_eq!(
+            delays,
+            [0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300].map(|s| s * 1000)
+        );
+        assert_eq!(backoff_delay_ms(u32::MAX), BACKOFF_MAX_MS);
+    }
+
+    #[test]
+    fn the_breaker_needs_half_the_tasks_but_three_at_least_and_two_hundred_at_most() {
+        let thresholds = [0, 1, 6, 7, 9, 1000].map(breaker_threshold);
+        assert_eq!(thresholds, [3, 3, 3, 4, 5, 200]);
+    }
+}

@@ -1,0 +1,318 @@
+//! Which instances can take a task, and why the others cannot.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::expression::Expression;
+use super::index::{Holder, Index, Node};
+use crate::model::service::{PlacementConstraint, PlacementConstraintKind, Refusal};
+use crate::model::{
+    ClusterName, Connection, CpuUnits, HostPort, InstanceStatus, MemoryMib, Resources, ServiceName,
+    TaskId,
+};
+
+/// One filter's reason to refuse an instance, with the shortfall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Its engine does not answer.
+    NotConnected {
+        /// What the last attempt ran into.
+        reason: String,
+    },
+    /// Its engine has never answered yet.
+    Registering,
+    /// It takes no new tasks.
+    Draining,
+    /// Too little CPU is left.
+    Cpu {
+        /// What the task asks for.
+        needs: CpuUnits,
+        /// What nobody holds.
+        free: CpuUnits,
+    },
+    /// Too little memory is left.
+    Memory {
+        /// What the task asks for.
+        needs: MemoryMib,
+        /// What nobody holds.
+        free: MemoryMib,
+    },
+    /// A host port is taken.
+    Port {
+        /// The port.
+        port: HostPort,
+        /// Who has it, in words.
+        holder: String,
+    },
+    /// `distinctInstance`, and it already has a task of the group.
+    NotDistinct {
+        /// How many it has.
+        tasks: u32,
+    },
+    /// A `memberOf` expression does not match it.
+    NotMember {
+        /// The expression.
+        expression: String,
+    },
+    /// A `memberOf` expression cannot be read.
+    BadExpression {
+        /// The expression.
+        expression: String,
+        /// Where and why.
+        error: String,
+    },
+}
+
+impl Rejection {
+    /// The kind of rejection in a few words, for counting instances by it.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self {
+            Self::NotConnected { .. } => "not connected".to_owned(),
+            Self::Registering => "not registered yet".to_owned(),
+            Self::Draining => "draining".to_owned(),
+            Self::Cpu { .. } => "short of CPU".to_owned(),
+            Self::Memory { .. } => "short of memory".to_owned(),
+            Self::Port { port, .. } => format!("host port {port} taken"),
+            Self::NotDistinct { .. } => "with a task of it already (distinctInstance)".to_owned(),
+            Self::NotMember { .. } => "excluded by a memberOf constraint".to_owned(),
+            Self::BadExpression { .. } => {
+                "not judged, a memberOf expression cannot be read".to_owned()
+            }
+        }
+    }
+
+    /// ECS's word for it in a `failures` list.
+    #[must_use]
+    pub fn ecs_reason(&self) -> &'static str {
+        match self {
+            Self::NotConnected { .. } => "AGENT",
+            Self::Registering | Self::Draining => "INACTIVE",
+            Self::Cpu { .. } => "RESOURCE:CPU",
+            Self::Memory { .. } => "RESOURCE:MEMORY",
+            Self::Port { .. } => "RESOURCE:PORTS",
+            Self::NotDistinct { .. } | Self::NotMember { .. } | Self::BadExpression { .. } => {
+                "ATTRIBUTE"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConnected { reason } if reason.is_empty() => {
+                write!(f, "its engine does not answer")
+            }
+            Self::NotConnected { reason } => write!(f, "its engine does not answer: {reason}"),
+            Self::Registering => write!(f, "it is REGISTERING: its engine has not answered yet"),
+            Self::Draining => write!(f, "it is DRAINING and takes no new tasks"),
+            Self::Cpu { needs, free } => write!(
+                f,
+                "{} CPU units short (needs {needs}, {free} free)",
+                needs.saturating_sub(*free)
+            ),
+            Self::Memory { needs, free } => write!(
+                f,
+                "{} MiB of memory short (needs {needs}, {free} free)",
+                needs.saturating_sub(*free)
+            ),
+            Self::Port { port, holder } => write!(f, "host port {port} is held by {holder}"),
+            Self::NotDistinct { tasks: 1 } => {
+                write!(f, "distinctInstance: it has a task of the group already")
+            }
+            Self::NotDistinct { tasks } => {
+                write!(
+                    f,
+                    "distinctInstance: it has {tasks} tasks of the group already"
+                )
+            }
+            Self::NotMember { expression } => write!(f, "memberOf does not match: {expression}"),
+            Self::BadExpression { expression, error } => {
+                write!(f, "memberOf cannot be read, {error}: {expression}")
+            }
+        }
+    }
+}
+
+/// What a task asks of an instance.
+pub(crate) struct Ask {
+    pub cluster: ClusterName,
+    pub resources: Resources,
+    pub distinct: bool,
+    members: Vec<(String, Result<Expression, String>)>,
+}
+
+impl Ask {
+    /// Reads the constraints once, for many instances.
+    pub fn new<'a>(
+        cluster: &ClusterName,
+        resources: Resources,
+        constraints: impl Iterator<Item = &'a PlacementConstraint>,
+    ) -> Self {
+        let mut ask = Self {
+            cluster: cluster.clone(),
+            resources,
+            distinct: false,
+            members: Vec::new(),
+        };
+        for constraint in constraints {
+            match constraint.kind {
+                PlacementConstraintKind::DistinctInstance => ask.distinct = true,
+                PlacementConstraintKind::MemberOf => {
+                    let text = constraint.expression.clone().unwrap_or_default();
+                    let parsed = Expression::parse(&text).map_err(|error| error.to_string());
+                    ask.members.push((text, parsed));
+                }
+            }
+        }
+        ask
+    }
+
+    /// What no start or stop of a task changes: standing and constraints.
+    pub fn standing(&self, node: &Node<'_>) -> Vec<Rejection> {
+        let mut rejections = Vec::new();
+        match node.instance.status {
+            // It has no engine yet, so nothing else can be said of it.
+            InstanceStatus::Registering => return vec![Rejection::Registering],
+            InstanceStatus::Draining => rejections.push(Rejection::Draining),
+            InstanceStatus::Active => {}
+        }
+        if let Connection::Disconnected { reason, .. } = &node.instance.connection {
+            rejections.push(Rejection::NotConnected {
+                reason: reason.clone(),
+            });
+        }
+        for (text, parsed) in &self.members {
+            match parsed {
+                Ok(expression) if expression.matches(node.instance) => {}
+                Ok(_) => rejections.push(Rejection::NotMember {
+                    expression: text.clone(),
+                }),
+                Err(error) => rejections.push(Rejection::BadExpression {
+                    expression: text.clone(),
+                    error: error.clone(),
+                }),
+            }
+        }
+        rejections
+    }
+
+    /// Whether the instance has what the task asks for. `group` is how many tasks of the task's
+    /// group are on it.
+    pub fn fits(&self, node: &Node<'_>, group: u32) -> bool {
+        (!self.distinct || group == 0)
+            && self.resources.cpu <= node.free_cpu()
+            && self.resources.memory <= node.free_memory()
+            && !(self.resources.ports.iter()).any(|port| node.ports.contains_key(port))
+    }
+
+    /// What the instance lacks; empty exactly when [`Ask::fits`].
+    pub fn shortfalls(&self, node: &Node<'_>, group: u32) -> Vec<Rejection> {
+        let mut rejections = Vec::new();
+        if self.resources.cpu > node.free_cpu() {
+            rejections.push(Rejection::Cpu {
+                needs: self.resources.cpu,
+                free: node.free_cpu(),
+            });
+        }
+        if self.resources.memory > node.free_memory() {
+            rejections.push(Rejection::Memory {
+                needs: self.resources.memory,
+                free: node.free_memory(),
+            });
+        }
+        for port in &self.resources.ports {
+            if let Some(holder) = node.ports.get(port) {
+                rejections.push(Rejection::Port {
+                    port: *port,
+                    holder: in_words(holder),
+                });
+            }
+        }
+        if self.distinct && group > 0 {
+            rejections.push(Rejection::NotDistinct { tasks: group });
+        }
+        rejections
+    }
+
+    /// Every filter that refuses the instance.
+    pub fn rejections(&self, node: &Node<'_>, group: u32) -> Vec<Rejection> {
+        let mut rejections = self.standing(node);
+        if node.instance.status != InstanceStatus::Registering {
+            rejections.extend(self.shortfalls(node, group));
+        }
+        rejections
+    }
+
+    /// Every instance of the cluster that refuses, the nearest misses first.
+    pub fn all_rejections(
+        &self,
+        index: &Index<'_>,
+        group: &BTreeMap<usize, u32>,
+    ) -> Vec<(usize, Vec<Rejection>)> {
+        let mut all: Vec<_> = index
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.instance.cluster == self.cluster)
+            .map(|(at, node)| {
+                let here = group.get(&at).copied().unwrap_or(0);
+                (at, self.rejections(node, here))
+            })
+            .filter(|(_, rejections)| !rejections.is_empty())
+            .collect();
+        all.sort_by_key(|(at, rejections)| (rejections.len(), *at));
+        all
+    }
+}
+
+fn in_words(holder: &Holder) -> String {
+    match holder {
+        Holder::Reserved => "the host itself (reserved)".to_owned(),
+        Holder::New => "another task of this request".to_owned(),
+        Holder::Foreign => "a container that is not Quarterdeck's".to_owned(),
+        Holder::Task {
+            id,
+            service,
+            stopping,
+        } => {
+            let of = service
+                .as_ref()
+                .map_or(String::new(), |name: &ServiceName| format!(" of {name}"));
+            let stopping = if *stopping { ", which is stopping" } else { "" };
+            format!("task {}{of}{stopping}", short(id))
+        }
+    }
+}
+
+fn short(id: &TaskId) -> String {
+    id.short()
+}
+
+/// The refusals as the model keeps them.
+pub(crate) fn refusals(index: &Index<'_>, all: &[(usize, Vec<Rejection>)]) -> Vec<Refusal> {
+    all.iter()
+        .filter_map(|(at, rejections)| {
+            Some(Refusal {
+                instance: index.nodes.get(*at)?.instance.name.clone(),
+                reasons: rejections.iter().map(ToString::to_string).collect(),
+            })
+        })
+        .collect()
+}
+
+/// `2 short of memory, 1 draining`: every instance counted under each of its kinds.
+pub(crate) fn summary(all: &[(usize, Vec<Rejection>)]) -> String {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for rejection in all.iter().flat_map(|(_, rejections)| rejections) {
+        *counts.entry(rejection.kind()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let parts: Vec<_> = counts
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    parts.join(", ")
+}

@@ -1,0 +1,37 @@
+//! Which task goes where, and why. Pure: time, ids and the seed are arguments.
+//!
+//! [`plan`] compares what every service wants with what is there, and says what to start, stop,
+//! give up for lost or count again; carried out and asked again it says nothing. [`place`]
+//! finds instances for tasks run by hand, by the same rules.
+
+mod expression;
+mod failures;
+mod feasible;
+mod form;
+mod index;
+mod place;
+mod plan;
+mod rank;
+mod reconcile;
+mod rollout;
+mod words;
+
+#[cfg(test)]
+#[allow(dead_code)] // other rooms build their tests with it
+pub(crate) mod fixture;
+#[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
+#[allow(dead_code)] // other rooms build their tests with it
+pub(crate) mod world;
+
+pub use expression::{Expression, ExpressionError};
+pub use failures::{
+    BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BREAKER_THRESHOLD, HEALTHY_RESET_MS, backoff_delay_ms,
+    breaker_threshold,
+};
+pub use feasible::Rejection;
+pub use form::containers;
+pub use place::{PlaceRequest, Placed, Placement, place};
+pub use plan::{Plan, REFUSALS_MAX, Stop, plan};
+pub use rank::default_strategies;

@@ -1,0 +1,118 @@
+//! Places tasks that are run by hand, by the rules that services' tasks follow.
+
+use std::collections::BTreeMap;
+
+use super::feasible::{self, Ask, Rejection};
+use super::index::Index;
+use super::rank::{self, Ranker};
+use crate::model::service::{PlacementConstraint, PlacementStrategy, Refusal};
+use crate::model::task_definition::TaskDefinition;
+use crate::model::{ClusterName, DesiredStatus, InstanceName, State, Task, TimeMs};
+
+/// What is to be placed.
+#[derive(Clone, Debug)]
+pub struct PlaceRequest<'a> {
+    /// Cluster whose instances are asked.
+    pub cluster: &'a ClusterName,
+    /// What each task is a copy of; its own constraints count too.
+    pub definition: &'a TaskDefinition,
+    /// ECS's group: what spreading and `distinctInstance` count.
+    pub group: &'a str,
+    /// Constraints of the request.
+    pub constraints: &'a [PlacementConstraint],
+    /// Strategies of the request; none = spread over zones, then over instances.
+    pub strategies: &'a [PlacementStrategy],
+    /// How many tasks.
+    pub count: u32,
+}
+
+/// Where one task goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The instance.
+    pub instance: InstanceName,
+    /// Why this one, in words: the task's `placement`.
+    pub reason: String,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Places, one per task, in the order in which they were chosen.
+    pub placed: Vec<Placed>,
+    /// How many tasks found no place.
+    pub unplaced: u32,
+    /// If any: every instance's reasons, the nearest misses first.
+    pub refusals: Vec<Refusal>,
+    /// If any: ECS's word for the nearest miss, such as `RESOURCE:MEMORY`.
+    pub failure: Option<&'static str>,
+    /// If any: why, in one line.
+    pub message: String,
+}
+
+/// Finds an instance for each task, or says what every instance lacks. Nothing in it depends on
+/// `now` yet; it is an argument so that a rule may.
+#[must_use]
+pub fn place(state: &State, _now: TimeMs, request: &PlaceRequest<'_>) -> Placement {
+    let mut index = Index::new(state);
+    let ask = Ask::new(
+        request.cluster,
+        request.definition.resources(),
+        (request.constraints.iter()).chain(&request.definition.placement_constraints),
+    );
+    let nodes = |test: &dyn Fn(&Task) -> bool| -> Vec<usize> {
+        let group = state
+            .tasks
+            .values()
+            .filter(|task| &task.cluster == request.cluster && task.group == request.group);
+        let wanted = group.filter(|task| {
+            !task.is_stopped() && task.desired_status == DesiredStatus::Running && test(task)
+        });
+        wanted
+            .filter_map(|task| index.position(&task.instance))
+            .collect()
+    };
+    let mut ranker = Ranker::new(
+        &index,
+        &ask,
+        request.strategies,
+        (rank::hash(0, &state.control_plane), request.group),
+        &nodes(&|task| task.lost_at.is_none()),
+        &nodes(&|_| true),
+    );
+    let mut placement = Placement::default();
+    for left in (1..=request.count).rev() {
+        let Some((at, reason)) = ranker.best(&index, &ask) else {
+            refuse(&mut placement, &index, &ask, &ranker, left);
+            break;
+        };
+        if let Some(node) = index.nodes.get_mut(at) {
+            node.hold_for_new(&ask.resources);
+            placement.placed.push(Placed {
+                instance: node.instance.name.clone(),
+                reason,
+            });
+        }
+        ranker.placed(at);
+    }
+    placement
+}
+
+fn refuse(placement: &mut Placement, index: &Index<'_>, ask: &Ask, ranker: &Ranker, left: u32) {
+    let group: BTreeMap<usize, u32> = ranker.group.iter().copied().enumerate().collect();
+    let all = ask.all_rejections(index, &group);
+    placement.unplaced = left;
+    placement.refusals = feasible::refusals(index, &all);
+    placement.failure = Some(match all.first().and_then(|(_, reasons)| reasons.first()) {
+        Some(nearest) => Rejection::ecs_reason(nearest),
+        None => "EMPTY CAPACITY",
+    });
+    placement.message = if all.is_empty() {
+        "No Container Instances were found in your cluster.".to_owned()
+    } else {
+        format!(
+            "No container instance met all of its requirements: {}.",
+            feasible::summary(&all)
+        )
+    };
+}

@@ -1,0 +1,255 @@
+//! Desired against observed, for one service: who counts, who must go, who is lost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::index::Index;
+use crate::model::service::Service;
+use crate::model::task::Health;
+use crate::model::{DesiredStatus, InstanceStatus, LastStatus, RolloutState, Task, TimeMs};
+
+/// What a host's silence makes of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Nothing new.
+    None,
+    /// It is given up for lost now.
+    Begins,
+    /// Its instance is back, so it counts again.
+    Ends,
+    /// It will be given up at that moment, if its instance stays silent.
+    At(TimeMs),
+}
+
+/// Whether a task's instance has been silent for longer than the grace period.
+pub(crate) fn loss(index: &Index<'_>, task: &Task, grace_s: u32, now: TimeMs) -> Loss {
+    if task.is_stopped() || task.desired_status == DesiredStatus::Stopped {
+        return Loss::None;
+    }
+    let Some(node) = index
+        .position(&task.instance)
+        .and_then(|at| index.nodes.get(at))
+    else {
+        return Loss::None;
+    };
+    match (node.instance.disconnected_since(), task.lost_at) {
+        (None, Some(_)) => Loss::Ends,
+        (Some(since), None) => {
+            let end = since.plus_ms(u64::from(grace_s) * 1000);
+            if end <= now {
+                Loss::Begins
+            } else {
+                Loss::At(end)
+            }
+        }
+        (None, None) | (Some(_), Some(_)) => Loss::None,
+    }
+}
+
+/// Why a task that still runs is not to be counted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is what the service wants.
+    Keeper,
+    /// It belongs to a deployment that is being replaced.
+    Old,
+    /// Its instance is DRAINING.
+    Draining,
+    /// Its health checks fail.
+    Unhealthy,
+}
+
+/// One task of a service whose stop is not confirmed.
+#[derive(Clone, Debug)]
+pub(crate) struct Member<'a> {
+    pub task: &'a Arc<Task>,
+    pub node: Option<usize>,
+    pub place: Place,
+    /// Given up for lost, as of this pass.
+    pub lost: bool,
+    /// Its stop was asked for, before or in this pass.
+    pub stopping: bool,
+}
+
+impl Member<'_> {
+    /// Whether the service counts on it: RUNNING or on the way there.
+    pub fn wanted(&self) -> bool {
+        !self.stopping && !self.lost
+    }
+
+    /// Whether a deployment may count it as up; [`Task::is_serving`] as of this pass.
+    pub fn serving(&self) -> bool {
+        let checked = self
+            .task
+            .containers
+            .iter()
+            .any(|c| c.has_health_check && c.essential);
+        self.wanted()
+            && self.task.last_status == LastStatus::Running
+            && (!checked || self.task.health() == Health::Healthy)
+    }
+}
+
+/// The members of a service, those that are lost already marked.
+pub(crate) fn members<'a>(
+    index: &Index<'a>,
+    service: &Service,
+    tasks: &[&'a Arc<Task>],
+    now: TimeMs,
+) -> Vec<Member<'a>> {
+    tasks
+        .iter()
+        .filter(|task| !task.is_stopped())
+        .map(|task| {
+            let node = index.position(&task.instance);
+            let lost = match loss(index, task, service.grace_s, now) {
+                Loss::Begins => true,
+                Loss::Ends => false,
+                Loss::None | Loss::At(_) => task.lost_at.is_some(),
+            };
+            let place = place(index, service, task);
+            Member {
+                task,
+                node,
+                place,
+                lost,
+                stopping: task.desired_status == DesiredStatus::Stopped
+                    || task.last_status > LastStatus::Running,
+            }
+        })
+        .collect()
+}
+
+fn place(index: &Index<'_>, service: &Service, task: &Task) -> Place {
+    let instance = index
+        .position(&task.instance)
+        .and_then(|at| index.nodes.get(at))
+        .map(|node| node.instance);
+    if task.health() == Health::Unhealthy {
+        Place::Unhealthy
+    } else if task.deployment.as_ref() != service.primary().map(|primary| &primary.id) {
+        Place::Old
+    } else if instance.is_some_and(|i| i.status == InstanceStatus::Draining) {
+        Place::Draining
+    } else {
+        Place::Keeper
+    }
+}
+
+/// Judges the members anew, after another deployment became the primary one.
+pub(crate) fn judge(index: &Index<'_>, service: &Service, members: &mut [Member<'_>]) {
+    for member in members {
+        member.place = place(index, service, member.task);
+    }
+}
+
+/// Picks `count` of `among` to stop. Scale-in mirrors spreading: first those not yet running,
+/// then from the fullest zone, there from the fullest instance, there the newest.
+pub(crate) fn scale_in(
+    index: &Index<'_>,
+    members: &[Member<'_>],
+    among: &[usize],
+    count: usize,
+) -> Vec<usize> {
+    let mut left: Vec<usize> = among.to_vec();
+    let mut chosen = Vec::new();
+    // Newest last, so that each instance's stack gives its newest first.
+    left.sort_by_key(|&m| members.get(m).map(|m| (m.task.created_at, m.task.id)));
+    let (ready, pending): (Vec<_>, Vec<_>) = left.into_iter().partition(|&m| {
+        members
+            .get(m)
+            .is_some_and(|m| m.task.last_status == LastStatus::Running)
+    });
+    // Those that run but fail or await their health check go before those that serve.
+    let (serving, waiting): (Vec<_>, Vec<_>) = ready
+        .into_iter()
+        .partition(|&m| members.get(m).is_some_and(Member::serving));
+    let mut fullness = Fullness::new(index, members, among);
+    for class in [pending, waiting, serving] {
+        let wanted = count.saturating_sub(chosen.len());
+        chosen.extend(fullness.take(class, members, wanted));
+    }
+    chosen
+}
+
+/// How full zones and instances are with the tasks among which is chosen.
+struct Fullness<'a> {
+    zone_of: BTreeMap<Option<usize>, &'a str>,
+    zones: BTreeMap<&'a str, usize>,
+    nodes: BTreeMap<Option<usize>, usize>,
+}
+
+impl<'a> Fullness<'a> {
+    fn new(index: &Index<'a>, members: &[Member<'_>], among: &[usize]) -> Self {
+        let mut fullness = Self {
+            zone_of: BTreeMap::new(),
+            zones: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+        };
+        for &m in among {
+            let node = members.get(m).and_then(|m| m.node);
+            let zone = node
+                .and_then(|at| index.nodes.get(at))
+                .map_or("", |n| n.instance.zone());
+            fullness.zone_of.insert(node, zone);
+            *fullness.zones.entry(zone).or_default() += 1;
+            *fullness.nodes.entry(node).or_default() += 1;
+        }
+        fullness
+    }
+
+    fn take(&mut self, class: Vec<usize>, members: &[Member<'_>], count: usize) -> Vec<usize> {
+        if class.len() <= count {
+            for &m in &class {
+                self.gone(members.get(m).and_then(|m| m.node));
+            }
+            return class;
+        }
+        let mut stacks: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+        for m in class {
+            let node = members.get(m).and_then(|m| m.node);
+            stacks.entry(node).or_default().push(m);
+        }
+        let mut chosen = Vec::with_capacity(count);
+        while chosen.len() < count {
+            let fullest = stacks.iter().max_by_key(|(node, stack)| {
+                let zone = self.zone_of.get(node).copied().unwrap_or_default();
+                let newest = stack.last().and_then(|&m| members.get(m));
+                (
+                    self.zones.get(zone).copied(),
+                    self.nodes.get(node).copied(),
+                    newest.map(|m| (m.task.created_at, m.task.id)),
+                )
+            });
+            let Some(node) = fullest.map(|(node, _)| *node) else {
+                break;
+            };
+            self.gone(node);
+            if let Some(stack) = stacks.get_mut(&node) {
+                chosen.extend(stack.pop());
+                if stack.is_empty() {
+                    stacks.remove(&node);
+                }
+            }
+        }
+        chosen
+    }
+
+    fn gone(&mut self, node: Option<usize>) {
+        let zone = self.zone_of.get(&node).copied().unwrap_or_default();
+        if let Some(count) = self.zones.get_mut(zone) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = self.nodes.get_mut(&node) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+/// Whether the service's primary deployment was given up and nothing is to replace it: then
+/// nothing new starts, and what serves is left alone.
+pub(crate) fn given_up(service: &Service) -> bool {
+    service
+        .primary()
+        .is_some_and(|primary| primary.rollout_state == RolloutState::Failed)
+}

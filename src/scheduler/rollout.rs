@@ -1,0 +1,501 @@
+//! How many now: starts and stops of one service within its floor and ceiling.
+//!
+//! Counting is over RUNNING and PENDING tasks that are wanted and not lost. Starts come first
+//! where the ceiling allows it; a task that serves is stopped only when the desired number
+//! serves without it, or when nothing could start otherwise, and then never below the floor.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::feasible::Ask;
+use super::form::{self, Born};
+use super::index::Index;
+use super::rank::Ranker;
+use super::reconcile::{self, Member, Place};
+use crate::model::id::IdSource;
+use crate::model::service::Service;
+use crate::model::task_definition::TaskDefinition;
+use crate::model::{InstanceName, LastStatus, Resources, State, Task, TimeMs};
+
+/// Why a service's task is stopped.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    Surplus,
+    Replaced,
+    Draining(InstanceName),
+    Unhealthy,
+    Deleted,
+}
+
+/// One service's part of a pass.
+pub(crate) struct Turn<'a> {
+    pub before: &'a Arc<Service>,
+    pub service: Service,
+    pub members: Vec<Member<'a>>,
+    pub starts: Vec<Task>,
+    /// Members to stop, by their place in `members`.
+    pub stops: Vec<(usize, Why)>,
+    /// How the search for a place went, where one was needed.
+    pub search: Option<Search>,
+    /// How many wanted tasks found no place.
+    pub missing: u32,
+    /// How many of those no confirmed stop will make place for.
+    pub unplaced: u32,
+    /// Serving tasks of other kinds that may be stopped, best first, within the floor.
+    victims: VecDeque<usize>,
+}
+
+/// What a placement needs, made once per service and pass.
+pub(crate) struct Search {
+    pub ask: Ask,
+    pub ranker: Ranker,
+}
+
+impl<'a> Turn<'a> {
+    pub fn new(before: &'a Arc<Service>, members: Vec<Member<'a>>) -> Self {
+        Self {
+            before,
+            service: before.as_ref().clone(),
+            members,
+            starts: Vec::new(),
+            stops: Vec::new(),
+            search: None,
+            missing: 0,
+            unplaced: 0,
+            victims: VecDeque::new(),
+        }
+    }
+
+    /// The members that `test` accepts.
+    pub fn which(&self, test: impl Fn(&Member<'a>) -> bool) -> Vec<usize> {
+        let all = self.members.iter().enumerate();
+        all.filter(|(_, m)| test(m)).map(|(at, _)| at).collect()
+    }
+
+    fn count(&self, test: impl Fn(&Member<'a>) -> bool) -> u32 {
+        let count = self.members.iter().filter(|m| test(m)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// RUNNING and PENDING tasks, those this pass starts included.
+    fn occupancy(&self) -> u32 {
+        let starts = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
+        self.count(Member::wanted).saturating_add(starts)
+    }
+
+    fn ceiling(&self) -> u32 {
+        let desired = self.service.desired_count;
+        let ceiling = self.service.deployment_configuration.ceiling(desired);
+        ceiling.max(desired)
+    }
+
+    /// Tasks of the deployment that is wanted, where they are wanted.
+    pub fn keepers(&self) -> u32 {
+        self.count(|m| m.wanted() && m.place == Place::Keeper)
+    }
+
+    fn stop(&mut self, index: &mut Index<'_>, at: usize, why: Why) {
+        if let Some(member) = self.members.get_mut(at)
+            && !member.stopping
+        {
+            member.stopping = true;
+            index.stopping(member.task);
+            self.stops.push((at, why));
+        }
+    }
+
+    fn stop_all(&mut self, index: &mut Index<'_>, which: Vec<usize>, why: &Why) {
+        for at in which {
+            self.stop(index, at, why.clone());
+        }
+    }
+
+    /// Why a member that is not kept is to go.
+    fn why(&self, at: usize) -> Why {
+        match self.members.get(at).map(|m| (m.place, &m.task.instance)) {
+            Some((Place::Old, _)) => Why::Replaced,
+            Some((Place::Draining, instance)) => Why::Draining(instance.clone()),
+            Some((Place::Unhealthy, _)) => Why::Unhealthy,
+            Some((Place::Keeper, _)) | None => Why::Surplus,
+        }
+    }
+
+    /// A deleted service: everything it has is to stop, what is lost included.
+    pub fn delete(&mut self, index: &mut Index<'_>) {
+        let all = self.which(|_| true);
+        self.stop_all(index, all, &Why::Deleted);
+    }
+
+    /// Stops what can be stopped without need, then starts what is missing.
+    pub fn advance(
+        &mut self,
+        state: &State,
+        index: &mut Index<'_>,
+        now: TimeMs,
+        ids: &mut IdSource,
+    ) {
+        self.stop_surplus(index);
+        if reconcile::given_up(&self.service) {
+            return;
+        }
+        self.stop_replaced(index);
+        self.line_up_victims(index);
+        let need = self.need(now);
+        if need > 0 {
+            self.start(state, index, now, ids, need);
+        }
+    }
+
+    /// How many to start now: failed tasks wait for their back-off, all else does not.
+    fn need(&self, now: TimeMs) -> u32 {
+        let missing = self.service.desired_count.saturating_sub(self.keepers());
+        let held = if now < self.service.backoff.until {
+            self.service.backoff.held
+        } else {
+            0
+        };
+        missing.saturating_sub(held)
+    }
+
+    fn stop_surplus(&mut self, index: &mut Index<'_>) {
+        let desired = self.service.desired_count as usize;
+        let keepers = self.which(|m| m.wanted() && m.place == Place::Keeper);
+        if keepers.len() > desired {
+            // What is lost goes first: it must not come back to a service that has shrunk.
+            let lost = self.which(|m| m.lost);
+            self.stop_all(index, lost, &Why::Surplus);
+            let surplus = keepers.len() - desired;
+            let chosen = reconcile::scale_in(index, &self.members, &keepers, surplus);
+            self.stop_all(index, chosen, &Why::Surplus);
+        }
+        for at in self.which(|m| m.lost && m.place != Place::Keeper) {
+            let why = self.why(at);
+            self.stop(index, at, why);
+        }
+    }
+
+    fn stop_replaced(&mut self, index: &mut Index<'_>) {
+        // What does not serve yet and is not wanted any more serves nobody by starting.
+        for at in self.which(|m| {
+            m.wanted()
+                && match m.place {
+                    Place::Old => !m.serving(),
+                    Place::Draining => m.task.last_status < LastStatus::Running,
+                    Place::Keeper | Place::Unhealthy => false,
+                }
+        }) {
+            let why = self.why(at);
+            self.stop(index, at, why);
+        }
+        let desired = self.service.desired_count;
+        let excess = self.count(Member::serving).saturating_sub(desired) as usize;
+        let leavers = self.which(|m| m.serving() && m.place != Place::Keeper);
+        for at in reconcile::scale_in(index, &self.members, &leavers, excess.min(leavers.len())) {
+            let why = self.why(at);
+            self.stop(index, at, why);
+        }
+        // An unhealthy task stays until another serves in its stead.
+        let stay = desired.saturating_sub(self.count(Member::serving)) as usize;
+        let unhealthy = self.which(|m| m.wanted() && m.place == Place::Unhealthy);
+        let go = unhealthy.len().saturating_sub(stay);
+        let chosen = reconcile::scale_in(index, &self.members, &unhealthy, go);
+        self.stop_all(index, chosen, &Why::Unhealthy);
+    }
+
+    /// Who may be stopped to let something start: the unhealthy, and above the floor those that
+    /// serve and are to be replaced.
+    fn line_up_victims(&mut self, index: &Index<'_>) {
+        let desired = self.service.desired_count;
+        let floor = self.service.deployment_configuration.floor(desired);
+        let budget = self.count(Member::serving).saturating_sub(floor) as usize;
+        let unhealthy = self.which(|m| m.wanted() && m.place == Place::Unhealthy);
+        let waiting = self.which(|m| m.wanted() && !m.serving() && m.place == Place::Draining);
+        let serving = self.which(|m| m.serving() && m.place != Place::Keeper);
+        let mut order = reconcile::scale_in(index, &self.members, &unhealthy, unhealthy.len());
+        order.extend(waiting);
+        let budget = budget.min(serving.len());
+        order.extend(reconcile::scale_in(index, &self.members, &serving, budget));
+        self.victims = order.into();
+    }
+
+    fn start(
+        &mut self,
+        state: &State,
+        index: &mut Index<'_>,
+        now: TimeMs,
+        ids: &mut IdSource,
+        need: u32,
+    ) {
+        let Some(primary) = self.service.primary().cloned() else {
+            return;
+        };
+        let Some(definition) = state.task_definitions.get(&primary.task_definition) else {
+            self.missing = need;
+            return;
+        };
+        let mut search = self.search(state, index, definition);
+        let ceiling = self.ceiling();
+        let mut occupancy = self.occupancy();
+        let mut left = need;
+        while left > 0 {
+            let victim = match (occupancy < ceiling, self.victims.front()) {
+                (true, _) => None,
+                (false, Some(victim)) => Some(*victim),
+                // The ceiling is reached and the floor too: the next step comes by itself.
+                (false, None) => break,
+            };
+            let Some((node, why)) = search.ranker.best(index, &search.ask) else {
+                if self.swap(index, &mut search) {
+                    occupancy = occupancy.saturating_sub(1);
+                    continue;
+                }
+                self.missing = left;
+                break;
+            };
+            if let Some(victim) = victim {
+                self.victims.pop_front();
+                self.stop_victim(index, &mut search, victim);
+                occupancy = occupancy.saturating_sub(1);
+            }
+            let Some(instance) = index.nodes.get(node).map(|n| n.instance.name.clone()) else {
+                break;
+            };
+            let task = form::task(Born {
+                id: ids.task_id(),
+                service: &self.service,
+                deployment: &primary.id,
+                definition,
+                resources: search.ask.resources.clone(),
+                instance,
+                placement: why,
+                now,
+            });
+            if let Some(node) = index.nodes.get_mut(node) {
+                node.hold(&task);
+            }
+            search.ranker.placed(node);
+            self.starts.push(task);
+            occupancy += 1;
+            left -= 1;
+        }
+        self.search = Some(search);
+    }
+
+    fn search(&self, state: &State, index: &Index<'_>, definition: &TaskDefinition) -> Search {
+        let service = &self.service;
+        let ask = Ask::new(
+            &service.cluster,
+            definition.resources(),
+            service
+                .placement_constraints
+                .iter()
+                .chain(&definition.placement_constraints),
+        );
+        let nodes = |test: &dyn Fn(&Member<'_>) -> bool| -> Vec<usize> {
+            let members = self.members.iter().filter(|m| test(m));
+            members.filter_map(|m| m.node).collect()
+        };
+        let ranker = Ranker::new(
+            index,
+            &ask,
+            &service.placement_strategy,
+            (
+                super::rank::hash(0, &state.control_plane),
+                service.name.as_str(),
+            ),
+            &nodes(&|m| m.wanted() && m.place == Place::Keeper),
+            &nodes(&|m| !m.stopping),
+        );
+        Search { ask, ranker }
+    }
+
+    fn stop_victim(&mut self, index: &mut Index<'_>, search: &mut Search, victim: usize) {
+        let why = self.why(victim);
+        self.stop(index, victim, why);
+        if let Some(node) = self.members.get(victim).and_then(|m| m.node) {
+            search.ranker.left(node);
+        }
+    }
+
+    /// With `distinctInstance`, a task that may go can stand on the only instances left: stops
+    /// one whose instance then takes the new task at once.
+    fn swap(&mut self, index: &mut Index<'_>, search: &mut Search) -> bool {
+        if !search.ask.distinct {
+            return false;
+        }
+        let candidates: BTreeSet<usize> = search.ranker.candidates().iter().copied().collect();
+        let found = self.victims.iter().position(|&victim| {
+            self.members
+                .get(victim)
+                .and_then(|m| m.node)
+                .filter(|node| candidates.contains(node) && search.ranker.group_on(*node) == 1)
+                .and_then(|node| index.nodes.get(node))
+                .is_some_and(|node| search.ask.fits(node, 0))
+        });
+        match found.and_then(|at| self.victims.remove(at)) {
+            Some(victim) => {
+                self.stop_victim(index, search, victim);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// For tasks that found no place: waits where this service's own stops will make room, makes
+    /// room by further stops above the floor, and calls the rest unplaced.
+    pub fn make_room(&mut self, index: &mut Index<'_>) {
+        let Some(mut search) = self.search.take() else {
+            self.unplaced = self.missing;
+            return;
+        };
+        let ceiling = self.ceiling();
+        let mut occupancy = self.occupancy();
+        let mut hopes = Hopes::new(&self.members);
+        for left in (1..=self.missing).rev() {
+            if occupancy < ceiling && hopes.wait(index, &search) {
+                occupancy += 1;
+                continue;
+            }
+            let chosen = self.room_makers(index, &search, &hopes);
+            if chosen.is_empty() {
+                self.unplaced = left.min(ceiling.saturating_sub(occupancy));
+                break;
+            }
+            for victim in chosen {
+                self.victims.retain(|v| *v != victim);
+                self.stop_victim(index, &mut search, victim);
+                if let Some(member) = self.members.get(victim) {
+                    hopes.release(member);
+                }
+                occupancy = occupancy.saturating_sub(1);
+            }
+            if hopes.wait(index, &search) {
+                occupancy += 1;
+            }
+        }
+        self.search = Some(search);
+    }
+
+    /// The fewest victims, on the first instance that then will have room; empty if none has.
+    fn room_makers(&self, index: &Index<'_>, search: &Search, hopes: &Hopes) -> Vec<usize> {
+        let candidates: BTreeSet<usize> = search.ranker.candidates().iter().copied().collect();
+        let mut by_node: BTreeMap<usize, (Released, Vec<usize>)> = BTreeMap::new();
+        for &victim in &self.victims {
+            let Some(member) = self.members.get(victim) else {
+                continue;
+            };
+            let Some(node) = member.node.filter(|node| candidates.contains(node)) else {
+                continue;
+            };
+            let (released, victims) = by_node.entry(node).or_default();
+            released.add(&member.task.resources);
+            victims.push(victim);
+            let fewer = u32::try_from(victims.len()).unwrap_or(u32::MAX);
+            if hopes.fits(index, search, node, released, fewer) {
+                return victims.clone();
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// Resources that stops will give back.
+#[derive(Clone, Debug, Default)]
+struct Released {
+    cpu: i128,
+    memory: i128,
+    ports: BTreeSet<crate::model::HostPort>,
+}
+
+impl Released {
+    fn add(&mut self, resources: &Resources) {
+        self.cpu += i128::from(resources.cpu.0);
+        self.memory += i128::from(resources.memory.0);
+        self.ports.extend(&resources.ports);
+    }
+}
+
+/// What a service's own stops will give back, and how much of it is spoken for.
+struct Hopes {
+    released: BTreeMap<usize, Released>,
+    claimed: BTreeMap<usize, u32>,
+}
+
+impl Hopes {
+    fn new(members: &[Member<'_>]) -> Self {
+        let mut hopes = Self {
+            released: BTreeMap::new(),
+            claimed: BTreeMap::new(),
+        };
+        for member in members.iter().filter(|m| m.stopping) {
+            hopes.release(member);
+        }
+        hopes
+    }
+
+    fn release(&mut self, member: &Member<'_>) {
+        if let Some(node) = member.node {
+            let released = self.released.entry(node).or_default();
+            released.add(&member.task.resources);
+        }
+    }
+
+    /// Claims room for one task where it will be; false if nowhere.
+    fn wait(&mut self, index: &Index<'_>, search: &Search) -> bool {
+        let none = Released::default();
+        let found = search
+            .ranker
+            .candidates()
+            .iter()
+            .copied()
+            .find(|&node| self.fits(index, search, node, &none, 0));
+        if let Some(node) = found {
+            *self.claimed.entry(node).or_default() += 1;
+        }
+        found.is_some()
+    }
+
+    /// Whether a node takes one more task once what is stopping, and `also`, has ended.
+    fn fits(
+        &self,
+        index: &Index<'_>,
+        search: &Search,
+        at: usize,
+        also: &Released,
+        fewer: u32,
+    ) -> bool {
+        let Some(node) = index.nodes.get(at) else {
+            return false;
+        };
+        let ask = &search.ask;
+        let none = Released::default();
+        let released = self.released.get(&at).unwrap_or(&none);
+        let claimed = self.claimed.get(&at).copied().unwrap_or(0);
+        let after = |room: u64, used: u64, back: i128, each: u64| {
+            i128::from(room) - i128::from(used) + back - i128::from(each) * i128::from(claimed)
+        };
+        let cpu = after(
+            node.room.cpu.0,
+            node.used_cpu.0,
+            released.cpu + also.cpu,
+            ask.resources.cpu.0,
+        );
+        let memory = after(
+            node.room.memory.0,
+            node.used_memory.0,
+            released.memory + also.memory,
+            ask.resources.memory.0,
+        );
+        let group = search.ranker.group_on(at).saturating_sub(fewer) + claimed;
+        let ports = &ask.resources.ports;
+        (!ask.distinct || group == 0)
+            && i128::from(ask.resources.cpu.0) <= cpu.max(0)
+            && i128::from(ask.resources.memory.0) <= memory.max(0)
+            && (ports.is_empty() || claimed == 0)
+            && ports.iter().all(|port| {
+                !node.ports.contains_key(port)
+                    || released.ports.contains(port)
+                    || also.ports.contains(port)
+            })
+    }
+}

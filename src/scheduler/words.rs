@@ -1,0 +1,170 @@
+//! Events in ECS's words.
+
+use crate::model::event::{Event, EventKind, Severity};
+use crate::model::service::{Deployment, Service};
+use crate::model::{DeploymentId, InstanceName, TaskId, TimeMs};
+
+/// So many tasks are named in one event; the rest are counted.
+const NAMED_MAX: usize = 10;
+
+fn event(service: &Service, severity: Severity, kind: EventKind, now: TimeMs, say: &str) -> Event {
+    Event {
+        at: now,
+        severity,
+        kind,
+        cluster: service.cluster.clone(),
+        service: Some(service.name.clone()),
+        task: None,
+        instance: None,
+        message: format!("(service {}) {say}", service.name),
+    }
+}
+
+fn list(tasks: &[TaskId]) -> String {
+    let mut parts: Vec<String> = tasks
+        .iter()
+        .take(NAMED_MAX)
+        .map(|id| format!("(task {id})"))
+        .collect();
+    if tasks.len() > NAMED_MAX {
+        parts.push(format!("and {} more", tasks.len() - NAMED_MAX));
+    }
+    parts.join(" ")
+}
+
+fn tasks(count: usize) -> String {
+    if count == 1 {
+        "1 task".to_owned()
+    } else {
+        format!("{count} tasks")
+    }
+}
+
+/// The task an event is about, if it is about one only.
+fn about(mut event: Event, ids: &[TaskId]) -> Event {
+    if let [id] = ids {
+        event.task = Some(*id);
+    }
+    event
+}
+
+pub(crate) fn started(service: &Service, ids: &[TaskId], now: TimeMs) -> Event {
+    let say = format!("has started {}: {}.", tasks(ids.len()), list(ids));
+    about(
+        event(service, Severity::Info, EventKind::Task, now, &say),
+        ids,
+    )
+}
+
+pub(crate) fn stopped(service: &Service, ids: &[TaskId], why: &str, now: TimeMs) -> Event {
+    let say = format!(
+        "has stopped {}: {} because {why}.",
+        tasks(ids.len()).replace("task", "running task"),
+        list(ids)
+    );
+    about(
+        event(service, Severity::Info, EventKind::Task, now, &say),
+        ids,
+    )
+}
+
+pub(crate) fn lost(
+    service: &Service,
+    instance: &InstanceName,
+    ids: &[TaskId],
+    now: TimeMs,
+) -> Event {
+    let say = format!(
+        "has lost {} on (instance {instance}), which has not answered for {} seconds: {}.",
+        tasks(ids.len()),
+        service.grace_s,
+        list(ids)
+    );
+    Event {
+        instance: Some(instance.clone()),
+        ..about(
+            event(service, Severity::Warning, EventKind::Task, now, &say),
+            ids,
+        )
+    }
+}
+
+pub(crate) fn found(
+    service: &Service,
+    instance: &InstanceName,
+    ids: &[TaskId],
+    now: TimeMs,
+) -> Event {
+    let say = format!(
+        "has found {} again on (instance {instance}): {}.",
+        tasks(ids.len()),
+        list(ids)
+    );
+    Event {
+        instance: Some(instance.clone()),
+        ..about(
+            event(service, Severity::Info, EventKind::Task, now, &say),
+            ids,
+        )
+    }
+}
+
+pub(crate) fn steady(service: &Service, now: TimeMs) -> Event {
+    let say = "has reached a steady state.";
+    event(service, Severity::Info, EventKind::Service, now, say)
+}
+
+pub(crate) fn completed(service: &Service, id: &DeploymentId, now: TimeMs) -> Event {
+    let say = format!("(deployment {id}) deployment completed.");
+    event(service, Severity::Info, EventKind::Deployment, now, &say)
+}
+
+pub(crate) fn deployment_failed(
+    service: &Service,
+    id: &DeploymentId,
+    failures: u32,
+    now: TimeMs,
+) -> Event {
+    let say =
+        format!("(deployment {id}) deployment failed: tasks failed to start, {failures} in a row.");
+    event(service, Severity::Error, EventKind::Deployment, now, &say)
+}
+
+pub(crate) fn rolling_back(
+    service: &Service,
+    from: &DeploymentId,
+    to: &Deployment,
+    now: TimeMs,
+) -> Event {
+    let say = format!(
+        "(deployment {from}) is rolled back to (deployment {}), {}.",
+        to.id, to.task_definition
+    );
+    event(service, Severity::Warning, EventKind::Deployment, now, &say)
+}
+
+pub(crate) fn unplaced(service: &Service, message: &str, now: TimeMs) -> Event {
+    Event {
+        message: message.to_owned(),
+        ..event(service, Severity::Warning, EventKind::Service, now, "")
+    }
+}
+
+pub(crate) fn backing_off(service: &Service, delay_ms: u64, now: TimeMs) -> Event {
+    let seconds = delay_ms / 1000;
+    let seconds = if seconds == 1 {
+        "1 second".to_owned()
+    } else {
+        format!("{seconds} seconds")
+    };
+    let say = format!(
+        "is unable to consistently start tasks successfully: {} failures in a row; the next start is in {seconds}.",
+        service.backoff.failures
+    );
+    event(service, Severity::Warning, EventKind::Service, now, &say)
+}
+
+pub(crate) fn deleted(service: &Service, now: TimeMs) -> Event {
+    let say = "has stopped all its tasks and is now INACTIVE.";
+    event(service, Severity::Info, EventKind::Service, now, say)
+}

@@ -1,0 +1,200 @@
+//! A tiny pure world for tests: a state, a clock, and hosts that do as they are told.
+
+use std::sync::Arc;
+
+use super::{fixture, plan};
+use crate::model::id::IdSource;
+use crate::model::service::Service;
+use crate::model::task::Health;
+use crate::model::{
+    Change, ClusterName, Connection, DesiredStatus, Instance, InstanceStatus, LastStatus, State,
+    StopCode, Task, TaskDefinition, TaskId, TimeMs,
+};
+use crate::scheduler::Plan;
+
+/// A state that moves on: [`World::plan`] decides, [`World::act`] carries out.
+pub struct World {
+    pub state: State,
+    pub now: TimeMs,
+    pub ids: IdSource,
+}
+
+impl World {
+    pub fn new(instances: impl IntoIterator<Item = Instance>) -> Self {
+        Self {
+            state: fixture::state(instances),
+            now: fixture::START,
+            ids: fixture::ids(),
+        }
+    }
+
+    pub fn put_service(&mut self, service: Service) {
+        self.state.apply(&Change::Service(Arc::new(service)));
+    }
+
+    pub fn put_definition(&mut self, definition: TaskDefinition) {
+        self.state
+            .apply(&Change::TaskDefinition(Arc::new(definition)));
+    }
+
+    pub fn service(&self, name: &str) -> &Arc<Service> {
+        let key = (ClusterName::default_cluster(), fixture::service_name(name));
+        self.state.services.get(&key).unwrap()
+    }
+
+    pub fn edit_service(&mut self, name: &str, edit: impl FnOnce(&mut Service)) {
+        let mut service = self.service(name).as_ref().clone();
+        edit(&mut service);
+        self.put_service(service);
+    }
+
+    pub fn edit_instance(&mut self, name: &str, edit: impl FnOnce(&mut Instance)) {
+        let mut instance = self.state.instances[&fixture::instance_name(name)]
+            .as_ref()
+            .clone();
+        edit(&mut instance);
+        self.state.apply(&Change::Instance(Arc::new(instance)));
+    }
+
+    pub fn edit_task(&mut self, id: TaskId, edit: impl FnOnce(&mut Task)) {
+        let mut task = self.state.tasks[&id].as_ref().clone();
+        edit(&mut task);
+        self.state.apply(&Change::Task(Arc::new(task)));
+    }
+
+    /// A service's tasks whose stop is not confirmed.
+    pub fn tasks(&self, service: &str) -> Vec<Arc<Task>> {
+        let name = fixture::service_name(service);
+        self.state
+            .tasks
+            .values()
+            .filter(|task| task.service.as_ref() == Some(&name) && !task.is_stopped())
+            .cloned()
+            .collect()
+    }
+
+    /// Plans once, checks that planning again finds nothing more, and carries the plan out.
+    pub fn plan(&mut self) -> Plan {
+        let plan = plan(&self.state, self.now, &mut self.ids);
+        self.state
+            .apply_all(&plan.changes(&self.state.clone(), self.now));
+        let again = super::plan(&self.state, self.now, &mut self.ids.clone());
+        assert!(again.is_empty(), "planning again gave {again:#?}");
+        plan
+    }
+
+    /// Hosts do as they are told: what should run runs, what should stop stops. What sits on a
+    /// host that does not answer stays as it was seen last.
+    pub fn act(&mut self) {
+        for task in self.state.tasks.clone().values() {
+            let connected = self
+                .state
+                .instances
+                .get(&task.instance)
+                .is_some_and(|instance| instance.is_connected());
+            if connected && !task.is_stopped() {
+                self.act_on(task.id);
+            }
+        }
+    }
+
+    /// One host does as it is told about one task.
+    pub fn act_on(&mut self, id: TaskId) {
+        let now = self.now;
+        self.edit_task(id, |task| match task.desired_status {
+            DesiredStatus::Running => {
+                task.last_status = task.last_status.max(LastStatus::Running);
+                task.started_at = task.started_at.or(Some(now));
+                for container in &mut task.containers {
+                    container.last_status = LastStatus::Running;
+                    if container.has_health_check && container.health == Health::Unknown {
+                        container.health = Health::Healthy;
+                    }
+                }
+            }
+            DesiredStatus::Stopped => {
+                task.last_status = LastStatus::Stopped;
+                task.stopped_at = Some(now);
+            }
+        });
+    }
+
+    /// A task's essential container ends by itself.
+    pub fn crash(&mut self, id: TaskId) {
+        let now = self.now;
+        self.edit_task(id, |task| {
+            task.desired_status = DesiredStatus::Stopped;
+            task.last_status = LastStatus::Stopped;
+            task.stop_code = Some(StopCode::EssentialContainerExited);
+            task.stopped_reason = Some("Essential container in task exited".to_owned());
+            task.stopping_at = Some(now);
+            task.stopped_at = Some(now);
+        });
+    }
+
+    /// A person stops a task.
+    pub fn stop_by_hand(&mut self, id: TaskId) {
+        let now = self.now;
+        self.edit_task(id, |task| {
+            task.desired_status = DesiredStatus::Stopped;
+            task.last_status = LastStatus::Deactivating;
+            task.stop_code = Some(StopCode::UserInitiated);
+            task.stopping_at = Some(now);
+        });
+    }
+
+    pub fn disconnect(&mut self, instance: &str) {
+        let since = self.now;
+        self.edit_instance(instance, |instance| {
+            instance.connection = Connection::Disconnected {
+                since,
+                reason: "connection timed out".to_owned(),
+            };
+        });
+    }
+
+    pub fn reconnect(&mut self, instance: &str) {
+        let since = self.now;
+        self.edit_instance(instance, |instance| {
+            instance.connection = Connection::Connected { since };
+        });
+    }
+
+    pub fn set_status(&mut self, instance: &str, status: InstanceStatus) {
+        self.edit_instance(instance, |instance| instance.status = status);
+    }
+
+    pub fn advance_ms(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+    }
+
+    /// Plans and acts until nothing is left to do at this moment.
+    pub fn settle(&mut self) {
+        for _ in 0..1000 {
+            let plan = self.plan();
+            let before = self.state.clone();
+            self.act();
+            if plan.is_empty() && before == self.state {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    /// `ops-1 2 ops-2 1`: RUNNING and PENDING tasks of a service by instance.
+    pub fn spread(&self, service: &str) -> String {
+        let tasks = self.tasks(service);
+        let parts: Vec<String> = self
+            .state
+            .instances
+            .keys()
+            .map(|name| {
+                let here = tasks
+                    .iter()
+                    .filter(|t| t.is_wanted() && &t.instance == name);
+                format!("{name} {}", here.count())
+            })
+            .collect();
+        parts.join(" ")
+    }
+}
