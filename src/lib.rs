@@ -9,6 +9,6 @@ pub mod controller;
 pub mod docker;
 pub mod document;
 pub mod model;
-pub mod sim;
 pub mod scheduler;
+pub mod sim;
 pub mod store;
