@@ -5,6 +5,7 @@
 //! around it; `engine` is the door.
 
 mod container;
+pub mod demo;
 mod dice;
 mod engine;
 mod fleet;

@@ -1,0 +1,266 @@
+//! What runs in the demo: a shop, as the ECS commands that make it.
+
+use super::GRACE_S;
+use crate::controller::Command;
+use crate::controller::command::{CreateService, RegisterTaskDefinition};
+use crate::model::id::IdError;
+use crate::model::service::{
+    CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementConstraintKind,
+    PlacementStrategy, PlacementStrategyKind,
+};
+use crate::model::task_definition::{
+    Dependency, DependencyCondition, HealthCheck, Kept, KeyValue, NetworkMode, PortMapping,
+};
+use crate::model::{
+    ContainerDefinition, ContainerName, CpuUnits, Family, MemoryMib, Protocol, ServiceName,
+};
+
+/// What `web` runs at first.
+pub const IMAGE_WEB: &str = "shop/web:1.8.2";
+/// What `web` is updated to on the voyage.
+pub const IMAGE_WEB_NEXT: &str = "shop/web:1.9.0";
+const IMAGE_PROXY: &str = "shop/edge-proxy:0.31";
+const IMAGE_API: &str = "shop/api:2.7.1";
+const IMAGE_WORKER: &str = "shop/worker:3.1.0";
+const IMAGE_CHECKOUT: &str = "shop/checkout:5.0.4";
+const IMAGE_SEARCH: &str = "shop/search:0.12.0";
+const IMAGE_DB: &str = "shop/postgres:16.9";
+
+/// What most hosts have already.
+pub(super) const IMAGES: [&str; 7] = [
+    IMAGE_WEB,
+    IMAGE_PROXY,
+    IMAGE_API,
+    IMAGE_WORKER,
+    IMAGE_CHECKOUT,
+    IMAGE_SEARCH,
+    IMAGE_DB,
+];
+
+/// A container with what all of them have.
+fn container(
+    name: &str,
+    image: &str,
+    cpu: u64,
+    memory: u64,
+) -> Result<ContainerDefinition, IdError> {
+    Ok(ContainerDefinition {
+        name: ContainerName::new(name)?,
+        image: image.to_owned(),
+        command: None,
+        entry_point: None,
+        environment: vec![KeyValue {
+            name: "STAGE".to_owned(),
+            value: "demo".to_owned(),
+        }],
+        cpu: CpuUnits(cpu),
+        memory: Some(MemoryMib(memory)),
+        memory_reservation: None,
+        port_mappings: Vec::new(),
+        essential: true,
+        health_check: None,
+        links: Vec::new(),
+        depends_on: Vec::new(),
+        stop_timeout: Some(10),
+        user: None,
+        working_directory: None,
+        mount_points: Vec::new(),
+        ulimits: Vec::new(),
+        docker_labels: std::collections::BTreeMap::new(),
+        log_configuration: None,
+        unsupported: Kept::new(),
+    })
+}
+
+fn port(container_port: u16, host_port: Option<u16>) -> Vec<PortMapping> {
+    vec![PortMapping {
+        container_port,
+        host_port,
+        protocol: Protocol::Tcp,
+        name: None,
+    }]
+}
+
+fn check(path: &str) -> Option<HealthCheck> {
+    Some(HealthCheck {
+        command: vec![
+            "CMD-SHELL".to_owned(),
+            format!("wget -q -O /dev/null localhost{path}"),
+        ],
+        interval: Some(5),
+        timeout: Some(2),
+        retries: Some(3),
+        start_period: None,
+    })
+}
+
+fn define(
+    family: &str,
+    container_definitions: Vec<ContainerDefinition>,
+) -> Result<Command, IdError> {
+    Ok(Command::RegisterTaskDefinition(Box::new(
+        RegisterTaskDefinition {
+            family: Family::new(family)?,
+            container_definitions,
+            volumes: Vec::new(),
+            network_mode: NetworkMode::Bridge,
+            cpu: None,
+            memory: None,
+            placement_constraints: Vec::new(),
+            unsupported: Kept::new(),
+        },
+    )))
+}
+
+fn service(name: &str, desired_count: u32) -> Result<CreateService, IdError> {
+    Ok(CreateService {
+        cluster: None,
+        service_name: ServiceName::new(name)?,
+        task_definition: name.to_owned(),
+        desired_count,
+        deployment_configuration: DeploymentConfiguration::default(),
+        placement_constraints: Vec::new(),
+        placement_strategy: Vec::new(),
+        host_loss_grace_period_seconds: Some(GRACE_S),
+        client_token: None,
+        unsupported: Kept::new(),
+    })
+}
+
+fn create(service: CreateService) -> Command {
+    Command::CreateService(Box::new(service))
+}
+
+/// The definition of `web` with that image: the server, and a proxy before it.
+///
+/// # Errors
+/// [`IdError`] if a built-in name is no name; a test holds that none is.
+pub fn web_definition(image: &str) -> Result<Command, IdError> {
+    let mut web = container("web", image, 256, 256)?;
+    web.health_check = check(":80/healthz");
+    let mut proxy = container("proxy", IMAGE_PROXY, 64, 64)?;
+    proxy.port_mappings = port(8080, None);
+    proxy.links = vec!["web".to_owned()];
+    proxy.depends_on = vec![Dependency {
+        container_name: web.name.clone(),
+        condition: DependencyCondition::Start,
+    }];
+    define("web", vec![web, proxy])
+}
+
+fn api() -> Result<Vec<Command>, IdError> {
+    let mut migrate = container("migrate", IMAGE_API, 64, 128)?;
+    migrate.essential = false;
+    migrate.environment.push(KeyValue {
+        name: "SIM_EXIT_AFTER_MS".to_owned(),
+        value: "300".to_owned(),
+    });
+    let mut api = container("api", IMAGE_API, 512, 512)?;
+    api.port_mappings = port(8080, None);
+    api.health_check = check(":8080/health");
+    api.depends_on = vec![Dependency {
+        container_name: migrate.name.clone(),
+        condition: DependencyCondition::Success,
+    }];
+    Ok(vec![
+        define("api", vec![migrate, api])?,
+        create(service("api", 6)?),
+    ])
+}
+
+fn worker() -> Result<Vec<Command>, IdError> {
+    let mut service = service("worker", 8)?;
+    service.placement_strategy = vec![
+        PlacementStrategy {
+            kind: PlacementStrategyKind::Spread,
+            field: Some("attribute:ecs.availability-zone".to_owned()),
+        },
+        PlacementStrategy {
+            kind: PlacementStrategyKind::Binpack,
+            field: Some("memory".to_owned()),
+        },
+    ];
+    service.deployment_configuration.minimum_healthy_percent = 50;
+    service.deployment_configuration.maximum_percent = 150;
+    let worker = container("worker", IMAGE_WORKER, 256, 384)?;
+    Ok(vec![define("worker", vec![worker])?, create(service)])
+}
+
+fn checkout() -> Result<Vec<Command>, IdError> {
+    let mut checkout = container("checkout", IMAGE_CHECKOUT, 512, 512)?;
+    checkout.port_mappings = port(8443, Some(8443));
+    checkout.health_check = check(":8443/ready");
+    let mut service = service("checkout", 3)?;
+    service.placement_constraints = vec![PlacementConstraint {
+        kind: PlacementConstraintKind::DistinctInstance,
+        expression: None,
+    }];
+    service.deployment_configuration.deployment_circuit_breaker = CircuitBreaker {
+        enable: true,
+        rollback: true,
+    };
+    Ok(vec![define("checkout", vec![checkout])?, create(service)])
+}
+
+fn search() -> Result<Vec<Command>, IdError> {
+    let mut search = container("search", IMAGE_SEARCH, 512, 1536)?;
+    search.memory_reservation = Some(MemoryMib(1024));
+    search.port_mappings = port(9200, None);
+    Ok(vec![
+        define("search", vec![search])?,
+        create(service("search", 4)?),
+    ])
+}
+
+fn orders_db() -> Result<Vec<Command>, IdError> {
+    let mut db = container("postgres", IMAGE_DB, 1024, 4096)?;
+    db.port_mappings = port(5432, Some(5432));
+    db.health_check = check(":5432");
+    let mut service = service("orders-db", 1)?;
+    service.placement_constraints = vec![
+        PlacementConstraint {
+            kind: PlacementConstraintKind::DistinctInstance,
+            expression: None,
+        },
+        PlacementConstraint {
+            kind: PlacementConstraintKind::MemberOf,
+            expression: Some("attribute:disk == ssd".to_owned()),
+        },
+    ];
+    service.deployment_configuration.minimum_healthy_percent = 0;
+    service.deployment_configuration.maximum_percent = 100;
+    Ok(vec![define("orders-db", vec![db])?, create(service)])
+}
+
+/// All that makes the demo's shop, in order.
+///
+/// # Errors
+/// [`IdError`] if a built-in name is no name; a test holds that none is.
+pub fn commands() -> Result<Vec<Command>, IdError> {
+    let mut all = vec![web_definition(IMAGE_WEB)?, create(service("web", 9)?)];
+    for more in [api()?, worker()?, checkout()?, search()?, orders_db()?] {
+        all.extend(more);
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::validate;
+
+    #[test]
+    fn what_the_demo_asks_for_is_well_formed() {
+        let commands = commands().unwrap();
+        let mut services = 0;
+        for command in &commands {
+            if let Command::CreateService(create) = command {
+                services += 1;
+                let faults =
+                    validate::bounds(&create.deployment_configuration, create.desired_count);
+                assert!(faults.is_empty(), "{faults:?}");
+            }
+        }
+        assert_eq!((services, commands.len()), (6, 12));
+    }
+}
