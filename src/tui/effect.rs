@@ -1,0 +1,37 @@
+//! What an update wants done outside: data, carried out by the [runner](super::runner).
+
+use crate::agent::streams::LogTarget;
+use crate::controller::Command;
+use crate::model::{InstanceName, TaskId};
+
+use super::event::Ticket;
+
+/// One thing to be done outside the model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send a command.
+    Command {
+        /// What it does, in words, for the notice about its answer.
+        what: String,
+        /// The command.
+        command: Box<Command>,
+    },
+    /// Fail or mend a simulated instance.
+    Fault(InstanceName),
+    /// Open a log stream.
+    OpenLogs {
+        /// The number that its lines come back with.
+        ticket: Ticket,
+        /// Whose logs.
+        target: LogTarget,
+    },
+    /// Close a log stream.
+    CloseLogs(Ticket),
+    /// Sample what a task's containers use.
+    Stats {
+        /// The task.
+        task: TaskId,
+        /// Wait that many milliseconds first.
+        after_ms: u64,
+    },
+}

@@ -1,0 +1,72 @@
+//! Everything that can happen to the console, as one type.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+
+use crate::client::{ClientError, LogItem, Reply};
+use crate::docker::StatsSample;
+use crate::model::{ContainerName, Snapshot, TaskId};
+
+/// Numbers what was asked for, so that a late answer is told from the one waited for.
+pub type Ticket = u64;
+
+/// Whether the control plane is heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It is: what is shown is what is.
+    #[default]
+    Live,
+    /// It is not: what is shown is what was.
+    Lost {
+        /// Why, and what is being done about it.
+        reason: String,
+    },
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal now has this many columns and rows.
+    Resize(u16, u16),
+    /// There is a newer picture.
+    Snapshot(Arc<Snapshot>),
+    /// Log lines came in.
+    Logs {
+        /// Of which opening.
+        ticket: Ticket,
+        /// The items, oldest first.
+        items: Vec<LogItem>,
+    },
+    /// A log stream ended; with an error if it failed.
+    LogsEnded {
+        /// Of which opening.
+        ticket: Ticket,
+        /// What went wrong, if something did.
+        error: Option<String>,
+    },
+    /// What a task's containers use.
+    Stats {
+        /// The task.
+        task: TaskId,
+        /// One sample a container, or why there is none.
+        samples: Result<Vec<(ContainerName, StatsSample)>, String>,
+    },
+    /// A command was answered.
+    Reply {
+        /// What was asked for, in words.
+        what: String,
+        /// The answer.
+        result: Result<Reply, ClientError>,
+    },
+    /// A simulated instance was failed or mended.
+    Fault(Result<String, String>),
+    /// Whether the control plane is heard has changed.
+    Standing(Standing),
+    /// Time has passed that something on the screen waits for.
+    Clock,
+}

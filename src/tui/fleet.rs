@@ -1,0 +1,339 @@
+//! The snapshot, counted and ordered for the screen. Made once for each picture that is shown.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::task::Health;
+use crate::model::{
+    ClusterName, DesiredStatus, Instance, InstanceName, LastStatus, Resources, RolloutState,
+    Service, ServiceName, ServiceStatus, Snapshot, Task,
+};
+
+use super::text;
+
+/// How loud a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Mood {
+    /// Over and done with.
+    Quiet,
+    /// As it should be.
+    Calm,
+    /// On its way.
+    Busy,
+    /// Worth a look.
+    Warn,
+    /// Wrong.
+    Bad,
+}
+
+/// How many tasks are in which stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// RUNNING and wanted (healthy or with no check).
+    pub running: u32,
+    /// RUNNING, wanted, its health check not passed (yet).
+    pub unhealthy: u32,
+    /// On its way up.
+    pub starting: u32,
+    /// On its way down.
+    pub stopping: u32,
+    /// Given up for lost with its instance.
+    pub lost: u32,
+    /// On an instance that does not answer, within the grace period.
+    pub unreachable: u32,
+    /// Stopped.
+    pub stopped: u32,
+}
+
+impl Tally {
+    fn take(&mut self, task: &Task, reachable: bool) {
+        let slot = match stage(task, reachable) {
+            Stage::Running => &mut self.running,
+            Stage::Unhealthy => &mut self.unhealthy,
+            Stage::Starting => &mut self.starting,
+            Stage::Stopping => &mut self.stopping,
+            Stage::Lost => &mut self.lost,
+            Stage::Unreachable => &mut self.unreachable,
+            Stage::Stopped => &mut self.stopped,
+        };
+        *slot += 1;
+    }
+
+    /// What holds resources, as far as is known.
+    pub(crate) fn live(&self) -> u32 {
+        self.running + self.unhealthy + self.starting + self.stopping + self.lost + self.unreachable
+    }
+
+    /// RUNNING, as ECS's runningCount.
+    pub(crate) fn up(&self) -> u32 {
+        self.running + self.unhealthy + self.unreachable
+    }
+}
+
+/// Where a task is in its life, as an operator would put it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Running,
+    Unhealthy,
+    Starting,
+    Stopping,
+    Lost,
+    Unreachable,
+    Stopped,
+}
+
+/// A task's stage.
+pub(crate) fn stage(task: &Task, reachable: bool) -> Stage {
+    if task.is_stopped() {
+        Stage::Stopped
+    } else if task.lost_at.is_some() {
+        Stage::Lost
+    } else if task.desired_status == DesiredStatus::Stopped {
+        Stage::Stopping
+    } else if !reachable {
+        Stage::Unreachable
+    } else if task.last_status < LastStatus::Running {
+        Stage::Starting
+    } else if task.is_serving() {
+        Stage::Running
+    } else if task.last_status > LastStatus::Running {
+        Stage::Stopping
+    } else if task.health() == Health::Unhealthy {
+        Stage::Unhealthy
+    } else {
+        Stage::Starting
+    }
+}
+
+/// A service as shown.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceRow {
+    pub service: Arc<Service>,
+    pub tally: Tally,
+    /// Serving tasks of the primary deployment.
+    pub updated: u32,
+    pub mood: Mood,
+}
+
+/// A task as shown.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskRow {
+    pub task: Arc<Task>,
+    pub stage: Stage,
+    pub mood: Mood,
+}
+
+/// An instance as shown.
+#[derive(Clone, Debug)]
+pub(crate) struct InstanceRow {
+    pub instance: Arc<Instance>,
+    pub tally: Tally,
+    /// Reserved, foreign and placed together.
+    pub used: Resources,
+    pub mood: Mood,
+}
+
+/// Column widths that stay the same while rows scroll by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Widths {
+    pub service: usize,
+    pub definition: usize,
+    pub instance: usize,
+    pub zone: usize,
+    pub endpoint: usize,
+}
+
+/// Everything of one cluster, in the order in which it is shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fleet {
+    pub services: Vec<ServiceRow>,
+    pub tasks: Vec<TaskRow>,
+    pub instances: Vec<InstanceRow>,
+    pub tally: Tally,
+    /// Instances that answer.
+    pub connected: usize,
+    pub widths: Widths,
+}
+
+impl Fleet {
+    /// Counts and orders one cluster of a snapshot.
+    pub(crate) fn new(snapshot: &Snapshot, cluster: &ClusterName) -> Self {
+        let state = &snapshot.state;
+        let mut fleet = Self::default();
+        let mut by_service: HashMap<&ServiceName, usize> = HashMap::new();
+        let mut by_instance: HashMap<&InstanceName, usize> = HashMap::new();
+        for ((of, name), service) in &state.services {
+            if of == cluster && service.status != ServiceStatus::Inactive {
+                by_service.insert(name, fleet.services.len());
+                fleet.add_service(service);
+            }
+        }
+        for (name, instance) in &state.instances {
+            if &instance.cluster == cluster {
+                by_instance.insert(name, fleet.instances.len());
+                fleet.add_instance(instance);
+            }
+        }
+        for task in state.tasks.values().filter(|t| &t.cluster == cluster) {
+            let service = task.service.as_ref().and_then(|s| by_service.get(s));
+            let instance = by_instance.get(&task.instance);
+            fleet.add_task(task, service.copied(), instance.copied());
+        }
+        for row in &mut fleet.services {
+            row.mood = service_mood(row);
+        }
+        fleet.tasks.sort_by(|a, b| order(a).cmp(&order(b)));
+        fleet
+    }
+
+    fn add_service(&mut self, service: &Arc<Service>) {
+        let widths = &mut self.widths;
+        widths.service = widths.service.max(text::width(service.name.as_str()));
+        self.services.push(ServiceRow {
+            service: service.clone(),
+            tally: Tally::default(),
+            updated: 0,
+            mood: Mood::Calm,
+        });
+    }
+
+    fn add_instance(&mut self, instance: &Arc<Instance>) {
+        let widths = &mut self.widths;
+        widths.instance = widths.instance.max(text::width(instance.name.as_str()));
+        widths.zone = widths.zone.max(text::width(instance.zone()));
+        widths.endpoint = widths.endpoint.max(text::width(&instance.endpoint));
+        self.connected += usize::from(instance.is_connected());
+        let mut used = instance.reserved.clone();
+        used.add(&instance.foreign);
+        self.instances.push(InstanceRow {
+            instance: instance.clone(),
+            tally: Tally::default(),
+            used,
+            mood: instance_mood(instance),
+        });
+    }
+
+    fn add_task(&mut self, task: &Arc<Task>, service: Option<usize>, instance: Option<usize>) {
+        let host = instance.and_then(|at| self.instances.get_mut(at));
+        let reachable = host.as_ref().is_none_or(|row| row.instance.is_connected());
+        if let Some(row) = host {
+            row.tally.take(task, reachable);
+            if !task.is_stopped() {
+                row.used.add(&task.resources);
+            }
+        }
+        if let Some(row) = service.and_then(|at| self.services.get_mut(at)) {
+            row.tally.take(task, reachable);
+            let primary = row.service.primary().map(|d| &d.id);
+            if task.is_serving() && primary.is_some() && primary == task.deployment.as_ref() {
+                row.updated += 1;
+            }
+        }
+        self.tally.take(task, reachable);
+        let widths = &mut self.widths;
+        let definition = task.task_definition.to_string();
+        widths.definition = widths.definition.max(text::width(&definition));
+        let stage = stage(task, reachable);
+        self.tasks.push(TaskRow {
+            task: task.clone(),
+            stage,
+            mood: task_mood(task, stage),
+        });
+    }
+
+    /// The service of that name.
+    pub(crate) fn service(&self, name: &ServiceName) -> Option<&ServiceRow> {
+        let found = self
+            .services
+            .binary_search_by(|row| row.service.name.cmp(name));
+        found.ok().and_then(|at| self.services.get(at))
+    }
+
+    /// The instance of that name.
+    pub(crate) fn instance(&self, name: &InstanceName) -> Option<&InstanceRow> {
+        let found = self
+            .instances
+            .binary_search_by(|row| row.instance.name.cmp(name));
+        found.ok().and_then(|at| self.instances.get(at))
+    }
+}
+
+/// By service, what lives before what has stopped; the living by age, the stopped newest first.
+fn order(row: &TaskRow) -> impl Ord + '_ {
+    let task = &row.task;
+    let stopped = task.is_stopped();
+    let when = if stopped {
+        u64::MAX - task.stopped_at.unwrap_or_default().0
+    } else {
+        task.created_at.0
+    };
+    (
+        task.service.is_none(),
+        task.service.as_ref(),
+        stopped,
+        when,
+        task.id,
+    )
+}
+
+fn instance_mood(instance: &Instance) -> Mood {
+    use crate::model::InstanceStatus as S;
+    match (instance.is_connected(), instance.status) {
+        (false, S::Registering) => Mood::Busy,
+        (false, _) => Mood::Bad,
+        (true, S::Draining) => Mood::Warn,
+        (true, S::Registering) => Mood::Busy,
+        (true, S::Active) => Mood::Calm,
+    }
+}
+
+fn task_mood(task: &Task, stage: Stage) -> Mood {
+    match stage {
+        Stage::Running => Mood::Calm,
+        Stage::Unhealthy | Stage::Lost => Mood::Bad,
+        Stage::Unreachable => Mood::Warn,
+        Stage::Starting | Stage::Stopping => Mood::Busy,
+        Stage::Stopped if failed(task) => Mood::Warn,
+        Stage::Stopped => Mood::Quiet,
+    }
+}
+
+/// Whether a stopped task ended other than it should.
+pub(crate) fn failed(task: &Task) -> bool {
+    use crate::model::StopCode as C;
+    match task.stop_code {
+        Some(C::TaskFailedToStart) => true,
+        Some(C::EssentialContainerExited) => {
+            task.service.is_some()
+                || task
+                    .containers
+                    .iter()
+                    .any(|c| c.essential && c.exit_code != Some(0))
+        }
+        _ => false,
+    }
+}
+
+fn service_mood(row: &ServiceRow) -> Mood {
+    let service = &row.service;
+    let failed = service
+        .primary()
+        .is_some_and(|d| d.rollout_state == RolloutState::Failed);
+    let rolling = service
+        .primary()
+        .is_some_and(|d| d.rollout_state == RolloutState::InProgress);
+    if service.status == ServiceStatus::Draining {
+        Mood::Busy
+    } else if failed || (row.tally.running == 0 && service.desired_count > 0 && !rolling) {
+        Mood::Bad
+    } else if service.unplaced.is_some()
+        || service.backoff.failures > 0
+        || row.tally.unhealthy + row.tally.unreachable > 0
+    {
+        Mood::Warn
+    } else if rolling || row.tally.running != service.desired_count {
+        Mood::Busy
+    } else {
+        Mood::Calm
+    }
+}

@@ -1,0 +1,373 @@
+//! Which key does what, as data: the handler, the footer and the help are all made from it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Left,
+    Right,
+    NextPane,
+    PreviousPane,
+    /// Focuses the pane of that index.
+    Pane(usize),
+    Open,
+    Logs,
+    Scale,
+    Update,
+    Restart,
+    Stop,
+    Drain,
+    Delete,
+    Filter,
+    AllTasks,
+    Cluster,
+    Fault,
+    Wrap,
+    Follow,
+    Help,
+    Back,
+    Yes,
+    No,
+    Quit,
+}
+
+/// Where a key means something. A set: one bit a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Places(u16);
+
+impl Places {
+    pub(crate) const SERVICES: Self = Self(1);
+    pub(crate) const TASKS: Self = Self(1 << 1);
+    pub(crate) const INSTANCES: Self = Self(1 << 2);
+    pub(crate) const EVENTS: Self = Self(1 << 3);
+    pub(crate) const DETAILS: Self = Self(1 << 4);
+    pub(crate) const LOGS: Self = Self(1 << 5);
+    pub(crate) const HELP: Self = Self(1 << 6);
+    pub(crate) const CONFIRM: Self = Self(1 << 7);
+    /// The service or task that a details page is about takes the same keys as its row.
+    pub(crate) const SERVICE_PAGE: Self = Self(1 << 8);
+    pub(crate) const TASK_PAGE: Self = Self(1 << 9);
+    pub(crate) const INSTANCE_PAGE: Self = Self(1 << 10);
+
+    const PANES: Self = Self(0b1111);
+    const PAGES: Self = Self(0b111_0000);
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Both places at once.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        self.or(other)
+    }
+
+    fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// One line of the keymap.
+pub(crate) struct Binding {
+    /// Where it counts.
+    pub places: Places,
+    /// The keys, by name.
+    pub keys: &'static [&'static str],
+    /// What they do.
+    pub action: Action,
+    /// Its word in the footer; empty if it is not shown there.
+    pub foot: &'static str,
+    /// What the help says.
+    pub help: &'static str,
+    /// Whether it changes the fleet (not offered in a read-only console).
+    pub changes: bool,
+    /// Whether it is for simulated fleets only.
+    pub simulated: bool,
+}
+
+const fn key(
+    places: Places,
+    keys: &'static [&'static str],
+    action: Action,
+    foot: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding {
+        places,
+        keys,
+        action,
+        foot,
+        help,
+        changes: false,
+        simulated: false,
+    }
+}
+
+const fn change(
+    places: Places,
+    keys: &'static [&'static str],
+    action: Action,
+    foot: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding {
+        changes: true,
+        ..key(places, keys, action, foot, help)
+    }
+}
+
+type P = Places;
+const OF_SERVICE: P = P::SERVICES.or(P::TASKS).or(P::SERVICE_PAGE);
+const OF_TASK: P = P::TASKS.or(P::TASK_PAGE);
+const OF_INSTANCE: P = P::INSTANCES.or(P::INSTANCE_PAGE);
+const WITH_LOGS: P = P::SERVICES.or(P::TASKS).or(P::SERVICE_PAGE).or(P::TASK_PAGE);
+const EVERYWHERE: P = P::PANES.or(P::PAGES);
+
+/// Every binding, in the order in which the footer offers and the help lists them. The first
+/// that fits a key and a place counts. Nothing is on ctrl-a, b, d or k: those belong to tmux,
+/// screen and the shell.
+pub(crate) const KEYS: &[Binding] = &[
+    key(
+        P::CONFIRM,
+        &["y", "enter"],
+        Action::Yes,
+        "do it",
+        "do what the question says",
+    ),
+    key(
+        P::CONFIRM,
+        &["n", "esc", "q"],
+        Action::No,
+        "leave it",
+        "leave everything as it is",
+    ),
+    Binding {
+        changes: true,
+        simulated: true,
+        ..key(
+            OF_INSTANCE,
+            &["f"],
+            Action::Fault,
+            "fail/mend",
+            "fail or mend the instance (simulated fleets)",
+        )
+    },
+    key(
+        P::PANES,
+        &["enter"],
+        Action::Open,
+        "details",
+        "details of the selected thing",
+    ),
+    key(
+        WITH_LOGS,
+        &["l"],
+        Action::Logs,
+        "logs",
+        "logs of the service or task, live",
+    ),
+    change(
+        OF_SERVICE,
+        &["s"],
+        Action::Scale,
+        "scale",
+        "scale the service",
+    ),
+    change(
+        OF_SERVICE,
+        &["u"],
+        Action::Update,
+        "update",
+        "update the service to another revision",
+    ),
+    change(
+        OF_SERVICE,
+        &["r"],
+        Action::Restart,
+        "restart",
+        "restart the service: replace every task",
+    ),
+    change(
+        OF_TASK,
+        &["x", "S"],
+        Action::Stop,
+        "stop",
+        "stop the task",
+    ),
+    change(
+        OF_INSTANCE,
+        &["d"],
+        Action::Drain,
+        "drain",
+        "drain the instance, or activate it again",
+    ),
+    change(
+        OF_SERVICE,
+        &["D"],
+        Action::Delete,
+        "delete",
+        "delete the service and stop its tasks",
+    ),
+    key(
+        P::LOGS,
+        &["w"],
+        Action::Wrap,
+        "wrap",
+        "wrap long lines, or cut them",
+    ),
+    key(
+        P::LOGS,
+        &["space", "f"],
+        Action::Follow,
+        "follow",
+        "follow the end, or hold still",
+    ),
+    key(
+        P::PANES,
+        &["/"],
+        Action::Filter,
+        "filter",
+        "filter the focused list; every word must occur",
+    ),
+    key(
+        P::PANES,
+        &["a"],
+        Action::AllTasks,
+        "all tasks",
+        "all tasks, or those of the selected service or instance",
+    ),
+    key(
+        P::PANES,
+        &["tab"],
+        Action::NextPane,
+        "next pane",
+        "next pane",
+    ),
+    key(P::PANES, &["backtab"], Action::PreviousPane, "", "previous pane"),
+    key(P::PANES, &["1"], Action::Pane(0), "", "services"),
+    key(P::PANES, &["2"], Action::Pane(1), "", "tasks"),
+    key(P::PANES, &["3"], Action::Pane(2), "", "instances"),
+    key(P::PANES, &["4"], Action::Pane(3), "", "events"),
+    key(P::PANES, &["c"], Action::Cluster, "", "choose another cluster"),
+    key(EVERYWHERE, &["j", "down"], Action::Down, "", "down"),
+    key(EVERYWHERE, &["k", "up"], Action::Up, "", "up"),
+    key(EVERYWHERE, &["pgdn"], Action::PageDown, "", "a page down"),
+    key(EVERYWHERE, &["pgup"], Action::PageUp, "", "a page up"),
+    key(EVERYWHERE, &["g", "home"], Action::Top, "", "to the top"),
+    key(EVERYWHERE, &["G", "end"], Action::Bottom, "", "to the end"),
+    key(P::LOGS, &["h", "left"], Action::Left, "", "to the left"),
+    key(P::LOGS, &["right"], Action::Right, "", "to the right"),
+    key(P::PANES, &["esc"], Action::Back, "", "let go of the filter"),
+    key(
+        P::PAGES,
+        &["esc", "q"],
+        Action::Back,
+        "back",
+        "back",
+    ),
+    key(EVERYWHERE, &["?"], Action::Help, "help", "this help"),
+    key(P::PANES, &["q"], Action::Quit, "quit", "quit the console"),
+    key(EVERYWHERE, &["ctrl-c"], Action::Quit, "", "quit the console"),
+];
+
+/// The name of a key, as the keymap writes it.
+pub(crate) fn name(key: &KeyEvent) -> String {
+    let plain = match key.code {
+        KeyCode::Char(' ') => "space".to_owned(),
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::Enter => "enter".to_owned(),
+        KeyCode::Esc => "esc".to_owned(),
+        KeyCode::Tab if key.modifiers.contains(KeyModifiers::SHIFT) => "backtab".to_owned(),
+        KeyCode::Tab => "tab".to_owned(),
+        KeyCode::BackTab => "backtab".to_owned(),
+        KeyCode::Backspace => "backspace".to_owned(),
+        KeyCode::Up => "up".to_owned(),
+        KeyCode::Down => "down".to_owned(),
+        KeyCode::Left => "left".to_owned(),
+        KeyCode::Right => "right".to_owned(),
+        KeyCode::PageUp => "pgup".to_owned(),
+        KeyCode::PageDown => "pgdn".to_owned(),
+        KeyCode::Home => "home".to_owned(),
+        KeyCode::End => "end".to_owned(),
+        _ => String::new(),
+    };
+    match key.modifiers {
+        m if m.contains(KeyModifiers::CONTROL) => format!("ctrl-{plain}"),
+        m if m.contains(KeyModifiers::ALT) => format!("alt-{plain}"),
+        _ => plain,
+    }
+}
+
+/// What a key asks for in a place.
+pub(crate) fn action(key: &KeyEvent, place: Places) -> Option<Action> {
+    let name = name(key);
+    KEYS.iter()
+        .find(|b| b.places.has(place) && b.keys.contains(&name.as_str()))
+        .map(|b| b.action)
+}
+
+/// The bindings that count in a place of such a console.
+pub(crate) fn offered(
+    place: Places,
+    read_only: bool,
+    simulated: bool,
+) -> impl Iterator<Item = &'static Binding> {
+    KEYS.iter().filter(move |b| {
+        b.places.has(place) && !(b.changes && read_only) && (simulated || !b.simulated)
+    })
+}
+
+/// Which part of the help a binding belongs to.
+pub(crate) fn chapters() -> [(&'static str, Places); 4] {
+    [
+        ("Everywhere in the fleet", P::PANES),
+        ("In details and help", P::DETAILS),
+        ("In logs", P::LOGS),
+        ("At a question", P::CONFIRM),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(code: KeyCode, modifiers: KeyModifiers) -> KeyEvent {
+        KeyEvent::new(code, modifiers)
+    }
+
+    #[test]
+    fn multiplexer_keys_are_left_alone() {
+        for c in ['a', 'b', 'd', 'k', 'q', 's', 'z'] {
+            let key = press(KeyCode::Char(c), KeyModifiers::CONTROL);
+            assert_eq!(action(&key, EVERYWHERE), None, "ctrl-{c}");
+        }
+    }
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        for bit in 0..11 {
+            let place = Places(1 << bit);
+            let mut seen = Vec::new();
+            for binding in KEYS.iter().filter(|b| b.places.has(place)) {
+                for key in binding.keys {
+                    assert!(!seen.contains(key), "{key} twice at place {bit}");
+                    seen.push(key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shift_does_not_hide_a_capital() {
+        let key = press(KeyCode::Char('G'), KeyModifiers::SHIFT);
+        assert_eq!(action(&key, Places::TASKS), Some(Action::Bottom));
+        let key = press(KeyCode::Tab, KeyModifiers::SHIFT);
+        assert_eq!(action(&key, Places::TASKS), Some(Action::PreviousPane));
+    }
+}

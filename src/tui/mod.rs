@@ -1,0 +1,244 @@
+//! The console: event → [`update()`] → [`view()`], with effects carried out beside it.
+//!
+//! Nothing here waits for anything but the next event, and nothing is drawn unless something
+//! changed.
+
+mod effect;
+mod event;
+mod fleet;
+mod keymap;
+mod layout;
+mod logbook;
+mod runner;
+mod state;
+mod terminal;
+mod text;
+mod update;
+mod view;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use color_eyre::eyre::{WrapErr, bail};
+use crossterm::event::EventStream;
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use futures_util::{FutureExt, StreamExt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::agent::{Clock, SystemClock};
+use crate::client::Client;
+
+pub use effect::Effect;
+pub use event::{Event, Standing, Ticket};
+pub use state::{Model, TuiOptions};
+pub use terminal::TerminalGuard;
+pub use update::update;
+pub use view::theme::{Colours, Theme};
+pub use view::view;
+
+use runner::Runner;
+use terminal::Screen;
+
+/// The least time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+/// The most keys handled between two looks at anything else.
+const KEYS_MAX: usize = 64;
+
+/// Runs the console until it is quit, its terminal goes away, or it is told to end (SIGTERM,
+/// SIGHUP). The terminal is given back as it was.
+///
+/// # Errors
+/// When there is no terminal, or it fails.
+pub async fn run(client: Arc<dyn Client>, options: TuiOptions) -> color_eyre::Result<()> {
+    let mut signals = Signals::new().wrap_err("cannot listen for signals")?;
+    let guard = TerminalGuard::enter().wrap_err("the console needs a terminal")?;
+    let mut screen = guard.screen().wrap_err("the terminal cannot be drawn on")?;
+    let mut console = Console::new(client, options, &screen)?;
+    let ended = console.events(&mut screen, &mut signals).await;
+    drop(guard);
+    if terminal::has_panicked() {
+        bail!("the console ended because a part of the program failed; see the report above");
+    }
+    ended
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+struct Console {
+    model: Model,
+    clock: SystemClock,
+    runner: Runner,
+    answers: tokio::sync::mpsc::Receiver<Event>,
+    snapshots: tokio::sync::watch::Receiver<Arc<crate::model::Snapshot>>,
+    keys: EventStream,
+    /// Something on the screen is not what it should be.
+    dirty: bool,
+    /// There is a newer picture than the one shown.
+    newer: bool,
+    /// The control plane is gone: no picture will come.
+    closed: bool,
+    next_frame: Instant,
+    /// When an age on the screen reads differently.
+    ages_at: Option<Instant>,
+}
+
+impl Console {
+    fn new(
+        client: Arc<dyn Client>,
+        options: TuiOptions,
+        screen: &Screen,
+    ) -> color_eyre::Result<Self> {
+        let size = screen.size().wrap_err("the terminal has no size")?;
+        let clock = SystemClock;
+        let snapshots = client.snapshots();
+        let (runner, answers) = Runner::new(client);
+        Ok(Self {
+            model: Model::new(options, (size.width, size.height), clock.now()),
+            clock,
+            runner,
+            answers,
+            snapshots,
+            keys: EventStream::new(),
+            dirty: true,
+            newer: true,
+            closed: false,
+            next_frame: Instant::now(),
+            ages_at: None,
+        })
+    }
+
+    /// Takes events until the end; keys first, so that a busy fleet never makes a person wait.
+    async fn events(
+        &mut self,
+        screen: &mut Screen,
+        signals: &mut Signals,
+    ) -> color_eyre::Result<()> {
+        while !self.model.has_quit() && !terminal::has_panicked() {
+            if (self.dirty || self.newer) && Instant::now() >= self.next_frame {
+                self.draw(screen)?;
+            }
+            let frame = (self.dirty || self.newer).then_some(self.next_frame);
+            let toast = self.model.wakes_at().map(|at| {
+                let left = at.since_ms(self.clock.now());
+                Instant::now() + Duration::from_millis(left)
+            });
+            let clock = [self.ages_at, toast].into_iter().flatten().min();
+            tokio::select! {
+                biased;
+                () = terminal::panicked() => return Ok(()),
+                () = signals.any() => return Ok(()),
+                key = self.keys.next() => match key {
+                    Some(key) => self.pressed(key.wrap_err("the terminal failed")?)?,
+                    None => return Ok(()),
+                },
+                () = until(frame), if frame.is_some() => {}
+                Some(event) = self.answers.recv() => self.take(event),
+                changed = self.snapshots.changed(), if !self.newer && !self.closed => {
+                    self.newer = true;
+                    if changed.is_err() {
+                        self.closed = true;
+                        let reason = "it has ended".to_owned();
+                        self.take(Event::Standing(Standing::Lost { reason }));
+                    }
+                }
+                () = until(clock), if clock.is_some() => {
+                    self.ages_at = None;
+                    self.take(Event::Clock);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A key, and those that wait behind it.
+    fn pressed(&mut self, first: crossterm::event::Event) -> color_eyre::Result<()> {
+        self.input(first);
+        for _ in 1..KEYS_MAX {
+            match self.keys.next().now_or_never() {
+                Some(Some(next)) => self.input(next.wrap_err("the terminal failed")?),
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, input: crossterm::event::Event) {
+        use crossterm::event::Event as Input;
+        match input {
+            Input::Key(key) => self.take(Event::Key(key)),
+            Input::Paste(text) => self.take(Event::Paste(text)),
+            Input::Resize(columns, rows) => self.take(Event::Resize(columns, rows)),
+            Input::FocusGained | Input::FocusLost | Input::Mouse(_) => {}
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        let effects = update(&mut self.model, self.clock.now(), event);
+        self.dirty = true;
+        for effect in effects {
+            self.runner.run(effect);
+        }
+    }
+
+    /// One frame: the newest picture, drawn as one synchronized change.
+    fn draw(&mut self, screen: &mut Screen) -> color_eyre::Result<()> {
+        if std::mem::take(&mut self.newer) {
+            let snapshot = self.snapshots.borrow_and_update().clone();
+            self.take(Event::Snapshot(snapshot));
+        }
+        let began = Instant::now();
+        let now = self.clock.now();
+        let mut ages = None;
+        let model = &self.model;
+        blocking(|| -> io::Result<()> {
+            crossterm::queue!(screen.backend_mut(), BeginSynchronizedUpdate)?;
+            screen.draw(|frame| ages = view(model, now, frame))?;
+            crossterm::execute!(screen.backend_mut(), EndSynchronizedUpdate)
+        })
+        .wrap_err("the terminal cannot be drawn on")?;
+        self.dirty = false;
+        self.ages_at = ages.map(|ms| began + Duration::from_millis(ms));
+        // A terminal or machine that is slow gets fewer frames, never a queue of them.
+        self.next_frame = began + FRAME.max(began.elapsed() * 3);
+        Ok(())
+    }
+}
+
+/// Writing to a terminal may block: the other tasks of this thread move elsewhere meanwhile.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}

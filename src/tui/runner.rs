@@ -1,0 +1,127 @@
+//! Carries effects out in tasks of their own; what comes of them comes back as events.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::agent::streams::LogTarget;
+use crate::client::{Client, ClientError, LogItem};
+use crate::docker::LogOptions;
+
+use super::effect::Effect;
+use super::event::{Event, Ticket};
+
+/// How many events may wait for the screen.
+const EVENTS_MAX: usize = 64;
+/// How many log items are handed over at once.
+const BATCH_MAX: usize = 512;
+/// How many lines of the past a log begins with.
+const TAIL: u32 = 500;
+
+/// Carries effects out. Dropping it ends what is under way.
+pub(super) struct Runner {
+    client: Arc<dyn Client>,
+    out: mpsc::Sender<Event>,
+    tasks: JoinSet<()>,
+    logs: HashMap<Ticket, AbortHandle>,
+}
+
+impl Runner {
+    /// A runner, and where its events come out.
+    pub(super) fn new(client: Arc<dyn Client>) -> (Self, mpsc::Receiver<Event>) {
+        let (out, events) = mpsc::channel(EVENTS_MAX);
+        let runner = Self {
+            client,
+            out,
+            tasks: JoinSet::new(),
+            logs: HashMap::new(),
+        };
+        (runner, events)
+    }
+
+    /// Begins an effect; never waits.
+    pub(super) fn run(&mut self, effect: Effect) {
+        while self.tasks.try_join_next().is_some() {}
+        let (client, out) = (self.client.clone(), self.out.clone());
+        match effect {
+            Effect::Command { what, command } => {
+                self.tasks.spawn(async move {
+                    let result = client.command(*command).await;
+                    send(&out, Event::Reply { what, result }).await;
+                });
+            }
+            Effect::Fault(instance) => {
+                self.tasks.spawn(async move {
+                    let result = match client.toggle_fault(instance) {
+                        Some(asked) => asked.await.map_err(|e| e.to_string()),
+                        None => Err("This fleet is not simulated.".to_owned()),
+                    };
+                    send(&out, Event::Fault(result)).await;
+                });
+            }
+            Effect::OpenLogs { ticket, target } => {
+                let task = self.tasks.spawn(async move {
+                    let error = logs(client.as_ref(), target, ticket, &out).await.err();
+                    let error = error.map(|e| e.to_string());
+                    send(&out, Event::LogsEnded { ticket, error }).await;
+                });
+                self.logs.insert(ticket, task);
+            }
+            Effect::CloseLogs(ticket) => {
+                if let Some(task) = self.logs.remove(&ticket) {
+                    task.abort();
+                }
+            }
+            Effect::Stats { task, after_ms } => {
+                self.tasks.spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                    let samples = client.stats(task).await.map_err(|e| e.to_string());
+                    send(&out, Event::Stats { task, samples }).await;
+                });
+            }
+        }
+    }
+}
+
+/// The screen is gone when this fails: then nobody waits for the event.
+async fn send(out: &mpsc::Sender<Event>, event: Event) {
+    let _nobody_waits = out.send(event).await;
+}
+
+/// Hands log items over in batches of what is there, so that a flood costs few events.
+async fn logs(
+    client: &dyn Client,
+    target: LogTarget,
+    ticket: Ticket,
+    out: &mpsc::Sender<Event>,
+) -> Result<(), ClientError> {
+    let options = LogOptions {
+        follow: true,
+        tail: Some(TAIL),
+        ..LogOptions::default()
+    };
+    let mut stream = client.logs(target, options).await?;
+    while let Some(first) = stream.next().await {
+        let mut items: Vec<LogItem> = vec![first?];
+        let mut error = None;
+        while items.len() < BATCH_MAX {
+            match stream.next().now_or_never() {
+                Some(Some(Ok(item))) => items.push(item),
+                Some(Some(Err(e))) => {
+                    error = Some(e);
+                    break;
+                }
+                Some(None) | None => break,
+            }
+        }
+        send(out, Event::Logs { ticket, items }).await;
+        if let Some(error) = error {
+            return Err(error);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,397 @@
+//! What the console knows and shows. Changed only by [`update`](super::update()).
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::agent::streams::LogTarget;
+use crate::docker::StatsSample;
+use crate::model::state::ServiceKey;
+use crate::model::{
+    ClusterName, ContainerName, Event, InstanceName, ServiceName, Snapshot, TaskDefinitionId,
+    TaskId, TimeMs,
+};
+
+use super::event::{Standing, Ticket};
+use super::fleet::Fleet;
+use super::keymap::Places;
+use super::layout::Layout;
+use super::logbook::Logbook;
+use super::view::theme::Theme;
+
+/// How many notices are shown at once.
+const TOASTS_MAX: usize = 4;
+/// How long a notice stays, in milliseconds.
+const TOAST_MS: u64 = 6_000;
+/// How long a notice of something gone wrong stays, in milliseconds.
+const TOAST_BAD_MS: u64 = 15_000;
+
+/// How the console is opened.
+#[derive(Clone, Debug)]
+pub struct TuiOptions {
+    /// The cluster to show first.
+    pub cluster: ClusterName,
+    /// Whether nothing may be changed from this console.
+    pub read_only: bool,
+    /// Whether the fleet is simulated.
+    pub simulated: bool,
+    /// This process's id, to tell whether it carries the scheduler itself.
+    pub pid: u32,
+    /// Colours and signs.
+    pub theme: Theme,
+    /// Where the clock times of the screen are.
+    pub time_zone: TimeZone,
+}
+
+impl TuiOptions {
+    /// Options for a console on this terminal: colours, signs and time zone as the environment
+    /// has them.
+    #[must_use]
+    pub fn new(cluster: ClusterName) -> Self {
+        Self {
+            cluster,
+            read_only: false,
+            simulated: false,
+            pid: std::process::id(),
+            theme: Theme::detect(|name| std::env::var(name).ok()),
+            time_zone: TimeZone::system(),
+        }
+    }
+}
+
+/// How many panes there are.
+pub(crate) const PANES: usize = 4;
+
+/// The lists of the main screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Pane {
+    Services,
+    Tasks,
+    Instances,
+    Events,
+}
+
+impl Pane {
+    pub(crate) const ALL: [Self; PANES] =
+        [Self::Services, Self::Tasks, Self::Instances, Self::Events];
+
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
+    pub(crate) fn place(self) -> Places {
+        match self {
+            Self::Services => Places::SERVICES,
+            Self::Tasks => Places::TASKS,
+            Self::Instances => Places::INSTANCES,
+            Self::Events => Places::EVENTS,
+        }
+    }
+
+    /// The pane that many places on, round and round.
+    pub(crate) fn step(self, by: usize) -> Self {
+        Self::ALL[(self.index() + by) % PANES]
+    }
+}
+
+/// A list's selection, by id: rows may come, go and move.
+#[derive(Clone, Debug)]
+pub(crate) struct List<Id> {
+    pub selected: Option<Id>,
+    /// Where the selected one was last; its neighbour is taken when it goes.
+    pub row: usize,
+    /// The first row shown.
+    pub top: usize,
+}
+
+impl<Id> Default for List<Id> {
+    fn default() -> Self {
+        Self {
+            selected: None,
+            row: 0,
+            top: 0,
+        }
+    }
+}
+
+impl<Id: Clone + PartialEq> List<Id> {
+    /// Finds the selected one among `len` rows again, or its neighbour, and scrolls so that it
+    /// is among the `height` rows shown.
+    pub(crate) fn settle(&mut self, len: usize, height: usize, id: impl Fn(usize) -> Id) {
+        if len == 0 {
+            *self = Self::default();
+            return;
+        }
+        let at_row = |row: usize| row < len && self.selected.as_ref() == Some(&id(row));
+        self.row = if at_row(self.row) {
+            self.row
+        } else {
+            let found = self
+                .selected
+                .as_ref()
+                .and_then(|wanted| (0..len).find(|row| &id(*row) == wanted));
+            found.unwrap_or(self.row.min(len - 1))
+        };
+        self.selected = Some(id(self.row));
+        let height = height.max(1);
+        let last_top = len.saturating_sub(height);
+        self.top = self.top.clamp((self.row + 1).saturating_sub(height), self.row);
+        self.top = self.top.min(last_top);
+    }
+
+    /// Selects the row that is `by` rows away, stopping at the ends.
+    pub(crate) fn step(&mut self, by: isize, len: usize, id: impl Fn(usize) -> Id) {
+        if len > 0 {
+            self.row = self.row.saturating_add_signed(by).min(len - 1);
+            self.selected = Some(id(self.row));
+        }
+    }
+}
+
+/// What belongs to the thing that is selected in the focused list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    pub services: HashSet<ServiceName>,
+    /// With how many of its live tasks there.
+    pub instances: HashMap<InstanceName, u32>,
+    pub tasks: HashSet<TaskId>,
+}
+
+/// What passes each list's filter, as places in the [`Fleet`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub services: Vec<usize>,
+    pub tasks: Vec<usize>,
+    pub instances: Vec<usize>,
+    pub events: Vec<Arc<Event>>,
+}
+
+/// What a page or a question is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Service(ServiceKey),
+    Task(TaskId),
+    Instance(InstanceName),
+    Event(Arc<Event>),
+}
+
+/// What a confirmed question does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Scale(ServiceKey, u32),
+    Update(ServiceKey, TaskDefinitionId),
+    Restart(ServiceKey),
+    Delete(ServiceKey),
+    Stop(TaskId),
+    Drain(InstanceName),
+    Activate(InstanceName),
+    Quit,
+}
+
+/// What is chosen from a list of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    Revision(ServiceKey),
+    Cluster,
+}
+
+/// Log lines being read.
+#[derive(Clone, Debug)]
+pub(crate) struct LogPage {
+    pub ticket: Ticket,
+    pub target: LogTarget,
+    pub title: String,
+    pub book: Logbook,
+    pub wrap: bool,
+    /// Columns that are left out at the left while lines are not wrapped.
+    pub left: usize,
+    /// Number of the entry at the top; `None` follows the end.
+    pub top: Option<u64>,
+}
+
+/// What lies over the panes; the last one has the keys.
+#[derive(Clone, Debug)]
+pub(crate) enum Layer {
+    Details {
+        subject: Subject,
+        top: usize,
+    },
+    Logs(Box<LogPage>),
+    Help {
+        top: usize,
+    },
+    /// Asks for a service's new desired count.
+    Number {
+        service: ServiceKey,
+        input: String,
+    },
+    Picker {
+        choice: Choice,
+        typed: String,
+        selected: String,
+    },
+    Confirm(Act),
+}
+
+/// A notice that goes away by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Toast {
+    pub text: String,
+    pub bad: bool,
+    pub until: TimeMs,
+}
+
+/// Everything the console knows.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) options: TuiOptions,
+    pub(crate) size: (u16, u16),
+    /// This machine's time at the last event.
+    pub(crate) now: TimeMs,
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// This machine's time when the snapshot came.
+    pub(crate) received: TimeMs,
+    pub(crate) standing: Standing,
+    pub(crate) cluster: ClusterName,
+    pub(crate) fleet: Fleet,
+    pub(crate) focus: Pane,
+    /// The list that the tasks shown belong to: services or instances.
+    pub(crate) driver: Pane,
+    pub(crate) all_tasks: bool,
+    pub(crate) services: List<ServiceName>,
+    pub(crate) tasks: List<TaskId>,
+    pub(crate) instances: List<InstanceName>,
+    pub(crate) events: List<Arc<Event>>,
+    pub(crate) filters: [String; PANES],
+    /// Whether the focused list's filter is being typed.
+    pub(crate) filtering: bool,
+    pub(crate) shown: Shown,
+    pub(crate) links: Links,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) toasts: VecDeque<Toast>,
+    pub(crate) stats: Option<(TaskId, StatsResult)>,
+    /// Commands that were sent and not answered yet.
+    pub(crate) waiting: u32,
+    pub(crate) tickets: Ticket,
+    pub(crate) quit: bool,
+}
+
+/// One sample a container, or why there is none.
+pub(crate) type StatsResult = Result<Vec<(ContainerName, StatsSample)>, String>;
+
+impl Model {
+    /// A console of that size before its first picture.
+    #[must_use]
+    pub fn new(options: TuiOptions, size: (u16, u16), now: TimeMs) -> Self {
+        Self {
+            cluster: options.cluster.clone(),
+            options,
+            size,
+            now,
+            snapshot: Arc::default(),
+            received: now,
+            standing: Standing::Live,
+            fleet: Fleet::default(),
+            focus: Pane::Services,
+            driver: Pane::Services,
+            all_tasks: false,
+            services: List::default(),
+            tasks: List::default(),
+            instances: List::default(),
+            events: List::default(),
+            filters: Default::default(),
+            filtering: false,
+            shown: Shown::default(),
+            links: Links::default(),
+            layers: Vec::new(),
+            toasts: VecDeque::new(),
+            stats: None,
+            waiting: 0,
+            tickets: 0,
+            quit: false,
+        }
+    }
+
+    /// Whether the console is to be closed.
+    #[must_use]
+    pub fn has_quit(&self) -> bool {
+        self.quit
+    }
+
+    /// The earliest moment, in this machine's time, at which a notice goes away.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<TimeMs> {
+        self.toasts.iter().map(|toast| toast.until).min()
+    }
+
+    /// The control plane's time: its clock need not be this machine's.
+    pub(crate) fn plane_time(&self, now: TimeMs) -> TimeMs {
+        self.snapshot.at.plus_ms(now.since_ms(self.received))
+    }
+
+    /// Whether the fleet is a simulated one.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.options.simulated || self.snapshot.holder.simulated
+    }
+
+    /// Whether this very process carries the scheduler.
+    pub(crate) fn carries(&self) -> bool {
+        let holder = &self.snapshot.holder;
+        !holder.role.is_empty() && holder.pid == self.options.pid
+    }
+
+    /// Where everything is on the screen.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        let most = self.fleet.services.len().max(self.fleet.instances.len());
+        Layout::new(self.size, self.focus, most)
+    }
+
+    /// What the keys mean now; `None` while text is being typed.
+    pub(crate) fn place(&self) -> Option<Places> {
+        match self.layers.last() {
+            None if self.filtering => None,
+            None => Some(self.focus.place()),
+            Some(Layer::Details { subject, .. }) => Some(match subject {
+                Subject::Service(_) => Places::DETAILS.and(Places::SERVICE_PAGE),
+                Subject::Task(_) => Places::DETAILS.and(Places::TASK_PAGE),
+                Subject::Instance(_) => Places::DETAILS.and(Places::INSTANCE_PAGE),
+                Subject::Event(_) => Places::DETAILS,
+            }),
+            Some(Layer::Logs(_)) => Some(Places::LOGS),
+            Some(Layer::Help { .. }) => Some(Places::HELP),
+            Some(Layer::Confirm(_)) => Some(Places::CONFIRM),
+            Some(Layer::Number { .. } | Layer::Picker { .. }) => None,
+        }
+    }
+
+    /// Shows a notice.
+    pub(crate) fn toast(&mut self, text: impl Into<String>) {
+        self.notice(text.into(), false);
+    }
+
+    /// Shows a notice of something gone wrong.
+    pub(crate) fn toast_bad(&mut self, text: impl Into<String>) {
+        self.notice(text.into(), true);
+    }
+
+    fn notice(&mut self, text: String, bad: bool) {
+        let stay = if bad { TOAST_BAD_MS } else { TOAST_MS };
+        let text = super::text::clean(&text).into_owned();
+        let until = self.now.plus_ms(stay);
+        if let Some(same) = self.toasts.iter_mut().find(|toast| toast.text == text) {
+            same.until = until;
+            return;
+        }
+        self.toasts.push_back(Toast { text, bad, until });
+        while self.toasts.len() > TOASTS_MAX {
+            self.toasts.pop_front();
+        }
+    }
+
+    /// The service selected in its list.
+    pub(crate) fn selected_service(&self) -> Option<ServiceKey> {
+        let name = self.services.selected.clone()?;
+        Some((self.cluster.clone(), name))
+    }
+}

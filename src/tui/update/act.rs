@@ -1,0 +1,342 @@
+//! Changes to the fleet: the question with its effect in numbers, the command, and the same on
+//! the command line.
+
+use std::collections::BTreeMap;
+
+use crate::controller::Command;
+use crate::controller::command::{
+    DeleteService, StopTask, UpdateContainerInstancesState, UpdateService,
+};
+use crate::model::service::Service;
+use crate::model::state::ServiceKey;
+use crate::model::{ClusterName, InstanceName, InstanceStatus, TaskDefinitionId, TaskId};
+
+use super::super::effect::Effect;
+use super::super::fleet::Tally;
+use super::super::state::{Act, Layer, Model};
+use super::super::text::count;
+
+/// A question before something is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// What would be done.
+    pub title: String,
+    /// What that does to what runs.
+    pub effect: Vec<String>,
+    /// The same as a command.
+    pub cli: String,
+    /// Whether it stops something for good.
+    pub danger: bool,
+}
+
+/// Asks before doing.
+pub(super) fn ask(model: &mut Model, act: Act) {
+    model.layers.push(Layer::Confirm(act));
+}
+
+/// Quits, after a question if nothing would keep the services then.
+pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
+    let asked = matches!(model.layers.last(), Some(Layer::Confirm(Act::Quit)));
+    if model.carries() && !model.is_simulated() && !model.snapshot.state.services.is_empty() {
+        if !asked {
+            ask(model, Act::Quit);
+        }
+    } else {
+        model.quit = true;
+    }
+    Vec::new()
+}
+
+/// The question on top was answered with yes.
+pub(super) fn confirmed(model: &mut Model) -> Vec<Effect> {
+    let Some(Layer::Confirm(act)) = model.layers.pop() else {
+        return Vec::new();
+    };
+    let what = question(model, &act).title;
+    let Some(command) = command(model, &act) else {
+        model.quit = true;
+        return Vec::new();
+    };
+    model.waiting += 1;
+    vec![Effect::Command {
+        what,
+        command: Box::new(command),
+    }]
+}
+
+/// The command that an act is; `None` for quitting, which is none.
+fn command(model: &Model, act: &Act) -> Option<Command> {
+    let update = |(cluster, service): &ServiceKey| UpdateService {
+        cluster: Some(cluster.to_string()),
+        service: service.to_string(),
+        ..UpdateService::default()
+    };
+    let instance = |name: &InstanceName, status| {
+        Command::UpdateContainerInstancesState(UpdateContainerInstancesState {
+            cluster: Some(model.cluster.to_string()),
+            container_instances: vec![name.to_string()],
+            status,
+        })
+    };
+    Some(match act {
+        Act::Scale(key, to) => Command::UpdateService(Box::new(UpdateService {
+            desired_count: Some(*to),
+            ..update(key)
+        })),
+        Act::Update(key, to) => Command::UpdateService(Box::new(UpdateService {
+            task_definition: Some(to.to_string()),
+            ..update(key)
+        })),
+        Act::Restart(key) => Command::UpdateService(Box::new(UpdateService {
+            force_new_deployment: true,
+            ..update(key)
+        })),
+        Act::Delete((cluster, service)) => Command::DeleteService(DeleteService {
+            cluster: Some(cluster.to_string()),
+            service: service.to_string(),
+            force: true,
+        }),
+        Act::Stop(task) => Command::StopTask(StopTask {
+            cluster: Some(model.cluster.to_string()),
+            task: task.to_string(),
+            reason: Some("Stopped from the console".to_owned()),
+        }),
+        Act::Drain(name) => instance(name, InstanceStatus::Draining),
+        Act::Activate(name) => instance(name, InstanceStatus::Active),
+        Act::Quit => return None,
+    })
+}
+
+/// The question for an act, in the numbers of the picture that is shown.
+pub(crate) fn question(model: &Model, act: &Act) -> Question {
+    match act {
+        Act::Scale(key, to) => scale(model, key, *to),
+        Act::Update(key, to) => update_to(model, key, to),
+        Act::Restart(key) => restart(model, key),
+        Act::Delete(key) => delete(model, key),
+        Act::Stop(task) => stop(model, *task),
+        Act::Drain(name) => drain(model, name),
+        Act::Activate(name) => Question {
+            title: format!("Activate instance {name}"),
+            effect: vec![
+                "It takes tasks again.".to_owned(),
+                "What runs elsewhere stays where it is.".to_owned(),
+            ],
+            cli: cli(&model.cluster, &format!("instance activate {name}")),
+            danger: false,
+        },
+        Act::Quit => leave(model),
+    }
+}
+
+fn cli(cluster: &ClusterName, rest: &str) -> String {
+    if *cluster == ClusterName::default_cluster() {
+        format!("qd {rest}")
+    } else {
+        format!("qd --cluster {cluster} {rest}")
+    }
+}
+
+fn parts<'a>(model: &'a Model, key: &ServiceKey) -> Option<(&'a Service, Tally)> {
+    let service = model.snapshot.state.services.get(key)?;
+    let tally = model.fleet.service(&key.1).map(|row| row.tally);
+    Some((service, tally.unwrap_or_default()))
+}
+
+fn gone(title: String, cli: String) -> Question {
+    Question {
+        title,
+        effect: vec!["It is gone meanwhile: this would be refused.".to_owned()],
+        cli,
+        danger: false,
+    }
+}
+
+fn scale(model: &Model, key: &ServiceKey, to: u32) -> Question {
+    let name = &key.1;
+    let title = format!("Scale service {name} to {to}");
+    let cli = cli(&key.0, &format!("service scale {name} {to}"));
+    let Some((service, tally)) = parts(model, key) else {
+        return gone(title, cli);
+    };
+    let from = service.desired_count;
+    let (up, fewer) = (tally.running, from.saturating_sub(to));
+    let effect = if to > from {
+        let more = u64::from(to - from);
+        format!("Starts {} of {name}: {from} → {to}.", count(more, "more task"))
+    } else if up > to {
+        format!("Stops {} of {up} healthy tasks of {name}.", up - to)
+    } else {
+        format!("{from} → {to}: {fewer} fewer are wanted; none of the {up} that run stops.")
+    };
+    let nothing = (to == 0).then(|| "Nothing of it runs then; the service stays.".to_owned());
+    Question {
+        title,
+        effect: std::iter::once(effect).chain(nothing).collect(),
+        cli,
+        danger: to == 0,
+    }
+}
+
+fn bounds(service: &Service) -> String {
+    let bounds = &service.deployment_configuration;
+    let desired = service.desired_count;
+    format!(
+        "Meanwhile at least {} are up and at most {} exist ({} % to {} % of {desired}).",
+        bounds.floor(desired),
+        bounds.ceiling(desired),
+        bounds.minimum_healthy_percent,
+        bounds.maximum_percent,
+    )
+}
+
+fn update_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question {
+    let name = &key.1;
+    let title = format!("Update service {name} to {to}");
+    let cli = cli(
+        &key.0,
+        &format!("service update {name} --task-definition {to}"),
+    );
+    let Some((service, _)) = parts(model, key) else {
+        return gone(title, cli);
+    };
+    let from = service.primary().map(|d| &d.task_definition);
+    let replaces = format!(
+        "Replaces {} of {name}, bit by bit: {} → {to}.",
+        count(u64::from(service.desired_count), "task"),
+        from.map(ToString::to_string).unwrap_or_default(),
+    );
+    let mut effect = vec![replaces];
+    effect.extend(from.into_iter().flat_map(|from| images(model, from, to)));
+    effect.push(bounds(service));
+    Question {
+        title,
+        effect,
+        cli,
+        danger: false,
+    }
+}
+
+/// Images that differ between two revisions.
+fn images(model: &Model, from: &TaskDefinitionId, to: &TaskDefinitionId) -> Vec<String> {
+    let all = &model.snapshot.state.task_definitions;
+    let (Some(from), Some(to)) = (all.get(from), all.get(to)) else {
+        return Vec::new();
+    };
+    to.container_definitions
+        .iter()
+        .filter_map(|new| match from.container(&new.name) {
+            None => Some(format!("New container {}: {}.", new.name, new.image)),
+            Some(old) if old.image != new.image => {
+                Some(format!("{}: {} → {}", new.name, old.image, new.image))
+            }
+            Some(_) => None,
+        })
+        .collect()
+}
+
+fn restart(model: &Model, key: &ServiceKey) -> Question {
+    let name = &key.1;
+    let title = format!("Restart service {name}");
+    let cli = cli(&key.0, &format!("service restart {name}"));
+    let Some((service, tally)) = parts(model, key) else {
+        return gone(title, cli);
+    };
+    Question {
+        title,
+        effect: vec![
+            format!(
+                "Replaces {} of {name} with new ones of the same revision.",
+                count(u64::from(tally.live()), "task")
+            ),
+            bounds(service),
+        ],
+        cli,
+        danger: false,
+    }
+}
+
+fn delete(model: &Model, key: &ServiceKey) -> Question {
+    let name = &key.1;
+    let title = format!("Delete service {name}");
+    let cli = cli(&key.0, &format!("service rm {name}"));
+    let Some((_, tally)) = parts(model, key) else {
+        return gone(title, cli);
+    };
+    let running = tally.running;
+    Question {
+        title,
+        effect: vec![
+            format!("Stops {running} of {running} healthy tasks of {name}."),
+            "The service is gone then; its task definitions stay.".to_owned(),
+        ],
+        cli,
+        danger: true,
+    }
+}
+
+fn stop(model: &Model, id: TaskId) -> Question {
+    let title = format!("Stop task {}", id.short());
+    let cli = cli(&model.cluster, &format!("task stop {}", id.short()));
+    let Some(task) = model.snapshot.state.tasks.get(&id) else {
+        return gone(title, cli);
+    };
+    let then = match &task.service {
+        None => "It was run by hand: nothing starts it again.".to_owned(),
+        Some(name) => {
+            let tally = model.fleet.service(name).map(|row| row.tally);
+            let running = tally.unwrap_or_default().running;
+            let stops = u32::from(task.is_serving()).min(running);
+            format!("Stops {stops} of {running} healthy tasks of {name}; it starts another one.")
+        }
+    };
+    Question {
+        title,
+        effect: vec![then, format!("It runs on {}.", task.instance)],
+        cli,
+        danger: task.service.is_none(),
+    }
+}
+
+fn drain(model: &Model, name: &InstanceName) -> Question {
+    let mut services: BTreeMap<String, u32> = BTreeMap::new();
+    let mut by_hand = 0;
+    for row in model.fleet.tasks.iter().filter(|r| &r.task.instance == name) {
+        match &row.task.service {
+            _ if row.task.is_stopped() => {}
+            Some(service) => *services.entry(service.to_string()).or_default() += 1,
+            None => by_hand += 1,
+        }
+    }
+    let moving: u32 = services.values().sum();
+    let list: Vec<String> = services.iter().map(|(s, n)| format!("{s} ×{n}")).collect();
+    let mut effect = vec!["It takes no new tasks until it is activated again.".to_owned()];
+    effect.push(if moving == 0 {
+        "No task of a service runs there.".to_owned()
+    } else {
+        let moves = count(u64::from(moving), "task");
+        format!("Replaces {moves} elsewhere, then stops them: {}.", list.join(", "))
+    });
+    if by_hand > 0 {
+        effect.push(format!("{} run by hand stay.", count(by_hand, "task")));
+    }
+    Question {
+        title: format!("Drain instance {name}"),
+        effect,
+        cli: cli(&model.cluster, &format!("instance drain {name}")),
+        danger: false,
+    }
+}
+
+fn leave(model: &Model) -> Question {
+    let services = model.snapshot.state.services.len() as u64;
+    Question {
+        title: "Quit: this console carries the scheduler".to_owned(),
+        effect: vec![
+            format!("Nothing keeps {} then.", count(services, "service")),
+            "Containers go on running; what dies is not replaced until qd runs again.".to_owned(),
+        ],
+        cli: "qd serve    (keeps them without a screen)".to_owned(),
+        danger: true,
+    }
+}

@@ -1,0 +1,223 @@
+//! Keys on the main screen.
+
+use crate::agent::streams::LogTarget;
+use crate::model::state::ServiceKey;
+use crate::model::{InstanceName, InstanceStatus, TaskId};
+
+use super::super::effect::Effect;
+use super::super::keymap::Action;
+use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
+use super::{act, layers, logs};
+
+/// How far a page key goes when the pane's height is not known.
+const PAGE_MIN: isize = 1;
+
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Down => step(model, 1),
+        Action::Up => step(model, -1),
+        Action::PageDown => step(model, page(model)),
+        Action::PageUp => step(model, -page(model)),
+        Action::Top => step(model, isize::MIN + 1),
+        Action::Bottom => step(model, isize::MAX),
+        Action::NextPane => focus(model, model.focus.step(1)),
+        Action::PreviousPane => focus(model, model.focus.step(3)),
+        Action::Pane(at) => focus(model, Pane::ALL[at]),
+        Action::Filter => model.filtering = true,
+        Action::Back => model.filters[model.focus.index()].clear(),
+        Action::AllTasks => model.all_tasks = !model.all_tasks,
+        Action::Cluster => layers::choose_cluster(model),
+        Action::Open => return open(model),
+        _ => {
+            let subject = selected(model);
+            return on_subject(model, action, subject);
+        }
+    }
+    Vec::new()
+}
+
+fn page(model: &Model) -> isize {
+    model.layout().map_or(PAGE_MIN, |layout| {
+        let rows = layout.panes[model.focus.index()].rows.height;
+        isize::from(i16::try_from(rows).unwrap_or(i16::MAX)).max(PAGE_MIN)
+    })
+}
+
+fn focus(model: &mut Model, pane: Pane) {
+    model.focus = pane;
+    if matches!(pane, Pane::Services | Pane::Instances) {
+        model.driver = pane;
+    }
+}
+
+fn step(model: &mut Model, by: isize) {
+    let shown = &model.shown;
+    let fleet = &model.fleet;
+    match model.focus {
+        Pane::Services => model.services.step(by, shown.services.len(), |row| {
+            fleet.services[shown.services[row]].service.name.clone()
+        }),
+        Pane::Tasks => model.tasks.step(by, shown.tasks.len(), |row| {
+            fleet.tasks[shown.tasks[row]].task.id
+        }),
+        Pane::Instances => model.instances.step(by, shown.instances.len(), |row| {
+            fleet.instances[shown.instances[row]].instance.name.clone()
+        }),
+        Pane::Events => model
+            .events
+            .step(by, shown.events.len(), |row| shown.events[row].clone()),
+    }
+}
+
+/// What is selected in the focused list.
+pub(super) fn selected(model: &Model) -> Option<Subject> {
+    match model.focus {
+        Pane::Services => model.selected_service().map(Subject::Service),
+        Pane::Tasks => model.tasks.selected.map(Subject::Task),
+        Pane::Instances => model.instances.selected.clone().map(Subject::Instance),
+        Pane::Events => model.events.selected.clone().map(Subject::Event),
+    }
+}
+
+fn open(model: &mut Model) -> Vec<Effect> {
+    let Some(subject) = selected(model) else {
+        return Vec::new();
+    };
+    let effects = match &subject {
+        Subject::Task(task) => vec![Effect::Stats {
+            task: *task,
+            after_ms: 0,
+        }],
+        _ => Vec::new(),
+    };
+    model.stats = None;
+    model.layers.push(Layer::Details { subject, top: 0 });
+    effects
+}
+
+/// An action on a row or on the page about it.
+pub(super) fn on_subject(
+    model: &mut Model,
+    action: Action,
+    subject: Option<Subject>,
+) -> Vec<Effect> {
+    let changes = matches!(
+        action,
+        Action::Scale
+            | Action::Update
+            | Action::Restart
+            | Action::Delete
+            | Action::Stop
+            | Action::Drain
+            | Action::Fault
+    );
+    if changes && model.options.read_only {
+        model.toast_bad("This console is read-only: nothing can be changed from here.");
+        return Vec::new();
+    }
+    let Some(subject) = subject else {
+        model.toast("Nothing is selected.");
+        return Vec::new();
+    };
+    match (action, subject) {
+        (Action::Logs, Subject::Task(task)) => return task_logs(model, task),
+        (Action::Logs, Subject::Service(key)) => return service_logs(model, key),
+        (Action::Stop, Subject::Task(task)) => stop(model, task),
+        (Action::Drain, Subject::Instance(name)) => drain(model, name),
+        (Action::Fault, Subject::Instance(name)) => return fault(model, name),
+        (Action::Scale | Action::Update | Action::Restart | Action::Delete, subject) => {
+            if let Some(key) = service_of(model, &subject) {
+                on_service(model, action, key);
+            } else {
+                model.toast("That task belongs to no service: it was run by hand.");
+            }
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The service that is meant: itself, or the one that a task belongs to.
+fn service_of(model: &Model, subject: &Subject) -> Option<ServiceKey> {
+    match subject {
+        Subject::Service(key) => Some(key.clone()),
+        Subject::Task(id) => {
+            let task = model.snapshot.state.tasks.get(id)?;
+            Some((task.cluster.clone(), task.service.clone()?))
+        }
+        Subject::Instance(_) | Subject::Event(_) => None,
+    }
+}
+
+fn on_service(model: &mut Model, action: Action, key: ServiceKey) {
+    let Some(service) = model.snapshot.state.services.get(&key).cloned() else {
+        model.toast(format!("Service {} is gone.", key.1));
+        return;
+    };
+    match action {
+        Action::Scale => model.layers.push(Layer::Number {
+            service: key,
+            input: String::new(),
+        }),
+        Action::Update => {
+            let current = service.primary().map(|d| d.task_definition.to_string());
+            let choice = Choice::Revision(key);
+            let newest = super::picker_items(model, &choice, "").into_iter().next();
+            let Some(selected) = newest.or(current) else {
+                model.toast_bad("Its family has no ACTIVE revision to update to.");
+                return;
+            };
+            model.layers.push(Layer::Picker {
+                choice,
+                typed: String::new(),
+                selected,
+            });
+        }
+        Action::Restart => act::ask(model, Act::Restart(key)),
+        _ => act::ask(model, Act::Delete(key)),
+    }
+}
+
+fn stop(model: &mut Model, task: TaskId) {
+    let stopped = model.snapshot.state.tasks.get(&task);
+    if stopped.is_none_or(|t| t.is_stopped()) {
+        model.toast(format!("Task {} has stopped already.", task.short()));
+    } else {
+        act::ask(model, Act::Stop(task));
+    }
+}
+
+fn drain(model: &mut Model, name: InstanceName) {
+    let status = model.snapshot.state.instances.get(&name).map(|i| i.status);
+    let act = match status {
+        Some(InstanceStatus::Draining) => Act::Activate(name),
+        _ => Act::Drain(name),
+    };
+    act::ask(model, act);
+}
+
+fn fault(model: &mut Model, name: InstanceName) -> Vec<Effect> {
+    if model.is_simulated() {
+        return vec![Effect::Fault(name)];
+    }
+    model.toast("Only instances of a simulated fleet can be failed: see qd demo.");
+    Vec::new()
+}
+
+fn task_logs(model: &mut Model, id: TaskId) -> Vec<Effect> {
+    let Some(task) = model.snapshot.state.tasks.get(&id) else {
+        return Vec::new();
+    };
+    let of = task.service.as_ref().map_or("run by hand", |s| s.as_str());
+    let title = format!("task {} · {of} · {}", id.short(), task.instance);
+    let target = LogTarget::Task {
+        task: id,
+        container: None,
+    };
+    logs::open(model, target, title)
+}
+
+fn service_logs(model: &mut Model, (cluster, service): ServiceKey) -> Vec<Effect> {
+    let title = format!("service {service} · all its tasks");
+    logs::open(model, LogTarget::Service { cluster, service }, title)
+}

@@ -1,0 +1,234 @@
+//! Keys on what lies over the panes: pages, prompts, lists to choose from, questions.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::model::task_definition::TaskDefinitionStatus;
+use crate::model::{ClusterName, TaskDefinitionId};
+
+use super::super::effect::Effect;
+use super::super::keymap::{self, Action};
+use super::super::state::{Act, Choice, Layer, Model};
+use super::{act, fleet, settle};
+
+/// The most characters that a filter or a choice takes.
+const TYPED_MAX: usize = 64;
+/// The most digits of a desired count.
+const DIGITS_MAX: usize = 5;
+/// How far a page key scrolls.
+const PAGE: usize = 10;
+
+/// An action on the page or question on top.
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Yes => return act::confirmed(model),
+        Action::No | Action::Back => return back(model),
+        _ => {}
+    }
+    let Some(Layer::Details { top, .. } | Layer::Help { top }) = model.layers.last_mut() else {
+        return Vec::new();
+    };
+    match action {
+        Action::Up => *top = top.saturating_sub(1),
+        Action::Down => *top = top.saturating_add(1),
+        Action::PageUp => *top = top.saturating_sub(PAGE),
+        Action::PageDown => *top = top.saturating_add(PAGE),
+        Action::Top => *top = 0,
+        Action::Bottom => *top = usize::MAX,
+        _ => {
+            if let Some(Layer::Details { subject, .. }) = model.layers.last() {
+                let subject = subject.clone();
+                return fleet::on_subject(model, action, Some(subject));
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Takes the top layer away.
+pub(super) fn back(model: &mut Model) -> Vec<Effect> {
+    match model.layers.pop() {
+        Some(Layer::Logs(page)) => vec![Effect::CloseLogs(page.ticket)],
+        _ => Vec::new(),
+    }
+}
+
+/// A key while text is being typed.
+pub(super) fn typed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    let plain = !key
+        .modifiers
+        .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    match (key.code, keymap::name(key).as_str()) {
+        (KeyCode::Esc, _) if model.layers.is_empty() => {
+            model.filters[model.focus.index()].clear();
+            model.filtering = false;
+        }
+        (KeyCode::Esc, _) => return back(model),
+        (KeyCode::Enter, _) => return enter(model),
+        (KeyCode::Backspace, _) => {
+            if let Some(text) = input(model) {
+                text.pop();
+            }
+            first_item(model);
+        }
+        (_, "ctrl-u") => {
+            if let Some(text) = input(model) {
+                text.clear();
+            }
+            first_item(model);
+        }
+        (KeyCode::Up | KeyCode::Down, _) => move_in_picker(model, key.code == KeyCode::Down),
+        (KeyCode::Char(c), _) if plain => insert(model, c),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Text that was pasted goes where text is being typed, and nowhere else.
+pub(super) fn paste(model: &mut Model, text: &str) {
+    for c in text.trim().chars().filter(|c| !c.is_control()) {
+        insert(model, c);
+    }
+}
+
+fn insert(model: &mut Model, c: char) {
+    let number = matches!(model.layers.last(), Some(Layer::Number { .. }));
+    let (fits, most) = if number {
+        (c.is_ascii_digit(), DIGITS_MAX)
+    } else {
+        (true, TYPED_MAX)
+    };
+    if let Some(text) = input(model)
+        && fits
+        && text.chars().count() < most
+    {
+        text.push(c);
+    }
+    first_item(model);
+}
+
+/// The text being typed.
+fn input(model: &mut Model) -> Option<&mut String> {
+    match model.layers.last_mut() {
+        None if model.filtering => Some(&mut model.filters[model.focus.index()]),
+        Some(Layer::Number { input, .. }) => Some(input),
+        Some(Layer::Picker { typed, .. }) => Some(typed),
+        _ => None,
+    }
+}
+
+fn enter(model: &mut Model) -> Vec<Effect> {
+    match model.layers.last().cloned() {
+        None => model.filtering = false,
+        Some(Layer::Number { service, input }) => {
+            let Ok(to) = input.parse::<u32>() else {
+                model.toast("Type how many tasks are wanted, then Enter.");
+                return Vec::new();
+            };
+            model.layers.pop();
+            let now = model.snapshot.state.services.get(&service);
+            if now.is_some_and(|s| s.desired_count == to) {
+                model.toast(format!("Service {} is at {to} already.", service.1));
+            } else {
+                act::ask(model, Act::Scale(service, to));
+            }
+        }
+        Some(Layer::Picker {
+            choice, selected, ..
+        }) => {
+            model.layers.pop();
+            chosen(model, choice, &selected);
+        }
+        Some(_) => {}
+    }
+    Vec::new()
+}
+
+fn chosen(model: &mut Model, choice: Choice, selected: &str) {
+    match choice {
+        Choice::Revision(key) => {
+            if let Ok(id) = selected.parse::<TaskDefinitionId>() {
+                act::ask(model, Act::Update(key, id));
+            }
+        }
+        Choice::Cluster => {
+            if let Ok(cluster) = selected.parse::<ClusterName>() {
+                model.cluster = cluster;
+                model.services = Default::default();
+                model.tasks = Default::default();
+                model.instances = Default::default();
+                let snapshot = model.snapshot.clone();
+                let received = model.received;
+                settle::adopt(model, snapshot);
+                model.received = received;
+            }
+        }
+    }
+}
+
+/// Offers the clusters, if there is more than one.
+pub(super) fn choose_cluster(model: &mut Model) {
+    if model.snapshot.state.clusters.len() < 2 {
+        model.toast(format!("There is no other cluster than {}.", model.cluster));
+        return;
+    }
+    model.layers.push(Layer::Picker {
+        choice: Choice::Cluster,
+        typed: String::new(),
+        selected: model.cluster.to_string(),
+    });
+}
+
+/// What can be chosen, narrowed to what was typed; revisions newest first.
+pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<String> {
+    let state = &model.snapshot.state;
+    let all: Vec<String> = match choice {
+        Choice::Cluster => state.clusters.keys().map(ToString::to_string).collect(),
+        Choice::Revision(key) => {
+            let primary = state.services.get(key).and_then(|s| s.primary());
+            let Some(family) = primary.map(|d| &d.task_definition.family) else {
+                return Vec::new();
+            };
+            let mut ids: Vec<_> = state
+                .family(family)
+                .filter(|d| d.status == TaskDefinitionStatus::Active)
+                .map(|d| d.id())
+                .collect();
+            ids.reverse();
+            ids.iter().map(ToString::to_string).collect()
+        }
+    };
+    all.into_iter().filter(|item| item.contains(typed)).collect()
+}
+
+/// After typing, the first item that matches is the chosen one.
+fn first_item(model: &mut Model) {
+    let Some(Layer::Picker { choice, typed, .. }) = model.layers.last() else {
+        return;
+    };
+    let first = picker_items(model, choice, typed).into_iter().next();
+    if let Some(Layer::Picker { selected, .. }) = model.layers.last_mut()
+        && let Some(first) = first
+    {
+        *selected = first;
+    }
+}
+
+fn move_in_picker(model: &mut Model, down: bool) {
+    let Some(Layer::Picker {
+        choice,
+        typed,
+        selected,
+    }) = model.layers.last()
+    else {
+        return;
+    };
+    let items = picker_items(model, choice, typed);
+    let at = items.iter().position(|item| item == selected).unwrap_or(0);
+    let at = if down { at + 1 } else { at.saturating_sub(1) };
+    let item = items.get(at.min(items.len().saturating_sub(1))).cloned();
+    if let Some(Layer::Picker { selected, .. }) = model.layers.last_mut()
+        && let Some(item) = item
+    {
+        *selected = item;
+    }
+}

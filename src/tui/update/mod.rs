@@ -1,0 +1,166 @@
+//! The one place where the console's state changes: pure, event in, effects out.
+
+mod act;
+mod fleet;
+mod layers;
+mod logs;
+mod settle;
+
+pub(crate) use act::{Question, question};
+pub(crate) use layers::picker_items;
+pub(crate) use logs::{CONTAINER_COLUMNS, follow_top, prefix_width};
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+
+use crate::client::{ClientError, Reply};
+use crate::model::TimeMs;
+
+use super::effect::Effect;
+use super::event::{Event, Standing};
+use super::keymap::{self, Action};
+use super::state::{Layer, Model, Subject};
+
+/// How long after a sample the next one is taken, in milliseconds.
+const STATS_EVERY_MS: u64 = 2_000;
+
+/// Takes one event in and says what is to be done. `now` is this machine's time.
+#[must_use]
+pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
+    model.now = now;
+    model.toasts.retain(|toast| toast.until > now);
+    match event {
+        Event::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
+        Event::Key(key) => {
+            let effects = pressed(model, &key);
+            settle::settle(model);
+            effects
+        }
+        Event::Paste(text) => {
+            layers::paste(model, &text);
+            settle::settle(model);
+            Vec::new()
+        }
+        Event::Resize(columns, rows) => {
+            model.size = (columns, rows);
+            settle::settle(model);
+            Vec::new()
+        }
+        Event::Snapshot(snapshot) => {
+            settle::adopt(model, snapshot);
+            Vec::new()
+        }
+        Event::Logs { ticket, items } => {
+            if let Some(page) = logs::page_of(model, ticket) {
+                for item in items {
+                    page.book.push(item);
+                }
+            }
+            Vec::new()
+        }
+        Event::LogsEnded { ticket, error } => {
+            if let Some(page) = logs::page_of(model, ticket) {
+                page.book.end(error);
+            }
+            Vec::new()
+        }
+        Event::Stats { task, samples } => stats(model, task, samples),
+        Event::Reply { what, result } => {
+            replied(model, &what, result);
+            Vec::new()
+        }
+        Event::Fault(Ok(message)) => {
+            model.toast(message);
+            Vec::new()
+        }
+        Event::Fault(Err(message)) => {
+            model.toast_bad(message);
+            Vec::new()
+        }
+        Event::Standing(standing) => {
+            if standing == Standing::Live && model.standing != Standing::Live {
+                model.toast("The control plane answers again.");
+            }
+            model.standing = standing;
+            Vec::new()
+        }
+        Event::Clock => Vec::new(),
+    }
+}
+
+fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    if keymap::name(key) == "ctrl-c" {
+        return act::quit(model);
+    }
+    let Some(place) = model.place() else {
+        return layers::typed(model, key);
+    };
+    let Some(action) = keymap::action(key, place) else {
+        return Vec::new();
+    };
+    match (action, model.layers.last()) {
+        (Action::Quit, _) => act::quit(model),
+        (Action::Help, Some(Layer::Help { .. })) => layers::back(model),
+        (Action::Help, _) => {
+            model.layers.push(Layer::Help { top: 0 });
+            Vec::new()
+        }
+        (_, None) => fleet::act(model, action),
+        (_, Some(Layer::Logs(_))) => logs::act(model, action),
+        (_, Some(_)) => layers::act(model, action),
+    }
+}
+
+fn stats(
+    model: &mut Model,
+    task: crate::model::TaskId,
+    samples: super::state::StatsResult,
+) -> Vec<Effect> {
+    let shown = model.layers.iter().any(|layer| {
+        matches!(layer, Layer::Details { subject: Subject::Task(of), .. } if *of == task)
+    });
+    if !shown {
+        return Vec::new();
+    }
+    let again = samples.is_ok();
+    model.stats = Some((task, samples));
+    if again {
+        vec![Effect::Stats {
+            task,
+            after_ms: STATS_EVERY_MS,
+        }]
+    } else {
+        Vec::new()
+    }
+}
+
+fn replied(model: &mut Model, what: &str, result: Result<Reply, ClientError>) {
+    model.waiting = model.waiting.saturating_sub(1);
+    match result {
+        Ok(reply) => {
+            model.toast(format!("Done: {what}."));
+            for warning in &reply.warnings {
+                model.toast(warning.clone());
+            }
+            for failure in failures(&reply) {
+                model.toast_bad(failure);
+            }
+        }
+        Err(error) => model.toast_bad(format!("Not done: {what}: {error}")),
+    }
+}
+
+/// What an operation on several things could not do.
+fn failures(reply: &Reply) -> Vec<String> {
+    let list = reply.body.get("failures").and_then(|f| f.as_array());
+    list.into_iter()
+        .flatten()
+        .map(|failure| {
+            let member = |name| failure.get(name).and_then(|v| v.as_str()).unwrap_or("");
+            format!("{}: {} {}", member("arn"), member("reason"), member("detail"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "../tests.rs"]
+mod tests;

@@ -1,0 +1,212 @@
+//! After every change: what is shown, what is selected, what belongs to it.
+
+use std::sync::Arc;
+
+use crate::model::{Event, Snapshot};
+
+use super::super::fleet::{Fleet, InstanceRow, ServiceRow, TaskRow};
+use super::super::state::{Layer, Links, Model, Pane};
+use super::super::view::page;
+
+/// Takes a newer picture in.
+pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
+    model.received = model.now;
+    model.fleet = Fleet::new(&snapshot, &model.cluster);
+    model.snapshot = snapshot;
+    settle(model);
+}
+
+/// Brings lists, selections and scroll positions in line with the fleet, filters and size.
+pub(super) fn settle(model: &mut Model) {
+    let heights = model
+        .layout()
+        .map_or([1; 4], |layout| layout.panes.map(|pane| pane.rows.height));
+    let height = |pane: Pane| usize::from(heights[pane.index()]);
+    let words = |pane: Pane| words(&model.filters[pane.index()]);
+
+    let wanted = words(Pane::Services);
+    let all = model.fleet.services.iter().enumerate();
+    model.shown.services = all
+        .filter(|(_, row)| matches(&wanted, || service_text(row)))
+        .map(|(at, _)| at)
+        .collect();
+    let (rows, fleet) = (&model.shown.services, &model.fleet.services);
+    model
+        .services
+        .settle(rows.len(), height(Pane::Services), |row| {
+            fleet[rows[row]].service.name.clone()
+        });
+
+    let wanted = words(Pane::Instances);
+    let all = model.fleet.instances.iter().enumerate();
+    model.shown.instances = all
+        .filter(|(_, row)| matches(&wanted, || instance_text(row)))
+        .map(|(at, _)| at)
+        .collect();
+    let (rows, fleet) = (&model.shown.instances, &model.fleet.instances);
+    model
+        .instances
+        .settle(rows.len(), height(Pane::Instances), |row| {
+            fleet[rows[row]].instance.name.clone()
+        });
+
+    let wanted = words(Pane::Tasks);
+    let all = model.fleet.tasks.iter().enumerate();
+    model.shown.tasks = all
+        .filter(|(_, row)| in_scope(model, row) && matches(&wanted, || task_text(row)))
+        .map(|(at, _)| at)
+        .collect();
+    let (rows, fleet) = (&model.shown.tasks, &model.fleet.tasks);
+    model.tasks.settle(rows.len(), height(Pane::Tasks), |row| {
+        fleet[rows[row]].task.id
+    });
+
+    let wanted = words(Pane::Events);
+    let all = model.snapshot.state.events.iter().rev();
+    model.shown.events = all
+        .filter(|event| event.cluster == model.cluster)
+        .filter(|event| matches(&wanted, || event.message.clone()))
+        .cloned()
+        .collect();
+    let events = &model.shown.events;
+    if model.focus != Pane::Events {
+        model.events = Default::default();
+    }
+    model
+        .events
+        .settle(events.len(), height(Pane::Events), |row| {
+            events[row].clone()
+        });
+
+    model.links = links(model);
+    clamp_page(model);
+}
+
+fn clamp_page(model: &mut Model) {
+    let Some(last) = page::last_top(model) else {
+        return;
+    };
+    if let Some(Layer::Details { top, .. } | Layer::Help { top }) = model.layers.last_mut() {
+        *top = (*top).min(last);
+    }
+}
+
+fn words(filter: &str) -> Vec<String> {
+    filter
+        .split_whitespace()
+        .map(str::to_lowercase)
+        .collect()
+}
+
+fn matches(words: &[String], text: impl FnOnce() -> String) -> bool {
+    if words.is_empty() {
+        return true;
+    }
+    let text = text().to_lowercase();
+    words.iter().all(|word| text.contains(word))
+}
+
+fn service_text(row: &ServiceRow) -> String {
+    let service = &row.service;
+    let definition = service.primary().map(|d| d.task_definition.to_string());
+    format!(
+        "{} {} {}",
+        service.name,
+        service.status.as_str(),
+        definition.unwrap_or_default()
+    )
+}
+
+fn task_text(row: &TaskRow) -> String {
+    let task = &row.task;
+    format!(
+        "{} {} {} {} {:?} {} {}",
+        task.id,
+        task.group,
+        task.task_definition,
+        task.last_status.as_str(),
+        row.stage,
+        task.instance,
+        task.stopped_reason.as_deref().unwrap_or_default(),
+    )
+}
+
+fn instance_text(row: &InstanceRow) -> String {
+    let instance = &row.instance;
+    let connected = if instance.is_connected() {
+        ""
+    } else {
+        "LOST disconnected"
+    };
+    let mut text = format!(
+        "{} {} {} {connected}",
+        instance.name,
+        instance.endpoint,
+        instance.status.as_str()
+    );
+    for (name, value) in &instance.attributes {
+        text.push_str(&format!(" {name}={value}"));
+    }
+    text
+}
+
+/// Whether a task belongs to what the tasks shown are narrowed to.
+fn in_scope(model: &Model, row: &TaskRow) -> bool {
+    if model.all_tasks {
+        return true;
+    }
+    match model.driver {
+        Pane::Instances => model
+            .instances
+            .selected
+            .as_ref()
+            .is_none_or(|name| &row.task.instance == name),
+        _ => model
+            .services
+            .selected
+            .as_ref()
+            .is_none_or(|name| row.task.service.as_ref() == Some(name)),
+    }
+}
+
+/// What belongs to the selected thing of the focused list.
+fn links(model: &Model) -> Links {
+    let mut links = Links::default();
+    let live = || model.fleet.tasks.iter().filter(|r| !r.task.is_stopped());
+    let mut take = |row: &TaskRow| {
+        let task = &row.task;
+        links.tasks.insert(task.id);
+        *links.instances.entry(task.instance.clone()).or_default() += 1;
+        links.services.extend(task.service.clone());
+    };
+    match model.focus {
+        Pane::Services => live()
+            .filter(|row| {
+                row.task.service.is_some() && row.task.service == model.services.selected
+            })
+            .for_each(&mut take),
+        Pane::Instances => live()
+            .filter(|row| Some(&row.task.instance) == model.instances.selected.as_ref())
+            .for_each(&mut take),
+        Pane::Tasks => model
+            .fleet
+            .tasks
+            .iter()
+            .filter(|row| Some(row.task.id) == model.tasks.selected)
+            .for_each(&mut take),
+        Pane::Events => {
+            if let Some(event) = &model.events.selected {
+                link_event(event, &mut links);
+            }
+        }
+    }
+    links
+}
+
+fn link_event(event: &Event, links: &mut Links) {
+    links.tasks.extend(event.task);
+    links.services.extend(event.service.clone());
+    if let Some(instance) = &event.instance {
+        links.instances.insert(instance.clone(), 0);
+    }
+}

@@ -1,0 +1,350 @@
+//! What there is to say about one thing: a sentence under the panes, or a page.
+
+use std::collections::BTreeMap;
+
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::model::state::ServiceKey;
+use crate::model::{
+    Connection, Event, Instance, InstanceName, RolloutState, Service, Task, TaskId,
+};
+
+use super::super::fleet::{Mood, Stage};
+use super::super::state::{Pane, Subject};
+use super::super::text::{self, count};
+use super::page::Page;
+use super::{Screen, events, services};
+
+mod definition;
+mod instance;
+mod service;
+mod task;
+
+/// Columns of the names at the left of a page.
+const NAME: usize = 16;
+/// How many events a page shows.
+const EVENTS: usize = 30;
+
+/// The page about a subject.
+pub(super) fn page(screen: &Screen<'_>, subject: &Subject, columns: u16) -> Page {
+    let state = &screen.model.snapshot.state;
+    let mut sheet = Sheet {
+        screen,
+        columns: usize::from(columns.saturating_sub(2)),
+        lines: Vec::new(),
+    };
+    let title = match subject {
+        Subject::Service(key) => {
+            match state.services.get(key) {
+                Some(service) => service::write(&mut sheet, service),
+                None => sheet.gone("This service is gone."),
+            }
+            format!("Service {}", key.1)
+        }
+        Subject::Task(id) => {
+            match state.tasks.get(id) {
+                Some(task) => task::write(&mut sheet, task),
+                None => sheet.gone("This task was stopped and is forgotten by now."),
+            }
+            format!("Task {}", id.short())
+        }
+        Subject::Instance(name) => {
+            match state.instances.get(name) {
+                Some(instance) => instance::write(&mut sheet, instance),
+                None => sheet.gone("This instance is no longer in the config."),
+            }
+            format!("Instance {name}")
+        }
+        Subject::Event(event) => {
+            sheet.event(event);
+            "Event".to_owned()
+        }
+    };
+    Page {
+        title,
+        lines: sheet.lines,
+    }
+}
+
+/// Lines of a page being written.
+struct Sheet<'a> {
+    screen: &'a Screen<'a>,
+    columns: usize,
+    lines: Vec<Line<'static>>,
+}
+
+impl Sheet<'_> {
+    fn gone(&mut self, words: &str) {
+        let style = self.screen.theme.mood(Mood::Warn);
+        self.lines.push(Line::from(Span::styled(words.to_owned(), style)));
+    }
+
+    /// A heading with an empty line before it.
+    fn heading(&mut self, words: impl Into<String>) {
+        if !self.lines.is_empty() {
+            self.lines.push(Line::default());
+        }
+        let style = self.screen.theme.accent();
+        self.lines.push(Line::from(Span::styled(words.into(), style)));
+    }
+
+    /// A name and what it stands for, over as many lines as it takes.
+    fn field(&mut self, name: &str, value: impl AsRef<str>) {
+        self.field_in(name, value, Style::new());
+    }
+
+    fn field_in(&mut self, name: &str, value: impl AsRef<str>, style: Style) {
+        let value = text::clean(value.as_ref()).into_owned();
+        let pieces = text::wrap(&value, self.columns.saturating_sub(NAME + 2));
+        for (at, piece) in pieces.into_iter().enumerate() {
+            let name = if at == 0 { name } else { "" };
+            self.lines.push(Line::from(vec![
+                Span::styled(format!("  {name:<NAME$}"), self.screen.theme.dim()),
+                Span::styled(piece, style),
+            ]));
+        }
+    }
+
+    /// A line of its own, wrapped, set in by two.
+    fn words(&mut self, words: &str, style: Style) {
+        let words = text::clean(words).into_owned();
+        for piece in text::wrap(&words, self.columns.saturating_sub(2)) {
+            self.lines.push(Line::from(Span::styled(format!("  {piece}"), style)));
+        }
+    }
+
+    fn line(&mut self, spans: Vec<Span<'static>>) {
+        self.lines.push(Line::from(spans));
+    }
+
+    /// The latest events that are about something.
+    fn events(&mut self, about: impl Fn(&Event) -> bool) {
+        self.heading("Events, newest first");
+        let all = self.screen.model.snapshot.state.events.iter().rev();
+        let before = self.lines.len();
+        for event in all.filter(|event| about(event)).take(EVENTS) {
+            let mut line = events::line(self.screen, event);
+            line.spans.insert(0, Span::raw("  "));
+            self.lines.push(line);
+        }
+        if self.lines.len() == before {
+            self.words("None kept.", self.screen.theme.dim());
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.field("when", self.screen.moment(event.at));
+        let style = match events::mood(event.severity) {
+            Mood::Calm => Style::new(),
+            mood => self.screen.theme.mood(mood),
+        };
+        self.field_in("what", &event.message, style);
+        self.field("kind", format!("{:?}", event.kind));
+        self.field("cluster", event.cluster.as_str());
+        if let Some(service) = &event.service {
+            self.field("service", service.as_str());
+        }
+        if let Some(task) = &event.task {
+            self.field("task", task.to_string());
+        }
+        if let Some(instance) = &event.instance {
+            self.field("instance", instance.as_str());
+        }
+    }
+}
+
+/// A sentence about what is selected in the focused list.
+pub(super) fn summary(screen: &Screen<'_>) -> (Mood, String) {
+    let model = screen.model;
+    let found = match model.focus {
+        Pane::Services => model.selected_service().and_then(|key| about_service(screen, &key)),
+        Pane::Tasks => model.tasks.selected.and_then(|id| about_task(screen, id)),
+        Pane::Instances => {
+            let name = model.instances.selected.as_ref();
+            name.and_then(|name| about_instance(screen, name))
+        }
+        Pane::Events => {
+            let event = model.events.selected.as_ref();
+            event.map(|e| (events::mood(e.severity), e.message.clone()))
+        }
+    };
+    found.unwrap_or((Mood::Quiet, String::new()))
+}
+
+fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)> {
+    let row = screen.model.fleet.service(&key.1)?;
+    let service = &row.service;
+    let name = &service.name;
+    if let Some(unplaced) = &service.unplaced {
+        let tasks = count(u64::from(unplaced.count), "task");
+        let reasons = refusals(service).join("; ");
+        return Some((Mood::Warn, format!("{name}: no place for {tasks}: {reasons}")));
+    }
+    let mut parts = Vec::new();
+    if let Some(primary) = service.primary()
+        && primary.rollout_state != RolloutState::Completed
+    {
+        let of = &primary.task_definition;
+        let reason = &primary.rollout_state_reason;
+        parts.push(format!("{of}: {reason}"));
+    }
+    if service.backoff.until > screen.now {
+        let times = service.backoff.failures;
+        let next = screen.until(service.backoff.until);
+        parts.push(format!("failed {times} times in a row, next start in {next}"));
+    }
+    if row.tally.unreachable > 0 {
+        parts.push(format!(
+            "{} on instances that do not answer, waited for {} s",
+            count(u64::from(row.tally.unreachable), "task"),
+            service.grace_s
+        ));
+    }
+    if row.tally.lost > 0 {
+        parts.push(format!(
+            "{} lost with their instance and replaced",
+            count(u64::from(row.tally.lost), "task")
+        ));
+    }
+    parts.push(spread(screen, service));
+    Some((row.mood, format!("{name}: {}", parts.join(" · "))))
+}
+
+/// Where a service's tasks are, by zone.
+fn spread(screen: &Screen<'_>, service: &Service) -> String {
+    let fleet = &screen.model.fleet;
+    let mut zones: BTreeMap<&str, u32> = BTreeMap::new();
+    let tasks = fleet.tasks.iter().filter(|row| {
+        row.task.service.as_ref() == Some(&service.name)
+            && matches!(row.stage, Stage::Running | Stage::Unhealthy | Stage::Starting)
+    });
+    for row in tasks {
+        let zone = fleet.instance(&row.task.instance).map_or("", |i| i.instance.zone());
+        *zones.entry(zone).or_default() += 1;
+    }
+    if zones.is_empty() {
+        return "no task is up".to_owned();
+    }
+    let parts: Vec<String> = zones
+        .iter()
+        .map(|(zone, n)| match *zone {
+            "" => format!("{n} in no zone"),
+            zone => format!("{n} in {zone}"),
+        })
+        .collect();
+    parts.join(", ")
+}
+
+/// Every reason with the instances that have it, the most frequent first.
+fn refusals(service: &Service) -> Vec<String> {
+    let refusals = service.unplaced.iter().flat_map(|u| &u.refusals);
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for refusal in refusals {
+        for reason in &refusal.reasons {
+            let instances = by_reason.entry(reason).or_default();
+            instances.push(refusal.instance.as_str());
+        }
+    }
+    if by_reason.is_empty() {
+        return vec!["the cluster has no instance".to_owned()];
+    }
+    let mut list: Vec<_> = by_reason.into_iter().collect();
+    list.sort_by_key(|(_, instances)| std::cmp::Reverse(instances.len()));
+    let line = |(reason, instances): (&str, Vec<&str>)| match instances.as_slice() {
+        [one] => format!("{one}: {reason}"),
+        [one, two] => format!("{one}, {two}: {reason}"),
+        [one, rest @ ..] => format!("{one} and {} others: {reason}", rest.len()),
+        [] => reason.to_owned(),
+    };
+    list.into_iter().map(line).collect()
+}
+
+fn about_task(screen: &Screen<'_>, id: TaskId) -> Option<(Mood, String)> {
+    let model = screen.model;
+    let row = model.fleet.tasks.iter().find(|row| row.task.id == id)?;
+    let task = &row.task;
+    let name = id.short();
+    let words = match row.stage {
+        Stage::Lost => format!(
+            "{name}: lost with {}, which has not answered for longer than the grace period",
+            task.instance
+        ),
+        Stage::Unreachable => format!(
+            "{name}: {} does not answer; what is shown is what was last heard",
+            task.instance
+        ),
+        _ => match (&task.stopped_reason, model.snapshot.live.pulls.get(&id)) {
+            (Some(reason), _) => format!("{name}: {reason}{}", container_reasons(task)),
+            (None, Some(pull)) => format!(
+                "{name}: pulling {}: {} of {}",
+                pull.image,
+                text::bytes(pull.done_bytes),
+                text::bytes(pull.total_bytes)
+            ),
+            (None, None) => format!("{name}: on {}: {}", task.instance, task.placement),
+        },
+    };
+    Some((row.mood, words))
+}
+
+/// What went wrong in a task's containers.
+fn container_reasons(task: &Task) -> String {
+    let reasons = task.containers.iter().filter_map(|c| {
+        let reason = c.reason.as_ref()?;
+        Some(format!(" · {}: {reason}", c.name))
+    });
+    reasons.collect()
+}
+
+fn about_instance(screen: &Screen<'_>, name: &InstanceName) -> Option<(Mood, String)> {
+    let row = screen.model.fleet.instance(name)?;
+    let instance = &row.instance;
+    if let Connection::Disconnected { since, reason } = &instance.connection {
+        let mut words = format!(
+            "{name}: has not answered for {}: {reason}",
+            screen.age_exact(*since)
+        );
+        let agent = screen.model.snapshot.live.agents.get(name);
+        if let Some(at) = agent.and_then(|a| a.retry_at).filter(|at| *at > screen.now) {
+            words.push_str(&format!(" · next attempt in {}", screen.until(at)));
+        }
+        return Some((row.mood, words));
+    }
+    let mut words = format!("{name}: {}", tenants(screen, instance));
+    if instance.foreign_count > 0 {
+        let foreign = count(u64::from(instance.foreign_count), "container");
+        words.push_str(&format!(" · {foreign} of others"));
+    }
+    words.push_str(&format!(
+        " · {} vCPU, {} · Docker {}",
+        text::vcpu(instance.capacity.cpu.0),
+        text::mib(instance.capacity.memory.0),
+        instance.docker_version
+    ));
+    Some((row.mood, words))
+}
+
+/// Whose tasks live on an instance: `web ×2, api ×1`.
+fn tenants(screen: &Screen<'_>, instance: &Instance) -> String {
+    let mut tenants: BTreeMap<&str, u32> = BTreeMap::new();
+    for row in &screen.model.fleet.tasks {
+        if row.task.instance == instance.name && !row.task.is_stopped() {
+            let of = row.task.service.as_ref().map_or("run by hand", |s| s.as_str());
+            *tenants.entry(of).or_default() += 1;
+        }
+    }
+    if tenants.is_empty() {
+        return "no tasks".to_owned();
+    }
+    let list: Vec<String> = tenants.iter().map(|(s, n)| format!("{s} ×{n}")).collect();
+    list.join(", ")
+}
+
+/// The state of a service in words, with its colour.
+fn service_state(screen: &Screen<'_>, service: &Service) -> (String, Style) {
+    let row = screen.model.fleet.service(&service.name);
+    row.map_or_else(Default::default, |row| {
+        (services::state(row), screen.theme.mood(row.mood))
+    })
+}

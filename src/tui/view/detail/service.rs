@@ -1,0 +1,137 @@
+//! The page about a service.
+
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use crate::model::service::{PlacementConstraintKind, PlacementStrategyKind};
+use crate::model::{RolloutState, Service};
+
+use super::super::super::fleet::Mood;
+use super::super::super::text::count;
+use super::{Sheet, definition, refusals, service_state, spread};
+
+pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
+    let screen = sheet.screen;
+    let (state, style) = service_state(screen, service);
+    sheet.field_in("state", state, style);
+    if let Some(row) = screen.model.fleet.service(&service.name) {
+        let t = row.tally;
+        sheet.field(
+            "tasks",
+            format!(
+                "{} wanted · {} running · {} starting · {} stopping · {} lost",
+                service.desired_count,
+                t.up(),
+                t.starting,
+                t.stopping,
+                t.lost
+            ),
+        );
+    }
+    sheet.field("where", spread(screen, service));
+    sheet.field("placement", placement(service));
+    let bounds = &service.deployment_configuration;
+    sheet.field(
+        "rolling update",
+        format!(
+            "at least {} up, at most {} in all ({} % to {} %)",
+            bounds.floor(service.desired_count),
+            bounds.ceiling(service.desired_count),
+            bounds.minimum_healthy_percent,
+            bounds.maximum_percent
+        ),
+    );
+    sheet.field("grace period", format!("{} s for an instance that does not answer", service.grace_s));
+    sheet.field("created", screen.moment(service.created_at));
+    if service.backoff.failures > 0 {
+        let mut words = format!("failed {} times in a row", service.backoff.failures);
+        if service.backoff.until > screen.now {
+            words.push_str(&format!(", next start in {}", screen.until(service.backoff.until)));
+        }
+        sheet.field_in("back-off", words, screen.theme.mood(Mood::Warn));
+    }
+    unplaced(sheet, service);
+    deployments(sheet, service);
+    sheet.events(|event| {
+        event.service.as_ref() == Some(&service.name) && event.cluster == service.cluster
+    });
+    if let Some(primary) = service.primary() {
+        definition::write(sheet, &primary.task_definition);
+    }
+}
+
+fn placement(service: &Service) -> String {
+    let strategies = service.placement_strategy.iter().map(|s| {
+        let kind = match s.kind {
+            PlacementStrategyKind::Spread => "spread",
+            PlacementStrategyKind::Binpack => "binpack",
+            PlacementStrategyKind::Random => "random",
+        };
+        match &s.field {
+            Some(field) => format!("{kind}({field})"),
+            None => kind.to_owned(),
+        }
+    });
+    let mut parts: Vec<String> = strategies.collect();
+    if parts.is_empty() {
+        parts.push("spread over zones, then over instances".to_owned());
+    }
+    parts.extend(service.placement_constraints.iter().map(|c| match c.kind {
+        PlacementConstraintKind::DistinctInstance => "each on an instance of its own".to_owned(),
+        PlacementConstraintKind::MemberOf => {
+            format!("only where {}", c.expression.as_deref().unwrap_or("?"))
+        }
+    }));
+    parts.join(" · ")
+}
+
+fn unplaced(sheet: &mut Sheet<'_>, service: &Service) {
+    let Some(unplaced) = &service.unplaced else {
+        return;
+    };
+    let screen = sheet.screen;
+    let tasks = count(u64::from(unplaced.count), "task");
+    sheet.heading(format!("No place for {tasks}, for {}", screen.age(unplaced.since)));
+    for reason in refusals(service) {
+        sheet.words(&reason, screen.theme.mood(Mood::Warn));
+    }
+    sheet.heading("Instance by instance");
+    for refusal in &unplaced.refusals {
+        sheet.field(refusal.instance.as_str(), refusal.reasons.join("; "));
+    }
+}
+
+fn deployments(sheet: &mut Sheet<'_>, service: &Service) {
+    let screen = sheet.screen;
+    sheet.heading("Deployments");
+    for (at, deployment) in service.deployments.iter().enumerate() {
+        let (word, mood) = match deployment.rollout_state {
+            RolloutState::InProgress => ("IN_PROGRESS", Mood::Busy),
+            RolloutState::Completed => ("COMPLETED", Mood::Calm),
+            RolloutState::Failed => ("FAILED", Mood::Bad),
+        };
+        let rank = if at == 0 { "PRIMARY" } else { "being replaced" };
+        let tasks = screen.model.fleet.tasks.iter().filter(|row| {
+            row.task.deployment.as_ref() == Some(&deployment.id) && row.task.is_serving()
+        });
+        let serving = count(tasks.count() as u64, "task");
+        sheet.line(vec![
+            Span::raw("  "),
+            Span::styled(deployment.task_definition.to_string(), screen.theme.strong()),
+            Span::raw("  "),
+            Span::styled(word, screen.theme.mood(mood)),
+            Span::styled(
+                format!(
+                    "  {rank} · {serving} up · {} failed · {} ago · {}",
+                    deployment.failed_tasks,
+                    screen.age(deployment.created_at),
+                    deployment.id
+                ),
+                screen.theme.dim(),
+            ),
+        ]);
+        if !deployment.rollout_state_reason.is_empty() {
+            sheet.field_in("", &deployment.rollout_state_reason, Style::new());
+        }
+    }
+}

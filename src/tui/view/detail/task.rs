@@ -1,0 +1,164 @@
+//! The page about a task.
+
+use ratatui::text::Span;
+
+use crate::model::task::{Container, Health};
+use crate::model::{LastStatus, Task, TimeMs};
+
+use super::super::super::fleet::{Mood, stage};
+use super::super::super::text;
+use super::super::{tasks, theme};
+use super::{Sheet, definition};
+
+pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
+    let screen = sheet.screen;
+    let model = screen.model;
+    if let Some(row) = model.fleet.tasks.iter().find(|row| row.task.id == task.id) {
+        let style = screen.theme.mood(row.mood);
+        sheet.field_in("state", tasks::state(model, row), style);
+    }
+    sheet.field(
+        "status",
+        format!(
+            "last {} · desired {:?}",
+            task.last_status.as_str(),
+            task.desired_status
+        )
+        .replace("Running", "RUNNING")
+        .replace("Stopped", "STOPPED"),
+    );
+    sheet.field("id", task.id.to_string());
+    sheet.field("definition", task.task_definition.to_string());
+    sheet.field("group", &task.group);
+    sheet.field("started by", &task.started_by);
+    let zone = model.fleet.instance(&task.instance);
+    let zone = zone.map_or("", |row| row.instance.zone());
+    sheet.field("instance", format!("{} {zone}", task.instance));
+    sheet.field("why there", &task.placement);
+    stopped(sheet, task);
+    times(sheet, task);
+    sheet.field(
+        "holds",
+        format!(
+            "{} vCPU, {}",
+            text::vcpu(task.resources.cpu.0),
+            text::mib(task.resources.memory.0)
+        ),
+    );
+    sheet.heading("Containers");
+    for container in &task.containers {
+        write_container(sheet, task, container);
+    }
+    sheet.events(|event| event.task == Some(task.id));
+    definition::write(sheet, &task.task_definition);
+}
+
+fn stopped(sheet: &mut Sheet<'_>, task: &Task) {
+    let style = sheet.screen.theme.mood(Mood::Warn);
+    if let Some(at) = task.lost_at {
+        let words = format!("given up for lost {} ago", sheet.screen.age(at));
+        sheet.field_in("lost", words, style);
+    }
+    if let Some(code) = task.stop_code {
+        sheet.field_in("stop code", format!("{code:?}"), style);
+    }
+    if let Some(reason) = &task.stopped_reason {
+        sheet.field_in("stopped because", reason, style);
+    }
+}
+
+fn times(sheet: &mut Sheet<'_>, task: &Task) {
+    let screen = sheet.screen;
+    let mut time = |name: &str, at: Option<TimeMs>| {
+        if let Some(at) = at {
+            sheet.field(name, format!("{} ({} ago)", screen.moment(at), screen.age(at)));
+        }
+    };
+    time("placed", Some(task.created_at));
+    time("running since", task.started_at);
+    time("stop asked", task.stopping_at);
+    time("stopped", task.stopped_at);
+}
+
+fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
+    let screen = sheet.screen;
+    let reachable = true;
+    let ended_badly = container.oom_killed || container.exit_code.is_some_and(|code| code != 0);
+    let mood = match container.last_status {
+        _ if ended_badly => Mood::Bad,
+        LastStatus::Running if container.health == Health::Unhealthy => Mood::Bad,
+        LastStatus::Running => Mood::Calm,
+        LastStatus::Stopped => Mood::Quiet,
+        _ if stage(task, reachable) == super::Stage::Stopped => Mood::Quiet,
+        _ => Mood::Busy,
+    };
+    let mut words = format!(" {}", container.last_status.as_str());
+    if container.has_health_check && container.last_status == LastStatus::Running {
+        words.push_str(&format!(" · {:?}", container.health).to_uppercase());
+    }
+    if let Some(code) = container.exit_code {
+        words.push_str(&format!(" · exit {code}"));
+    }
+    if container.oom_killed {
+        words.push_str(" · killed for memory");
+    }
+    if !container.essential {
+        words.push_str(" · not essential");
+    }
+    sheet.line(vec![
+        Span::styled(format!("  {} ", theme::sign(mood)), screen.theme.mood(mood)),
+        Span::styled(container.name.to_string(), screen.theme.strong()),
+        Span::styled(words, screen.theme.mood(mood)),
+    ]);
+    if let Some(reason) = &container.reason {
+        sheet.field_in("  because", reason, screen.theme.mood(Mood::Warn));
+    }
+    for port in &container.network_bindings {
+        sheet.field(
+            "  port",
+            format!(
+                "{}:{} → {}/{}",
+                port.bind_ip, port.host_port, port.container_port, port.protocol
+            ),
+        );
+    }
+    usage(sheet, task, container);
+    if !container.runtime_id.is_empty() {
+        sheet.field("  docker id", text::cut(&container.runtime_id, 13));
+    }
+    if let Some(digest) = &container.image_digest {
+        sheet.field("  image", digest);
+    }
+}
+
+/// What the container uses, once it was sampled.
+fn usage(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
+    let Some((of, samples)) = &sheet.screen.model.stats else {
+        return;
+    };
+    if *of != task.id {
+        return;
+    }
+    match samples {
+        Err(reason) => sheet.field("  uses", reason),
+        Ok(samples) => {
+            let sample = samples.iter().find(|(name, _)| name == &container.name);
+            if let Some((_, s)) = sample {
+                let limit = match s.memory_limit_bytes {
+                    0 => String::new(),
+                    limit => format!(" of {}", text::bytes(limit)),
+                };
+                sheet.field(
+                    "  uses",
+                    format!(
+                        "{:.2} vCPU · {}{limit} · received {} · sent {}",
+                        s.cpu_units / 1024.0,
+                        text::bytes(s.memory_bytes),
+                        text::bytes(s.rx_bytes),
+                        text::bytes(s.tx_bytes)
+                    ),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Boxes over the screen: questions, prompts, lists to choose from, notices.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Clear, Widget};
+
+use super::super::fleet::Mood;
+use super::super::layout::Layout;
+use super::super::state::{Act, Choice, Layer};
+use super::super::text;
+use super::super::update::{picker_items, question};
+use super::{Screen, grid};
+
+/// Columns of a box.
+const COLUMNS: u16 = 66;
+/// Rows of a list to choose from.
+const ITEMS: usize = 10;
+
+pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
+    let middle = layout.body;
+    match screen.model.layers.last() {
+        Some(Layer::Confirm(act)) => confirm(screen, act, middle, buffer),
+        Some(Layer::Number { service, input }) => {
+            let now = screen.model.snapshot.state.services.get(service);
+            let desired = now.map_or(0, |s| s.desired_count);
+            let lines = vec![
+                Line::from(vec![
+                    Span::raw("Desired count: "),
+                    Span::styled(format!("{input}▏"), screen.theme.accent()),
+                ]),
+                Line::from(Span::styled(
+                    format!("It is {desired} now."),
+                    screen.theme.dim(),
+                )),
+            ];
+            let title = format!("Scale service {}", service.1);
+            boxed(screen, &title, lines, screen.theme.accent(), middle, buffer);
+        }
+        Some(Layer::Picker {
+            choice,
+            typed,
+            selected,
+        }) => picker(screen, choice, typed, selected, middle, buffer),
+        _ => {}
+    }
+    toasts(screen, layout, buffer);
+}
+
+fn confirm(screen: &Screen<'_>, act: &Act, area: Rect, buffer: &mut Buffer) {
+    let question = question(screen.model, act);
+    let columns = usize::from(COLUMNS.min(area.width) - 4);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for effect in &question.effect {
+        let wrapped = text::wrap(&text::clean(effect), columns);
+        lines.extend(wrapped.into_iter().map(Line::from));
+    }
+    lines.push(Line::default());
+    for piece in text::wrap(&question.cli, columns - 2) {
+        lines.push(Line::from(Span::styled(
+            format!("$ {piece}"),
+            screen.theme.dim(),
+        )));
+    }
+    lines.push(Line::default());
+    lines.push(Line::from(vec![
+        Span::styled("y", screen.theme.accent()),
+        Span::raw(" do it    "),
+        Span::styled("n", screen.theme.accent()),
+        Span::raw(" leave it"),
+    ]));
+    let style = if question.danger {
+        screen.theme.mood(Mood::Bad)
+    } else {
+        screen.theme.accent()
+    };
+    boxed(screen, &question.title, lines, style, area, buffer);
+}
+
+fn picker(
+    screen: &Screen<'_>,
+    choice: &Choice,
+    typed: &str,
+    selected: &str,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let model = screen.model;
+    let (title, current) = match choice {
+        Choice::Cluster => ("Choose a cluster".to_owned(), Some(model.cluster.to_string())),
+        Choice::Revision(key) => {
+            let service = model.snapshot.state.services.get(key);
+            let primary = service.and_then(|s| s.primary());
+            (
+                format!("Update service {} to", key.1),
+                primary.map(|d| d.task_definition.to_string()),
+            )
+        }
+    };
+    let items = picker_items(model, choice, typed);
+    let at = items.iter().position(|i| i == selected).unwrap_or(0);
+    let top = (at + 1).saturating_sub(ITEMS);
+    let mut lines = vec![Line::from(vec![
+        Span::styled("/", screen.theme.dim()),
+        Span::styled(format!("{typed}▏"), screen.theme.accent()),
+    ])];
+    if items.is_empty() {
+        lines.push(Line::from(Span::styled("Nothing matches.", screen.theme.dim())));
+    }
+    for (row, item) in items.iter().enumerate().skip(top).take(ITEMS) {
+        let chosen = row == at;
+        let style = if chosen {
+            screen.theme.accent()
+        } else {
+            Style::new()
+        };
+        let mark = if chosen { "▸ " } else { "  " };
+        let now = (current.as_ref() == Some(item)).then_some("  runs now");
+        lines.push(Line::from(vec![
+            Span::styled(format!("{mark}{item}"), style),
+            Span::styled(now.unwrap_or_default(), screen.theme.dim()),
+        ]));
+    }
+    boxed(screen, &title, lines, screen.theme.accent(), area, buffer);
+}
+
+/// A box in the middle.
+fn boxed(
+    screen: &Screen<'_>,
+    title: &str,
+    lines: Vec<Line<'static>>,
+    style: Style,
+    within: Rect,
+    buffer: &mut Buffer,
+) {
+    let width = COLUMNS.min(within.width);
+    let rows = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    let height = rows.saturating_add(4).min(within.height);
+    let area = Rect::new(
+        within.x + (within.width - width) / 2,
+        within.y + (within.height - height) / 3,
+        width,
+        height,
+    );
+    Clear.render(area, buffer);
+    Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(style)
+        .render(area, buffer);
+    let line = Line::from(Span::styled(
+        format!(" {title} "),
+        style.patch(screen.theme.strong()),
+    ));
+    grid::put(buffer, area.x + 2, area.y, &line, width - 4);
+    let inner = area.rows().skip(2).take(usize::from(height - 3));
+    for (line, row) in lines.iter().zip(inner) {
+        grid::put(buffer, row.x + 2, row.y, line, width - 4);
+    }
+}
+
+/// Notices at the right, above the footer, the newest at the bottom.
+fn toasts(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
+    let width = 60.min(layout.body.width - 2);
+    let mut bottom = layout.body.bottom();
+    for toast in screen.model.toasts.iter().rev() {
+        let lines = text::wrap(&toast.text, usize::from(width) - 4);
+        let shown = lines.len().min(5);
+        let height = u16::try_from(shown).unwrap_or(5) + 2;
+        if bottom < layout.body.y + height {
+            return;
+        }
+        bottom -= height;
+        let area = Rect::new(layout.body.right() - width - 1, bottom, width, height);
+        let mood = if toast.bad { Mood::Bad } else { Mood::Calm };
+        Clear.render(area, buffer);
+        Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(screen.theme.mood(mood))
+            .render(area, buffer);
+        for (line, row) in lines.into_iter().take(shown).zip(area.rows().skip(1)) {
+            grid::put(buffer, row.x + 2, row.y, &Line::from(line), width - 4);
+        }
+    }
+}

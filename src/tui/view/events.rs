@@ -1,0 +1,70 @@
+//! What happened, newest first.
+
+use ratatui::buffer::Buffer;
+use ratatui::text::{Line, Span};
+
+use crate::model::{Event, Severity};
+
+use super::super::fleet::Mood;
+use super::super::layout::Layout;
+use super::super::state::{Links, Pane};
+use super::super::text;
+use super::{Screen, empty, grid, pane_frame};
+
+pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
+    let model = screen.model;
+    let title = vec![Span::styled("newest first", screen.theme.dim())];
+    pane_frame(screen, layout, Pane::Events, title, buffer);
+    let area = layout.panes[Pane::Events.index()].rows;
+    if model.shown.events.is_empty() {
+        empty(screen, area, "Nothing has happened yet.", buffer);
+    }
+    let focused = model.focus == Pane::Events;
+    let shown = model.shown.events.iter().skip(model.events.top);
+    for (event, row) in shown.zip(area.rows()) {
+        let line = line(screen, event);
+        grid::put(buffer, row.x + 2, row.y, &line, row.width.saturating_sub(2));
+        if focused && model.events.selected.as_ref() == Some(event) {
+            buffer.set_string(row.x, row.y, "▸", screen.theme.accent());
+            screen.theme.select(buffer, row, true);
+        } else if !focused && is_linked(event, &model.links) {
+            buffer.set_string(row.x, row.y, "▎", screen.theme.accent());
+        }
+    }
+}
+
+fn is_linked(event: &Event, links: &Links) -> bool {
+    match (&event.task, &event.service, &event.instance) {
+        (Some(task), None, _) => links.tasks.contains(task),
+        (_, Some(service), _) => links.services.contains(service),
+        (None, None, Some(instance)) => links.instances.contains_key(instance),
+        (None, None, None) => false,
+    }
+}
+
+/// How an event's severity is shown.
+pub(crate) fn mood(severity: Severity) -> Mood {
+    match severity {
+        Severity::Info => Mood::Calm,
+        Severity::Warning => Mood::Warn,
+        Severity::Error => Mood::Bad,
+    }
+}
+
+/// One event in one line.
+pub(crate) fn line(screen: &Screen<'_>, event: &Event) -> Line<'static> {
+    let (sign, style) = match event.severity {
+        Severity::Info => ("·", screen.theme.dim()),
+        Severity::Warning => ("▲", screen.theme.mood(Mood::Warn)),
+        Severity::Error => ("✕", screen.theme.mood(Mood::Bad)),
+    };
+    let words = match event.severity {
+        Severity::Info => ratatui::style::Style::new(),
+        _ => style,
+    };
+    Line::from(vec![
+        Span::styled(format!("{} ", screen.clock(event.at)), screen.theme.dim()),
+        Span::styled(format!("{sign} "), style),
+        Span::styled(text::clean(&event.message).into_owned(), words),
+    ])
+}

@@ -1,0 +1,184 @@
+//! Rows in columns: only those on the screen are ever made.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::super::layout::PaneArea;
+use super::super::text;
+use super::theme::Theme;
+
+/// Columns before the first cell: the mark of the selected row, or of a linked one.
+const GUTTER: u16 = 2;
+/// Columns between cells.
+const GAP: u16 = 2;
+/// The cells that keep their colour in a stale row: sign and state.
+const LOUD: [usize; 2] = [0, 2];
+
+/// One column.
+pub(crate) struct Column {
+    pub title: &'static str,
+    /// The fewest columns it makes sense with.
+    pub min: u16,
+    /// What it would like to have.
+    pub want: u16,
+    /// The higher, the sooner it goes when there is no room.
+    pub spare: u8,
+    /// Numbers stand at the right.
+    pub right: bool,
+}
+
+/// A column.
+pub(crate) fn column(title: &'static str, min: usize, want: usize, spare: u8) -> Column {
+    let columns = |n: usize| u16::try_from(n.max(title.len())).unwrap_or(u16::MAX);
+    Column {
+        title,
+        min: columns(min),
+        want: columns(want.max(min)),
+        spare,
+        right: false,
+    }
+}
+
+/// A column of numbers.
+pub(crate) fn right(title: &'static str, want: usize, spare: u8) -> Column {
+    Column {
+        right: true,
+        ..column(title, want, want, spare)
+    }
+}
+
+/// One row.
+pub(crate) struct Row {
+    pub cells: Vec<Line<'static>>,
+    pub selected: bool,
+    /// Belongs to what is selected elsewhere.
+    pub linked: bool,
+    /// What it says is old.
+    pub stale: bool,
+}
+
+/// A cell of one piece.
+pub(crate) fn cell(text: impl Into<String>, style: ratatui::style::Style) -> Line<'static> {
+    Line::from(Span::styled(text.into(), style))
+}
+
+/// The width of each column, 0 for those left out.
+pub(crate) fn fit(columns: &[Column], width: u16) -> Vec<u16> {
+    let mut kept: Vec<bool> = vec![true; columns.len()];
+    let need = |kept: &[bool]| -> u16 {
+        let used = columns.iter().zip(kept).filter(|(_, kept)| **kept);
+        used.fold(GUTTER, |sum, (c, _)| sum.saturating_add(c.min + GAP)) - GAP
+    };
+    while need(&kept) > width {
+        let spare = columns.iter().enumerate().filter(|(at, _)| kept[*at]);
+        match spare.max_by_key(|(at, c)| (c.spare, *at)) {
+            Some((at, _)) if kept.iter().filter(|k| **k).count() > 1 => kept[at] = false,
+            _ => break,
+        }
+    }
+    let mut left = width.saturating_sub(need(&kept));
+    let mut order: Vec<usize> = (0..columns.len()).filter(|at| kept[*at]).collect();
+    let mut widths: Vec<u16> = columns
+        .iter()
+        .zip(&kept)
+        .map(|(c, kept)| if *kept { c.min } else { 0 })
+        .collect();
+    order.sort_by_key(|at| columns[*at].spare);
+    for at in order {
+        let more = (columns[at].want - columns[at].min).min(left);
+        widths[at] += more;
+        left -= more;
+    }
+    widths
+}
+
+/// Draws column titles and the rows of the window, which begins at row `top` of `len`.
+pub(crate) fn draw(
+    buffer: &mut Buffer,
+    theme: Theme,
+    pane: &PaneArea,
+    focused: bool,
+    columns: &[Column],
+    rows: impl Iterator<Item = Row>,
+) {
+    let widths = fit(columns, pane.rows.width);
+    if let Some(area) = pane.titles {
+        let titles = columns.iter().map(|c| cell(c.title, theme.dim()));
+        cells(buffer, area, columns, &widths, &titles.collect::<Vec<_>>());
+    }
+    for (at, mut row) in rows.take(usize::from(pane.rows.height)).enumerate() {
+        let y = pane.rows.y + u16::try_from(at).unwrap_or(u16::MAX);
+        let area = Rect::new(pane.rows.x, y, pane.rows.width, 1);
+        if row.stale {
+            // All but the sign and the state, which say what is wrong.
+            let cells = row.cells.iter_mut().enumerate();
+            for (_, cell) in cells.filter(|(at, _)| !LOUD.contains(at)) {
+                cell.spans.iter_mut().for_each(|span| span.style = theme.dim());
+            }
+        }
+        cells(buffer, area, columns, &widths, &row.cells);
+        if row.selected {
+            buffer.set_string(area.x, y, "▸", theme.accent());
+            theme.select(buffer, area, focused);
+        } else if row.linked {
+            buffer.set_string(area.x, y, "▎", theme.accent());
+        }
+    }
+}
+
+fn cells(
+    buffer: &mut Buffer,
+    area: Rect,
+    columns: &[Column],
+    widths: &[u16],
+    lines: &[Line<'static>],
+) {
+    let mut x = area.x + GUTTER;
+    for ((column, width), line) in columns.iter().zip(widths).zip(lines) {
+        if *width == 0 {
+            continue;
+        }
+        let room = (*width).min(area.right().saturating_sub(x));
+        let used = u16::try_from(line.width()).unwrap_or(u16::MAX).min(room);
+        let start = if column.right { x + room - used } else { x };
+        put(buffer, start, area.y, line, room);
+        x += width + GAP;
+    }
+}
+
+/// Writes a line of at most `room` columns, with an ellipsis where it does not fit.
+pub(crate) fn put(buffer: &mut Buffer, x: u16, y: u16, line: &Line<'_>, room: u16) {
+    let mut left = usize::from(room);
+    let mut x = x;
+    for span in &line.spans {
+        if left == 0 {
+            return;
+        }
+        let shown = text::cut(&span.content, left);
+        let style = line.style.patch(span.style);
+        let (after, _) = buffer.set_stringn(x, y, &*shown, left, style);
+        left = left.saturating_sub(usize::from(after - x));
+        x = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_can_be_spared_go_first_and_room_is_shared() {
+        let columns = [
+            column("A", 5, 20, 0),
+            column("B", 5, 10, 2),
+            column("C", 5, 5, 1),
+        ];
+        assert_eq!(fit(&columns, 60), [20, 10, 5]);
+        assert_eq!(fit(&columns, 21), [5, 5, 5]);
+        assert_eq!(fit(&columns, 23), [7, 5, 5]);
+        assert_eq!(fit(&columns, 20), [11, 0, 5]);
+        assert_eq!(fit(&columns, 9), [7, 0, 0]);
+        assert_eq!(fit(&columns, 3), [5, 0, 0]);
+    }
+}

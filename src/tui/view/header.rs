@@ -1,0 +1,189 @@
+//! The first line, the line about what is selected, and the keys at the bottom.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Color;
+use ratatui::text::{Line, Span};
+
+use crate::model::TimeMs;
+
+use super::super::event::Standing;
+use super::super::fleet::Mood;
+use super::super::keymap;
+use super::super::state::{Layer, Model};
+use super::super::text;
+use super::{Screen, detail as details, grid};
+
+/// From this age on the oldest data of the fleet is worth a word, in milliseconds.
+const OLD_MS: u64 = 20_000;
+
+pub(super) fn draw(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
+    let model = screen.model;
+    let mut left = vec![
+        Span::styled(" qd ", screen.theme.badge(Color::LightCyan)),
+        Span::raw(" "),
+        Span::styled(model.cluster.to_string(), screen.theme.strong()),
+    ];
+    let region = model.snapshot.state.partition(&model.cluster).region;
+    if area.width >= 110 {
+        left.push(Span::styled(format!(" {region}"), screen.theme.dim()));
+    }
+    let rule = || Span::styled(" │ ", screen.theme.rule());
+    left.push(rule());
+    left.extend(holder(screen));
+    left.push(rule());
+    left.extend(age(screen));
+    if model.waiting > 0 {
+        left.push(rule());
+        left.push(Span::styled("asking …", screen.theme.mood(Mood::Busy)));
+    }
+    let badges = Line::from(badges(screen));
+    let used = u16::try_from(badges.width()).unwrap_or(0);
+    let x = area.right().saturating_sub(used);
+    grid::put(
+        buffer,
+        area.x,
+        area.y,
+        &Line::from(left),
+        (x - area.x).saturating_sub(1),
+    );
+    grid::put(buffer, x, area.y, &badges, used);
+}
+
+/// Who carries the scheduler.
+fn holder(screen: &Screen<'_>) -> Vec<Span<'static>> {
+    let model = screen.model;
+    let holder = &model.snapshot.holder;
+    let words = if model.carries() {
+        "this console carries the scheduler".to_owned()
+    } else if holder.role.is_empty() {
+        "no scheduler yet".to_owned()
+    } else {
+        let user = text::clean(&holder.user).into_owned();
+        let role = text::clean(&holder.role).into_owned();
+        format!("scheduler: {role} pid {} of {user}", holder.pid)
+    };
+    vec![Span::raw(words)]
+}
+
+/// How old the oldest data of the fleet is.
+fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
+    let model = screen.model;
+    if let Standing::Lost { .. } = &model.standing {
+        let since = screen.age_exact(model.snapshot.at);
+        return vec![Span::styled(
+            format!("as of {since} ago"),
+            screen.theme.mood(Mood::Bad),
+        )];
+    }
+    match oldest(model) {
+        Some((at, name)) if screen.now.since_ms(at) >= OLD_MS => {
+            let words = format!("oldest data {} ({name})", screen.age(at));
+            vec![Span::styled(words, screen.theme.mood(Mood::Warn))]
+        }
+        Some(_) => vec![Span::styled("data is fresh", screen.theme.dim())],
+        None => vec![Span::styled("no data yet", screen.theme.dim())],
+    }
+}
+
+fn oldest(model: &Model) -> Option<(TimeMs, String)> {
+    let agents = &model.snapshot.live.agents;
+    let all = model.fleet.instances.iter().filter_map(|row| {
+        let name = &row.instance.name;
+        let heard = match row.instance.disconnected_since() {
+            Some(since) => row.instance.registered_at.map(|_| since),
+            None => agents.get(name).and_then(|agent| agent.heard_at),
+        };
+        heard.map(|at| (at, name))
+    });
+    all.min().map(|(at, name)| (at, name.to_string()))
+}
+
+fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
+    let model = screen.model;
+    let mut spans = Vec::new();
+    let mut badge = |words: String, colour| {
+        spans.push(Span::styled(format!(" {words} "), screen.theme.badge(colour)));
+    };
+    let dropped: u64 = model
+        .layers
+        .iter()
+        .map(|layer| match layer {
+            Layer::Logs(log) => log.book.dropped(),
+            _ => 0,
+        })
+        .sum();
+    if dropped > 0 {
+        badge(format!("{} lines dropped", text::number(dropped)), Color::Yellow);
+    }
+    if model.options.read_only {
+        badge("READ-ONLY".to_owned(), Color::Gray);
+    }
+    if model.is_simulated() {
+        badge("SIMULATED".to_owned(), Color::LightYellow);
+    }
+    if model.standing != Standing::Live {
+        badge("STALE".to_owned(), Color::LightRed);
+    }
+    spans
+}
+
+/// What there is to say about the selected thing.
+pub(super) fn detail(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
+    let (mood, words) = match &screen.model.standing {
+        Standing::Lost { reason } => (
+            Mood::Bad,
+            format!("The control plane does not answer: {reason}"),
+        ),
+        Standing::Live => details::summary(screen),
+    };
+    let style = match mood {
+        Mood::Calm | Mood::Quiet => screen.theme.dim(),
+        mood => screen.theme.mood(mood),
+    };
+    let columns = usize::from(area.width.saturating_sub(2));
+    let words = text::clean(&words);
+    let mut lines = text::wrap(&words, columns);
+    let rows = usize::from(area.height);
+    if lines.len() > rows {
+        let rest = lines.split_off(rows - 1).join(" ");
+        lines.push(text::cut(&rest, columns).into_owned());
+    }
+    for (line, row) in lines.into_iter().zip(area.rows()) {
+        let line = Line::from(Span::styled(line, style));
+        grid::put(buffer, row.x + 1, row.y, &line, row.width - 2);
+    }
+}
+
+/// The keys that matter now.
+pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
+    let model = screen.model;
+    let keys: Vec<(&str, &str)> = match model.place() {
+        Some(place) => {
+            let offered =
+                keymap::offered(place, model.options.read_only, model.is_simulated());
+            offered
+                .filter(|b| !b.foot.is_empty())
+                .map(|b| (b.keys[0], b.foot))
+                .collect()
+        }
+        None if model.layers.is_empty() => vec![("enter", "keep filter"), ("esc", "no filter")],
+        None => vec![("enter", "go on"), ("esc", "leave it")],
+    };
+    // Help and quit are always there; of the others, as many as fit.
+    let (last, mut first): (Vec<_>, Vec<_>) = keys
+        .into_iter()
+        .partition(|(_, foot)| matches!(*foot, "help" | "quit" | "back"));
+    let line = |first: &[(&str, &str)]| {
+        let both = first.iter().chain(&last);
+        let spans = both.flat_map(|(key, foot)| {
+            [
+                Span::styled(format!(" {key} "), screen.theme.accent()),
+                Span::raw(format!("{foot} ")),
+            ]
+        });
+        Line::from(spans.collect::<Vec<_>>())
+    };
+    while line(&first).width() > usize::from(area.width) && first.pop().is_some() {}
+    grid::put(buffer, area.x, area.y, &line(&first), area.width);
+}

@@ -1,0 +1,78 @@
+//! The help, made from the keymap.
+
+use ratatui::text::{Line, Span};
+
+use super::super::fleet::{Mood, Stage};
+use super::super::keymap;
+use super::Screen;
+use super::page::Page;
+use super::theme::{pip, sign};
+
+pub(super) fn page(screen: &Screen<'_>) -> Page {
+    let mut lines = Vec::new();
+    for (title, places) in keymap::chapters() {
+        lines.push(Line::from(Span::styled(title, screen.theme.strong())));
+        let offered = keymap::offered(
+            places,
+            screen.model.options.read_only,
+            screen.model.is_simulated(),
+        );
+        for binding in offered {
+            lines.push(Line::from(vec![
+                Span::styled(
+                    format!("  {:<16}", binding.keys.join(" ")),
+                    screen.theme.accent(),
+                ),
+                Span::raw(binding.help),
+            ]));
+        }
+        lines.push(Line::default());
+    }
+    lines.push(Line::from(Span::styled("Signs", screen.theme.strong())));
+    let moods = [
+        (Mood::Calm, "as it should be"),
+        (Mood::Busy, "on its way: starting, stopping, deploying"),
+        (Mood::Warn, "worth a look"),
+        (Mood::Bad, "wrong: failed, lost, not answering"),
+        (Mood::Quiet, "over"),
+    ];
+    for (mood, words) in moods {
+        lines.push(sign_line(screen, sign(mood), mood, words));
+    }
+    lines.push(Line::default());
+    lines.push(Line::from(Span::styled(
+        "A service's tasks, one sign each",
+        screen.theme.strong(),
+    )));
+    let stages = [
+        (Stage::Running, "running and healthy"),
+        (Stage::Starting, "starting"),
+        (Stage::Unhealthy, "its health check fails"),
+        (
+            Stage::Unreachable,
+            "its instance does not answer; waited for",
+        ),
+        (Stage::Lost, "given up for lost with its instance"),
+        (Stage::Stopping, "stopping"),
+    ];
+    for (stage, words) in stages {
+        let (sign, mood) = pip(stage);
+        lines.push(sign_line(screen, sign, mood, words));
+    }
+    lines.push(sign_line(screen, "○", Mood::Quiet, "wanted and not there"));
+    lines.push(Line::default());
+    lines.push(Line::from(
+        "A bar ▎ at a row's left: it belongs to what is selected in the focused list.",
+    ));
+    Page {
+        title: "Help".to_owned(),
+        lines,
+    }
+}
+
+fn sign_line(screen: &Screen<'_>, sign: &'static str, mood: Mood, words: &'static str) -> Line<'static> {
+    Line::from(vec![
+        Span::styled(format!("  {sign}               "), screen.theme.mood(mood)),
+        Span::raw(words),
+    ])
+}

@@ -1,0 +1,219 @@
+//! The screen, drawn from the model: pure, and no dearer for what is off the screen.
+
+mod detail;
+mod dialog;
+mod events;
+mod grid;
+mod header;
+mod help;
+mod instances;
+mod logs;
+pub(crate) mod page;
+mod services;
+mod tasks;
+pub mod theme;
+
+use std::cell::Cell;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::model::TimeMs;
+
+use super::event::Standing;
+use super::layout::{Layout, MIN_COLUMNS, MIN_ROWS};
+use super::state::{Layer, Model, Pane};
+use super::text;
+use theme::Theme;
+
+/// What drawing has at hand.
+pub(crate) struct Screen<'a> {
+    pub model: &'a Model,
+    pub theme: Theme,
+    /// The control plane's time.
+    pub now: TimeMs,
+    /// In how many milliseconds an age that is shown reads differently.
+    stale_in: Cell<Option<u64>>,
+}
+
+impl Screen<'_> {
+    fn note(&self, (words, change): (String, u64)) -> String {
+        let soonest = self.stale_in.get().map_or(change, |so_far| so_far.min(change));
+        self.stale_in.set(Some(soonest));
+        words
+    }
+
+    /// How long ago, coarsely.
+    pub(crate) fn age(&self, at: TimeMs) -> String {
+        self.note(text::age(self.now.since_ms(at)))
+    }
+
+    /// How long ago, to the second in the first minute.
+    pub(crate) fn age_exact(&self, at: TimeMs) -> String {
+        self.note(text::age_exact(self.now.since_ms(at)))
+    }
+
+    /// How long until then, to the second in the last minute.
+    pub(crate) fn until(&self, at: TimeMs) -> String {
+        let left = at.since_ms(self.now);
+        let words = text::age_exact(left.saturating_add(999)).0;
+        self.note((words, (left % 1_000).max(100)))
+    }
+
+    /// A clock time, `12:34:56`.
+    pub(crate) fn clock(&self, at: TimeMs) -> String {
+        let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
+        match jiff::Timestamp::from_millisecond(ms) {
+            Ok(stamp) => {
+                let zoned = stamp.to_zoned(self.model.options.time_zone.clone());
+                zoned.strftime("%H:%M:%S").to_string()
+            }
+            Err(_) => "--:--:--".to_owned(),
+        }
+    }
+
+    /// A day and a clock time.
+    pub(crate) fn moment(&self, at: TimeMs) -> String {
+        let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
+        match jiff::Timestamp::from_millisecond(ms) {
+            Ok(stamp) => {
+                let zoned = stamp.to_zoned(self.model.options.time_zone.clone());
+                zoned.strftime("%Y-%m-%d %H:%M:%S").to_string()
+            }
+            Err(_) => "unknown".to_owned(),
+        }
+    }
+}
+
+/// Draws the model. `now` is this machine's time. Says in how many milliseconds an age on the
+/// screen will read differently, if there is one.
+pub fn view(model: &Model, now: TimeMs, frame: &mut Frame<'_>) -> Option<u64> {
+    let screen = Screen {
+        model,
+        theme: model.options.theme,
+        now: model.plane_time(now),
+        stale_in: Cell::new(None),
+    };
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    match model.layout() {
+        Some(layout) if model.size == (area.width, area.height) => {
+            draw(&screen, &layout, buffer);
+        }
+        _ => too_small(area, buffer),
+    }
+    screen.theme.finish(buffer);
+    screen.stale_in.get()
+}
+
+fn too_small(area: Rect, buffer: &mut Buffer) {
+    let needs = format!("The console needs {MIN_COLUMNS}×{MIN_ROWS};");
+    let has = format!("this is {}×{}.", area.width, area.height);
+    let middle = area.height / 2;
+    for (at, text) in [needs, has].iter().enumerate() {
+        let y = (middle + u16::try_from(at).unwrap_or(0)).saturating_sub(1);
+        let used = u16::try_from(text::width(text)).unwrap_or(u16::MAX);
+        let x = area.width.saturating_sub(used) / 2;
+        if y < area.height {
+            buffer.set_stringn(x, y, text, usize::from(area.width), Style::new());
+        }
+    }
+}
+
+fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
+    header::draw(screen, layout.header, buffer);
+    let cover = screen.model.layers.iter().rposition(|layer| {
+        matches!(
+            layer,
+            Layer::Details { .. } | Layer::Logs(_) | Layer::Help { .. }
+        )
+    });
+    match cover.and_then(|at| screen.model.layers.get(at)) {
+        Some(Layer::Logs(log)) => logs::draw(screen, log, layout.body, buffer),
+        Some(layer) => page::draw(screen, layer, layout.body, buffer),
+        None => {
+            services::draw(screen, layout, buffer);
+            tasks::draw(screen, layout, buffer);
+            instances::draw(screen, layout, buffer);
+            events::draw(screen, layout, buffer);
+            header::detail(screen, layout.detail, buffer);
+        }
+    }
+    if screen.model.standing != Standing::Live {
+        // What is shown is what was: nothing of it may look alive.
+        buffer.set_style(layout.body, screen.theme.dim());
+    }
+    header::footer(screen, layout.footer, buffer);
+    dialog::draw(screen, layout, buffer);
+}
+
+/// A pane's border or title line, with its name, key and count.
+pub(crate) fn pane_frame(
+    screen: &Screen<'_>,
+    layout: &Layout,
+    pane: Pane,
+    title: Vec<Span<'static>>,
+    buffer: &mut Buffer,
+) {
+    let area = layout.panes[pane.index()].area;
+    let focused = screen.model.focus == pane && screen.model.layers.is_empty();
+    let style = if focused {
+        screen.theme.accent()
+    } else {
+        screen.theme.rule()
+    };
+    if layout.boxed {
+        ratatui::widgets::Widget::render(
+            ratatui::widgets::Block::bordered()
+                .border_type(ratatui::widgets::BorderType::Rounded)
+                .border_style(style),
+            area,
+            buffer,
+        );
+    } else {
+        let line = "─".repeat(usize::from(area.width));
+        buffer.set_string(area.x, area.y, line, style);
+    }
+    let name_style = if focused {
+        screen.theme.accent()
+    } else {
+        screen.theme.strong()
+    };
+    let mut spans = vec![
+        Span::raw(" "),
+        Span::styled(format!("{} ", pane.index() + 1), screen.theme.dim()),
+        Span::styled(format!("{pane:?} "), name_style),
+    ];
+    spans.extend(title);
+    spans.push(Span::raw(" "));
+    spans.extend(filter_spans(screen, pane));
+    let room = area.width.saturating_sub(4);
+    grid::put(buffer, area.x + 2, area.y, &Line::from(spans), room);
+}
+
+fn filter_spans(screen: &Screen<'_>, pane: Pane) -> Vec<Span<'static>> {
+    let model = screen.model;
+    let filter = &model.filters[pane.index()];
+    let typing = model.filtering && model.focus == pane;
+    if filter.is_empty() && !typing {
+        return Vec::new();
+    }
+    let cursor = if typing { "▏" } else { "" };
+    let badge = screen.theme.badge(ratatui::style::Color::LightCyan);
+    vec![Span::styled(format!(" /{filter}{cursor} "), badge)]
+}
+
+/// Says why a list is empty, in the middle of where its rows would be.
+pub(crate) fn empty(screen: &Screen<'_>, area: Rect, words: &str, buffer: &mut Buffer) {
+    let line = Line::from(Span::styled(words.to_owned(), screen.theme.dim()));
+    grid::put(
+        buffer,
+        area.x + 2,
+        area.y,
+        &line,
+        area.width.saturating_sub(2),
+    );
+}

@@ -1,0 +1,153 @@
+//! The list of services.
+
+use ratatui::buffer::Buffer;
+use ratatui::text::{Line, Span};
+
+use crate::model::{RolloutState, ServiceStatus};
+
+use super::super::fleet::{Mood, ServiceRow, Stage};
+use super::super::layout::Layout;
+use super::super::state::Pane;
+use super::super::text::count;
+use super::grid::{self, Row, cell, column, right};
+use super::theme::{pip, sign};
+use super::{Screen, empty, pane_frame};
+
+/// The most tasks that get a sign each.
+const PIPS_MAX: u32 = 12;
+
+pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
+    let model = screen.model;
+    let fleet = &model.fleet;
+    let bad = fleet.services.iter().filter(|s| s.mood >= Mood::Warn).count();
+    let mut title = vec![Span::raw(fleet.services.len().to_string())];
+    if bad > 0 {
+        title.push(Span::styled(
+            format!(" · {bad} in trouble"),
+            screen.theme.mood(Mood::Bad),
+        ));
+    }
+    pane_frame(screen, layout, Pane::Services, title, buffer);
+    let pane = &layout.panes[Pane::Services.index()];
+    if model.shown.services.is_empty() {
+        let words = if fleet.services.is_empty() {
+            "No service yet. Make one with: qd apply FILE"
+        } else {
+            "No service matches the filter."
+        };
+        empty(screen, pane.rows, words, buffer);
+    }
+    let columns = [
+        column("", 1, 1, 0),
+        column("SERVICE", 10, fleet.widths.service.min(32), 0),
+        right("RUN", 5, 0),
+        column("STATE", 14, 22, 1),
+        column("TASKS", 6, 13, 4),
+        column("DEFINITION", 8, fleet.widths.definition.min(28), 3),
+        right("AGE", 4, 5),
+    ];
+    let rows = model.shown.services.iter().skip(model.services.top);
+    let rows = rows.filter_map(|at| fleet.services.get(*at)).map(|row| {
+        let service = &row.service;
+        let mood = screen.theme.mood(row.mood);
+        let primary = service.primary();
+        Row {
+            cells: vec![
+                cell(sign(row.mood), mood),
+                cell(service.name.as_str(), screen.theme.strong()),
+                cell(
+                    format!("{}/{}", row.tally.up(), service.desired_count),
+                    if row.tally.running == service.desired_count {
+                        screen.theme.mood(Mood::Calm)
+                    } else {
+                        mood
+                    },
+                ),
+                cell(state(row), mood),
+                pips(screen, row),
+                cell(
+                    primary.map(|d| d.task_definition.to_string()).unwrap_or_default(),
+                    screen.theme.dim(),
+                ),
+                cell(screen.age(service.created_at), screen.theme.dim()),
+            ],
+            selected: model.services.selected.as_ref() == Some(&service.name),
+            linked: model.focus != Pane::Services && model.links.services.contains(&service.name),
+            stale: false,
+        }
+    });
+    let focused = model.focus == Pane::Services;
+    grid::draw(buffer, screen.theme, pane, focused, &columns, rows);
+}
+
+/// A service's state in a few words; the first that applies.
+pub(crate) fn state(row: &ServiceRow) -> String {
+    let service = &row.service;
+    let rollout = service.primary().map(|d| d.rollout_state);
+    if service.status == ServiceStatus::Draining {
+        "DRAINING".to_owned()
+    } else if rollout == Some(RolloutState::Failed) {
+        "DEPLOYMENT FAILED".to_owned()
+    } else if let Some(unplaced) = &service.unplaced {
+        format!("NO PLACE for {}", unplaced.count)
+    } else if service.backoff.failures > 0 && row.tally.running < service.desired_count {
+        format!("FAILING ×{}", service.backoff.failures)
+    } else if row.tally.unreachable > 0 {
+        format!("{} UNREACHABLE", row.tally.unreachable)
+    } else if row.tally.unhealthy > 0 {
+        format!("{} UNHEALTHY", row.tally.unhealthy)
+    } else if rollout == Some(RolloutState::InProgress) {
+        format!("DEPLOYING {}/{}", row.updated, service.desired_count)
+    } else if row.tally.running < service.desired_count {
+        match row.tally.starting {
+            0 => "WAITING".to_owned(),
+            n => format!("STARTING {n}"),
+        }
+    } else if row.tally.running > service.desired_count || row.tally.stopping > 0 {
+        format!("STOPPING {}", count(u64::from(row.tally.stopping.max(1)), "task"))
+    } else {
+        "STEADY".to_owned()
+    }
+}
+
+/// A sign a task; a bar where they are too many.
+fn pips(screen: &Screen<'_>, row: &ServiceRow) -> Line<'static> {
+    let t = &row.tally;
+    let desired = row.service.desired_count;
+    if t.live().max(desired) > PIPS_MAX {
+        return bar(screen, t.running, desired);
+    }
+    let stages = [
+        (Stage::Running, t.running),
+        (Stage::Unhealthy, t.unhealthy),
+        (Stage::Unreachable, t.unreachable),
+        (Stage::Starting, t.starting),
+    ];
+    let counted: u32 = stages.iter().map(|(_, n)| n).sum();
+    let mut spans: Vec<Span<'static>> = stages
+        .iter()
+        .chain(&[(Stage::Lost, t.lost), (Stage::Stopping, t.stopping)])
+        .map(|(stage, n)| {
+            let (sign, mood) = pip(*stage);
+            Span::styled(sign.repeat(*n as usize), screen.theme.mood(mood))
+        })
+        .collect();
+    let missing = desired.saturating_sub(counted) as usize;
+    spans.insert(4, Span::styled("○".repeat(missing), screen.theme.dim()));
+    Line::from(spans)
+}
+
+fn bar(screen: &Screen<'_>, running: u32, desired: u32) -> Line<'static> {
+    const CELLS: u32 = 12;
+    let share = u64::from(running) * u64::from(CELLS) / u64::from(desired.max(1));
+    let full = usize::try_from(share.min(u64::from(CELLS))).unwrap_or(0);
+    let mood = if running >= desired {
+        Mood::Calm
+    } else {
+        Mood::Warn
+    };
+    Line::from(vec![
+        Span::styled("━".repeat(full), screen.theme.mood(mood)),
+        Span::styled("─".repeat(CELLS as usize - full), screen.theme.rule()),
+    ])
+}

@@ -1,0 +1,164 @@
+//! The list of tasks.
+
+use ratatui::buffer::Buffer;
+use ratatui::text::Span;
+
+use crate::model::task::Health;
+use crate::model::{LastStatus, Task};
+
+use super::super::fleet::{Mood, Stage, TaskRow};
+use super::super::layout::Layout;
+use super::super::state::{Model, Pane};
+use super::super::text;
+use super::grid::{self, Row, cell, column, right};
+use super::theme::sign;
+use super::{Screen, empty, pane_frame};
+
+pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
+    let model = screen.model;
+    let fleet = &model.fleet;
+    let of = scope(model);
+    let mut title = Vec::new();
+    if let Some(of) = &of {
+        title.push(Span::raw(format!("of {of} · ")));
+    }
+    title.push(Span::raw(format!(
+        "{} of {}",
+        text::number(model.shown.tasks.len() as u64),
+        text::number(fleet.tasks.len() as u64)
+    )));
+    pane_frame(screen, layout, Pane::Tasks, title, buffer);
+    let pane = &layout.panes[Pane::Tasks.index()];
+    if model.shown.tasks.is_empty() {
+        let words = match of {
+            _ if !model.filters[Pane::Tasks.index()].is_empty() => {
+                "No task matches the filter.".to_owned()
+            }
+            Some(of) => format!("{of} has no tasks. Press a for all tasks."),
+            None => "No task yet.".to_owned(),
+        };
+        empty(screen, pane.rows, &words, buffer);
+    }
+    let columns = [
+        column("", 1, 1, 0),
+        column("TASK", 8, 8, 0),
+        column("STATE", 12, 16, 0),
+        column("SERVICE", 7, fleet.widths.service.min(24), 4),
+        column("DEFINITION", 10, fleet.widths.definition.min(26), 3),
+        column("INSTANCE", 8, fleet.widths.instance.min(24), 1),
+        right("AGE", 4, 2),
+        column("HEALTH", 9, 9, 5),
+        column("PORTS", 11, 24, 6),
+        column("WHY", 24, 90, 7),
+    ];
+    let rows = model.shown.tasks.iter().skip(model.tasks.top);
+    let rows = rows.filter_map(|at| fleet.tasks.get(*at)).map(|row| {
+        let task = &row.task;
+        let mood = screen.theme.mood(row.mood);
+        let dim = screen.theme.dim();
+        let quiet = row.stage == Stage::Stopped;
+        let plain = if quiet {
+            dim
+        } else {
+            ratatui::style::Style::new()
+        };
+        let by_hand = "run by hand";
+        Row {
+            cells: vec![
+                cell(sign(row.mood), mood),
+                cell(task.id.short(), plain),
+                cell(state(model, row), mood),
+                cell(task.service.as_ref().map_or(by_hand, |s| s.as_str()), plain),
+                cell(task.task_definition.to_string(), dim),
+                cell(task.instance.as_str(), plain),
+                cell(
+                    screen.age(task.stopped_at.or(task.started_at).unwrap_or(task.created_at)),
+                    dim,
+                ),
+                health(screen, task),
+                cell(ports(task), dim),
+                cell(why(task), dim),
+            ],
+            selected: model.tasks.selected == Some(task.id),
+            linked: model.focus != Pane::Tasks && model.links.tasks.contains(&task.id),
+            stale: matches!(row.stage, Stage::Lost | Stage::Unreachable),
+        }
+    });
+    let focused = model.focus == Pane::Tasks;
+    grid::draw(buffer, screen.theme, pane, focused, &columns, rows);
+}
+
+/// What the tasks shown are narrowed to.
+fn scope(model: &Model) -> Option<String> {
+    if model.all_tasks {
+        return None;
+    }
+    match model.driver {
+        Pane::Instances => model.instances.selected.as_ref().map(ToString::to_string),
+        _ => model.services.selected.as_ref().map(ToString::to_string),
+    }
+}
+
+/// A task's state in a word or two.
+pub(crate) fn state(model: &Model, row: &TaskRow) -> String {
+    let task = &row.task;
+    match row.stage {
+        Stage::Running => "RUNNING".to_owned(),
+        Stage::Unhealthy => "UNHEALTHY".to_owned(),
+        Stage::Lost => "LOST".to_owned(),
+        Stage::Unreachable => "UNREACHABLE".to_owned(),
+        Stage::Starting if task.last_status == LastStatus::Running => "HEALTH CHECK".to_owned(),
+        Stage::Starting => match model.snapshot.live.pulls.get(&task.id) {
+            Some(pull) if pull.total_bytes > 0 => {
+                let percent = pull.done_bytes.saturating_mul(100) / pull.total_bytes;
+                format!("PULLING {}%", percent.min(100))
+            }
+            Some(_) => "PULLING".to_owned(),
+            None => task.last_status.as_str().to_owned(),
+        },
+        Stage::Stopping if task.last_status <= LastStatus::Running => "STOPPING".to_owned(),
+        Stage::Stopping => task.last_status.as_str().to_owned(),
+        Stage::Stopped => match exit_code(task) {
+            Some(code) => format!("STOPPED exit {code}"),
+            None => "STOPPED".to_owned(),
+        },
+    }
+}
+
+/// The exit code that counts: an essential container's that is not 0, else 0 if there is one.
+fn exit_code(task: &Task) -> Option<i64> {
+    let codes = || {
+        let essential = task.containers.iter().filter(|c| c.essential);
+        essential.filter_map(|c| c.exit_code)
+    };
+    codes().find(|code| *code != 0).or_else(|| codes().next())
+}
+
+fn health(screen: &Screen<'_>, task: &Task) -> ratatui::text::Line<'static> {
+    let checked = task.containers.iter().any(|c| c.has_health_check);
+    match task.health() {
+        _ if !checked || task.last_status != LastStatus::Running => cell("–", screen.theme.dim()),
+        Health::Healthy => cell("HEALTHY", screen.theme.mood(Mood::Calm)),
+        Health::Unknown => cell("UNKNOWN", screen.theme.mood(Mood::Busy)),
+        Health::Unhealthy => cell("UNHEALTHY", screen.theme.mood(Mood::Bad)),
+    }
+}
+
+/// Published ports, `8080→80 8443→443`.
+pub(crate) fn ports(task: &Task) -> String {
+    let mut ports: Vec<String> = task
+        .containers
+        .iter()
+        .flat_map(|c| &c.network_bindings)
+        .map(|b| format!("{}→{}", b.host_port, b.container_port))
+        .collect();
+    ports.sort();
+    ports.dedup();
+    ports.join(" ")
+}
+
+/// Why it stopped, or else why it is where it is.
+pub(crate) fn why(task: &Task) -> String {
+    let words = task.stopped_reason.as_deref().unwrap_or(&task.placement);
+    text::clean(words).into_owned()
+}
