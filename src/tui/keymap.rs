@@ -126,7 +126,10 @@ type P = Places;
 const OF_SERVICE: P = P::SERVICES.or(P::TASKS).or(P::SERVICE_PAGE);
 const OF_TASK: P = P::TASKS.or(P::TASK_PAGE);
 const OF_INSTANCE: P = P::INSTANCES.or(P::INSTANCE_PAGE);
-const WITH_LOGS: P = P::SERVICES.or(P::TASKS).or(P::SERVICE_PAGE).or(P::TASK_PAGE);
+const WITH_LOGS: P = P::SERVICES
+    .or(P::TASKS)
+    .or(P::SERVICE_PAGE)
+    .or(P::TASK_PAGE);
 const EVERYWHERE: P = P::PANES.or(P::PAGES);
 
 /// Every binding, in the order in which the footer offers and the help lists them. The first
@@ -193,13 +196,7 @@ pub(crate) const KEYS: &[Binding] = &[
         "restart",
         "restart the service: replace every task",
     ),
-    change(
-        OF_TASK,
-        &["x", "S"],
-        Action::Stop,
-        "stop",
-        "stop the task",
-    ),
+    change(OF_TASK, &["x", "S"], Action::Stop, "stop", "stop the task"),
     change(
         OF_INSTANCE,
         &["d"],
@@ -249,12 +246,24 @@ pub(crate) const KEYS: &[Binding] = &[
         "next pane",
         "next pane",
     ),
-    key(P::PANES, &["backtab"], Action::PreviousPane, "", "previous pane"),
+    key(
+        P::PANES,
+        &["backtab"],
+        Action::PreviousPane,
+        "",
+        "previous pane",
+    ),
     key(P::PANES, &["1"], Action::Pane(0), "", "services"),
     key(P::PANES, &["2"], Action::Pane(1), "", "tasks"),
     key(P::PANES, &["3"], Action::Pane(2), "", "instances"),
     key(P::PANES, &["4"], Action::Pane(3), "", "events"),
-    key(P::PANES, &["c"], Action::Cluster, "", "choose another cluster"),
+    key(
+        P::PANES,
+        &["c"],
+        Action::Cluster,
+        "",
+        "choose another cluster",
+    ),
     key(EVERYWHERE, &["j", "down"], Action::Down, "", "down"),
     key(EVERYWHERE, &["k", "up"], Action::Up, "", "up"),
     key(EVERYWHERE, &["pgdn"], Action::PageDown, "", "a page down"),
@@ -264,16 +273,16 @@ pub(crate) const KEYS: &[Binding] = &[
     key(P::LOGS, &["h", "left"], Action::Left, "", "to the left"),
     key(P::LOGS, &["right"], Action::Right, "", "to the right"),
     key(P::PANES, &["esc"], Action::Back, "", "let go of the filter"),
-    key(
-        P::PAGES,
-        &["esc", "q"],
-        Action::Back,
-        "back",
-        "back",
-    ),
+    key(P::PAGES, &["esc", "q"], Action::Back, "back", "back"),
     key(EVERYWHERE, &["?"], Action::Help, "help", "this help"),
     key(P::PANES, &["q"], Action::Quit, "quit", "quit the console"),
-    key(EVERYWHERE, &["ctrl-c"], Action::Quit, "", "quit the console"),
+    key(
+        EVERYWHERE,
+        &["ctrl-c"],
+        Action::Quit,
+        "",
+        "quit the console",
+    ),
 ];
 
 /// The name of a key, as the keymap writes it.

@@ -106,8 +106,8 @@ fn stacked(body: Rect, focus: Pane) -> [PaneArea; PANES] {
         };
         let area = Rect::new(body.x, y, body.width, height);
         y += height;
-        let titles = (focused && pane != Pane::Events)
-            .then(|| Rect::new(area.x, area.y + 1, area.width, 1));
+        let titles =
+            (focused && pane != Pane::Events).then(|| Rect::new(area.x, area.y + 1, area.width, 1));
         let above = 1 + u16::from(titles.is_some());
         PaneArea {
             area,

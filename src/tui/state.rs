@@ -136,7 +136,9 @@ impl<Id: Clone + PartialEq> List<Id> {
         self.selected = Some(id(self.row));
         let height = height.max(1);
         let last_top = len.saturating_sub(height);
-        self.top = self.top.clamp((self.row + 1).saturating_sub(height), self.row);
+        self.top = self
+            .top
+            .clamp((self.row + 1).saturating_sub(height), self.row);
         self.top = self.top.min(last_top);
     }
 

@@ -1,0 +1,1 @@
+//! What keys do, from the first press to the command that is sent.

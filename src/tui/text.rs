@@ -26,11 +26,10 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
                 out.extend(std::iter::repeat_n(' ', spaces));
                 column += spaces;
             }
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' if chars.peek().is_none() => {}
             '\n' | '\r' | '\u{2028}' | '\u{2029}' => {
-                if chars.peek().is_some() {
-                    out.push(' ');
-                    column += 1;
-                }
+                out.push(' ');
+                column += 1;
             }
             c if is_plain(c) => {
                 out.push(c);
@@ -190,7 +189,7 @@ pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -202,7 +201,7 @@ pub(crate) fn number(n: u64) -> String {
 pub(crate) fn mib(mib: u64) -> String {
     match mib {
         0..1024 => format!("{mib}M"),
-        _ if mib % 1024 == 0 || mib >= 10 * 1024 => format!("{}G", mib / 1024),
+        _ if mib.is_multiple_of(1024) || mib >= 10 * 1024 => format!("{}G", mib / 1024),
         _ => format!("{:.1}G", mib as f64 / 1024.0),
     }
 }
@@ -222,7 +221,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 
 /// CPU units as vCPUs: `0.25`, `4`.
 pub(crate) fn vcpu(units: u64) -> String {
-    if units % 1024 == 0 {
+    if units.is_multiple_of(1024) {
         (units / 1024).to_string()
     } else {
         format!("{:.2}", units as f64 / 1024.0)

@@ -163,7 +163,10 @@ fn scale(model: &Model, key: &ServiceKey, to: u32) -> Question {
     let (up, fewer) = (tally.running, from.saturating_sub(to));
     let effect = if to > from {
         let more = u64::from(to - from);
-        format!("Starts {} of {name}: {from} → {to}.", count(more, "more task"))
+        format!(
+            "Starts {} of {name}: {from} → {to}.",
+            count(more, "more task")
+        )
     } else if up > to {
         format!("Stops {} of {up} healthy tasks of {name}.", up - to)
     } else {
@@ -301,7 +304,12 @@ fn stop(model: &Model, id: TaskId) -> Question {
 fn drain(model: &Model, name: &InstanceName) -> Question {
     let mut services: BTreeMap<String, u32> = BTreeMap::new();
     let mut by_hand = 0;
-    for row in model.fleet.tasks.iter().filter(|r| &r.task.instance == name) {
+    for row in model
+        .fleet
+        .tasks
+        .iter()
+        .filter(|r| &r.task.instance == name)
+    {
         match &row.task.service {
             _ if row.task.is_stopped() => {}
             Some(service) => *services.entry(service.to_string()).or_default() += 1,
@@ -315,7 +323,10 @@ fn drain(model: &Model, name: &InstanceName) -> Question {
         "No task of a service runs there.".to_owned()
     } else {
         let moves = count(u64::from(moving), "task");
-        format!("Replaces {moves} elsewhere, then stops them: {}.", list.join(", "))
+        format!(
+            "Replaces {moves} elsewhere, then stops them: {}.",
+            list.join(", ")
+        )
     });
     if by_hand > 0 {
         effect.push(format!("{} run by hand stay.", count(by_hand, "task")));

@@ -197,7 +197,9 @@ pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<S
             ids.iter().map(ToString::to_string).collect()
         }
     };
-    all.into_iter().filter(|item| item.contains(typed)).collect()
+    all.into_iter()
+        .filter(|item| item.contains(typed))
+        .collect()
 }
 
 /// After typing, the first item that matches is the chosen one.

@@ -6,7 +6,7 @@ mod layers;
 mod logs;
 mod settle;
 
-pub(crate) use act::{Question, question};
+pub(crate) use act::question;
 pub(crate) use layers::picker_items;
 pub(crate) use logs::{CONTAINER_COLUMNS, follow_top, prefix_width};
 
@@ -115,9 +115,9 @@ fn stats(
     task: crate::model::TaskId,
     samples: super::state::StatsResult,
 ) -> Vec<Effect> {
-    let shown = model.layers.iter().any(|layer| {
-        matches!(layer, Layer::Details { subject: Subject::Task(of), .. } if *of == task)
-    });
+    let shown = model.layers.iter().any(
+        |layer| matches!(layer, Layer::Details { subject: Subject::Task(of), .. } if *of == task),
+    );
     if !shown {
         return Vec::new();
     }
@@ -156,7 +156,12 @@ fn failures(reply: &Reply) -> Vec<String> {
         .flatten()
         .map(|failure| {
             let member = |name| failure.get(name).and_then(|v| v.as_str()).unwrap_or("");
-            format!("{}: {} {}", member("arn"), member("reason"), member("detail"))
+            format!(
+                "{}: {} {}",
+                member("arn"),
+                member("reason"),
+                member("detail")
+            )
         })
         .collect()
 }

@@ -92,10 +92,7 @@ fn clamp_page(model: &mut Model) {
 }
 
 fn words(filter: &str) -> Vec<String> {
-    filter
-        .split_whitespace()
-        .map(str::to_lowercase)
-        .collect()
+    filter.split_whitespace().map(str::to_lowercase).collect()
 }
 
 fn matches(words: &[String], text: impl FnOnce() -> String) -> bool {
@@ -181,9 +178,7 @@ fn links(model: &Model) -> Links {
     };
     match model.focus {
         Pane::Services => live()
-            .filter(|row| {
-                row.task.service.is_some() && row.task.service == model.services.selected
-            })
+            .filter(|row| row.task.service.is_some() && row.task.service == model.services.selected)
             .for_each(&mut take),
         Pane::Instances => live()
             .filter(|row| Some(&row.task.instance) == model.instances.selected.as_ref())

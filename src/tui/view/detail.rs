@@ -77,7 +77,8 @@ struct Sheet<'a> {
 impl Sheet<'_> {
     fn gone(&mut self, words: &str) {
         let style = self.screen.theme.mood(Mood::Warn);
-        self.lines.push(Line::from(Span::styled(words.to_owned(), style)));
+        self.lines
+            .push(Line::from(Span::styled(words.to_owned(), style)));
     }
 
     /// A heading with an empty line before it.
@@ -86,7 +87,8 @@ impl Sheet<'_> {
             self.lines.push(Line::default());
         }
         let style = self.screen.theme.accent();
-        self.lines.push(Line::from(Span::styled(words.into(), style)));
+        self.lines
+            .push(Line::from(Span::styled(words.into(), style)));
     }
 
     /// A name and what it stands for, over as many lines as it takes.
@@ -110,7 +112,8 @@ impl Sheet<'_> {
     fn words(&mut self, words: &str, style: Style) {
         let words = text::clean(words).into_owned();
         for piece in text::wrap(&words, self.columns.saturating_sub(2)) {
-            self.lines.push(Line::from(Span::styled(format!("  {piece}"), style)));
+            self.lines
+                .push(Line::from(Span::styled(format!("  {piece}"), style)));
         }
     }
 
@@ -158,7 +161,9 @@ impl Sheet<'_> {
 pub(super) fn summary(screen: &Screen<'_>) -> (Mood, String) {
     let model = screen.model;
     let found = match model.focus {
-        Pane::Services => model.selected_service().and_then(|key| about_service(screen, &key)),
+        Pane::Services => model
+            .selected_service()
+            .and_then(|key| about_service(screen, &key)),
         Pane::Tasks => model.tasks.selected.and_then(|id| about_task(screen, id)),
         Pane::Instances => {
             let name = model.instances.selected.as_ref();
@@ -179,7 +184,10 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
     if let Some(unplaced) = &service.unplaced {
         let tasks = count(u64::from(unplaced.count), "task");
         let reasons = refusals(service).join("; ");
-        return Some((Mood::Warn, format!("{name}: no place for {tasks}: {reasons}")));
+        return Some((
+            Mood::Warn,
+            format!("{name}: no place for {tasks}: {reasons}"),
+        ));
     }
     let mut parts = Vec::new();
     if let Some(primary) = service.primary()
@@ -192,7 +200,9 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
     if service.backoff.until > screen.now {
         let times = service.backoff.failures;
         let next = screen.until(service.backoff.until);
-        parts.push(format!("failed {times} times in a row, next start in {next}"));
+        parts.push(format!(
+            "failed {times} times in a row, next start in {next}"
+        ));
     }
     if row.tally.unreachable > 0 {
         parts.push(format!(
@@ -217,10 +227,15 @@ fn spread(screen: &Screen<'_>, service: &Service) -> String {
     let mut zones: BTreeMap<&str, u32> = BTreeMap::new();
     let tasks = fleet.tasks.iter().filter(|row| {
         row.task.service.as_ref() == Some(&service.name)
-            && matches!(row.stage, Stage::Running | Stage::Unhealthy | Stage::Starting)
+            && matches!(
+                row.stage,
+                Stage::Running | Stage::Unhealthy | Stage::Starting
+            )
     });
     for row in tasks {
-        let zone = fleet.instance(&row.task.instance).map_or("", |i| i.instance.zone());
+        let zone = fleet
+            .instance(&row.task.instance)
+            .map_or("", |i| i.instance.zone());
         *zones.entry(zone).or_default() += 1;
     }
     if zones.is_empty() {
@@ -330,7 +345,11 @@ fn tenants(screen: &Screen<'_>, instance: &Instance) -> String {
     let mut tenants: BTreeMap<&str, u32> = BTreeMap::new();
     for row in &screen.model.fleet.tasks {
         if row.task.instance == instance.name && !row.task.is_stopped() {
-            let of = row.task.service.as_ref().map_or("run by hand", |s| s.as_str());
+            let of = row
+                .task
+                .service
+                .as_ref()
+                .map_or("run by hand", |s| s.as_str());
             *tenants.entry(of).or_default() += 1;
         }
     }

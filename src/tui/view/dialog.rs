@@ -88,7 +88,10 @@ fn picker(
 ) {
     let model = screen.model;
     let (title, current) = match choice {
-        Choice::Cluster => ("Choose a cluster".to_owned(), Some(model.cluster.to_string())),
+        Choice::Cluster => (
+            "Choose a cluster".to_owned(),
+            Some(model.cluster.to_string()),
+        ),
         Choice::Revision(key) => {
             let service = model.snapshot.state.services.get(key);
             let primary = service.and_then(|s| s.primary());
@@ -106,7 +109,10 @@ fn picker(
         Span::styled(format!("{typed}▏"), screen.theme.accent()),
     ])];
     if items.is_empty() {
-        lines.push(Line::from(Span::styled("Nothing matches.", screen.theme.dim())));
+        lines.push(Line::from(Span::styled(
+            "Nothing matches.",
+            screen.theme.dim(),
+        )));
     }
     for (row, item) in items.iter().enumerate().skip(top).take(ITEMS) {
         let chosen = row == at;

@@ -114,7 +114,9 @@ pub(crate) fn draw(
             // All but the sign and the state, which say what is wrong.
             let cells = row.cells.iter_mut().enumerate();
             for (_, cell) in cells.filter(|(at, _)| !LOUD.contains(at)) {
-                cell.spans.iter_mut().for_each(|span| span.style = theme.dim());
+                cell.spans
+                    .iter_mut()
+                    .for_each(|span| span.style = theme.dim());
             }
         }
         cells(buffer, area, columns, &widths, &row.cells);

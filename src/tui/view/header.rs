@@ -103,7 +103,10 @@ fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
     let model = screen.model;
     let mut spans = Vec::new();
     let mut badge = |words: String, colour| {
-        spans.push(Span::styled(format!(" {words} "), screen.theme.badge(colour)));
+        spans.push(Span::styled(
+            format!(" {words} "),
+            screen.theme.badge(colour),
+        ));
     };
     let dropped: u64 = model
         .layers
@@ -114,7 +117,10 @@ fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
         })
         .sum();
     if dropped > 0 {
-        badge(format!("{} lines dropped", text::number(dropped)), Color::Yellow);
+        badge(
+            format!("{} lines dropped", text::number(dropped)),
+            Color::Yellow,
+        );
     }
     if model.options.read_only {
         badge("READ-ONLY".to_owned(), Color::Gray);
@@ -160,8 +166,7 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let model = screen.model;
     let keys: Vec<(&str, &str)> = match model.place() {
         Some(place) => {
-            let offered =
-                keymap::offered(place, model.options.read_only, model.is_simulated());
+            let offered = keymap::offered(place, model.options.read_only, model.is_simulated());
             offered
                 .filter(|b| !b.foot.is_empty())
                 .map(|b| (b.keys[0], b.foot))

@@ -70,7 +70,12 @@ pub(super) fn page(screen: &Screen<'_>) -> Page {
     }
 }
 
-fn sign_line(screen: &Screen<'_>, sign: &'static str, mood: Mood, words: &'static str) -> Line<'static> {
+fn sign_line(
+    screen: &Screen<'_>,
+    sign: &'static str,
+    mood: Mood,
+    words: &'static str,
+) -> Line<'static> {
     Line::from(vec![
         Span::styled(format!("  {sign}               "), screen.theme.mood(mood)),
         Span::raw(words),

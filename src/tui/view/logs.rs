@@ -36,7 +36,14 @@ pub(super) fn draw(screen: &Screen<'_>, log: &LogPage, area: Rect, buffer: &mut 
         right.push(format!("{} dropped", text::number(book.dropped())));
     }
     right.push(if log.wrap { "wrapped" } else { "cut" }.to_owned());
-    right.push(if log.top.is_some() { "held" } else { "following" }.to_owned());
+    right.push(
+        if log.top.is_some() {
+            "held"
+        } else {
+            "following"
+        }
+        .to_owned(),
+    );
     let name = format!("Logs of {}", log.title);
     page::title(screen, &name, &right.join(" · "), area, buffer);
 
@@ -66,14 +73,21 @@ pub(super) fn draw(screen: &Screen<'_>, log: &LogPage, area: Rect, buffer: &mut 
 fn lines(screen: &Screen<'_>, log: &LogPage, entry: &Entry, columns: usize) -> Vec<Line<'static>> {
     let (words, mood) = match entry {
         Entry::Line { .. } => return line(screen, log, entry, columns),
-        Entry::Dropped(1) => ("1 line was dropped: the reader was too slow".to_owned(), Mood::Warn),
-        Entry::Dropped(n) => (
-            format!("{} lines were dropped: the reader was too slow", text::number(*n)),
+        Entry::Dropped(1) => (
+            "1 line was dropped: the reader was too slow".to_owned(),
             Mood::Warn,
         ),
-        Entry::Broken { task, reason } => {
-            (format!("logs of task {} ended: {reason}", task.short()), Mood::Warn)
-        }
+        Entry::Dropped(n) => (
+            format!(
+                "{} lines were dropped: the reader was too slow",
+                text::number(*n)
+            ),
+            Mood::Warn,
+        ),
+        Entry::Broken { task, reason } => (
+            format!("logs of task {} ended: {reason}", task.short()),
+            Mood::Warn,
+        ),
         Entry::Ended(None) => ("end of the logs".to_owned(), Mood::Quiet),
         Entry::Ended(Some(error)) => (format!("the logs ended: {error}"), Mood::Bad),
     };

@@ -41,7 +41,10 @@ pub(crate) struct Screen<'a> {
 
 impl Screen<'_> {
     fn note(&self, (words, change): (String, u64)) -> String {
-        let soonest = self.stale_in.get().map_or(change, |so_far| so_far.min(change));
+        let soonest = self
+            .stale_in
+            .get()
+            .map_or(change, |so_far| so_far.min(change));
         self.stale_in.set(Some(soonest));
         words
     }

@@ -19,7 +19,11 @@ const PIPS_MAX: u32 = 12;
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let model = screen.model;
     let fleet = &model.fleet;
-    let bad = fleet.services.iter().filter(|s| s.mood >= Mood::Warn).count();
+    let bad = fleet
+        .services
+        .iter()
+        .filter(|s| s.mood >= Mood::Warn)
+        .count();
     let mut title = vec![Span::raw(fleet.services.len().to_string())];
     if bad > 0 {
         title.push(Span::styled(
@@ -66,7 +70,9 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(state(row), mood),
                 pips(screen, row),
                 cell(
-                    primary.map(|d| d.task_definition.to_string()).unwrap_or_default(),
+                    primary
+                        .map(|d| d.task_definition.to_string())
+                        .unwrap_or_default(),
                     screen.theme.dim(),
                 ),
                 cell(screen.age(service.created_at), screen.theme.dim()),
@@ -104,7 +110,10 @@ pub(crate) fn state(row: &ServiceRow) -> String {
             n => format!("STARTING {n}"),
         }
     } else if row.tally.running > service.desired_count || row.tally.stopping > 0 {
-        format!("STOPPING {}", count(u64::from(row.tally.stopping.max(1)), "task"))
+        format!(
+            "STOPPING {}",
+            count(u64::from(row.tally.stopping.max(1)), "task")
+        )
     } else {
         "STEADY".to_owned()
     }

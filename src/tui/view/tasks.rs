@@ -72,7 +72,11 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(task.task_definition.to_string(), dim),
                 cell(task.instance.as_str(), plain),
                 cell(
-                    screen.age(task.stopped_at.or(task.started_at).unwrap_or(task.created_at)),
+                    screen.age(
+                        task.stopped_at
+                            .or(task.started_at)
+                            .unwrap_or(task.created_at),
+                    ),
                     dim,
                 ),
                 health(screen, task),

@@ -39,7 +39,9 @@ impl Theme {
         } else {
             Colours::Basic
         };
-        let locale = get("LC_ALL").or_else(|| get("LC_CTYPE")).or_else(|| get("LANG"));
+        let locale = get("LC_ALL")
+            .or_else(|| get("LC_CTYPE"))
+            .or_else(|| get("LANG"));
         let locale = locale.unwrap_or_default().to_lowercase();
         Self {
             colours,

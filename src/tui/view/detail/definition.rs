@@ -49,7 +49,9 @@ fn write_container(sheet: &mut Sheet<'_>, container: &ContainerDefinition) {
     if let Some(entry) = &container.entry_point {
         sheet.field("  entry point", entry.join(" "));
     }
-    let limit = container.memory.map_or("no limit".to_owned(), |m| text::mib(m.0));
+    let limit = container
+        .memory
+        .map_or("no limit".to_owned(), |m| text::mib(m.0));
     sheet.field(
         "  asks",
         format!(
@@ -70,7 +72,11 @@ fn write_container(sheet: &mut Sheet<'_>, container: &ContainerDefinition) {
         sheet.field("  ports", ports.join(" "));
     }
     // Values may be secrets: the names are enough to know what is set.
-    let names: Vec<&str> = container.environment.iter().map(|e| e.name.as_str()).collect();
+    let names: Vec<&str> = container
+        .environment
+        .iter()
+        .map(|e| e.name.as_str())
+        .collect();
     if !names.is_empty() {
         sheet.field("  environment", names.join(" "));
     }

@@ -31,7 +31,12 @@ pub(super) fn write(sheet: &mut Sheet<'_>, instance: &Instance) {
     sheet.heading("Resources");
     if let Some(row) = row {
         usage(sheet, "cpu", row.used.cpu.0, instance.capacity.cpu.0);
-        usage(sheet, "memory", row.used.memory.0, instance.capacity.memory.0);
+        usage(
+            sheet,
+            "memory",
+            row.used.memory.0,
+            instance.capacity.memory.0,
+        );
         let ports: Vec<String> = row.used.ports.iter().map(ToString::to_string).collect();
         if !ports.is_empty() {
             sheet.field("host ports", ports.join(" "));
@@ -76,7 +81,10 @@ fn connection(sheet: &mut Sheet<'_>, instance: &Instance) {
         parts.push(format!("answers in {ms} ms"));
     }
     if agent.attempts > 0 {
-        parts.push(format!("{} in vain", count(u64::from(agent.attempts), "attempt")));
+        parts.push(format!(
+            "{} in vain",
+            count(u64::from(agent.attempts), "attempt")
+        ));
     }
     if let Some(at) = agent.retry_at.filter(|at| *at > screen.now) {
         parts.push(format!("next in {}", screen.until(at)));
@@ -114,7 +122,12 @@ fn write_tasks(sheet: &mut Sheet<'_>, instance: &Instance) {
     let screen = sheet.screen;
     let model = screen.model;
     let before = sheet.lines.len();
-    for row in model.fleet.tasks.iter().filter(|r| r.task.instance == instance.name) {
+    for row in model
+        .fleet
+        .tasks
+        .iter()
+        .filter(|r| r.task.instance == instance.name)
+    {
         let task = &row.task;
         let of = task.service.as_ref().map_or("run by hand", |s| s.as_str());
         let mood = screen.theme.mood(row.mood);

@@ -41,12 +41,18 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
             bounds.maximum_percent
         ),
     );
-    sheet.field("grace period", format!("{} s for an instance that does not answer", service.grace_s));
+    sheet.field(
+        "grace period",
+        format!("{} s for an instance that does not answer", service.grace_s),
+    );
     sheet.field("created", screen.moment(service.created_at));
     if service.backoff.failures > 0 {
         let mut words = format!("failed {} times in a row", service.backoff.failures);
         if service.backoff.until > screen.now {
-            words.push_str(&format!(", next start in {}", screen.until(service.backoff.until)));
+            words.push_str(&format!(
+                ", next start in {}",
+                screen.until(service.backoff.until)
+            ));
         }
         sheet.field_in("back-off", words, screen.theme.mood(Mood::Warn));
     }
@@ -91,7 +97,10 @@ fn unplaced(sheet: &mut Sheet<'_>, service: &Service) {
     };
     let screen = sheet.screen;
     let tasks = count(u64::from(unplaced.count), "task");
-    sheet.heading(format!("No place for {tasks}, for {}", screen.age(unplaced.since)));
+    sheet.heading(format!(
+        "No place for {tasks}, for {}",
+        screen.age(unplaced.since)
+    ));
     for reason in refusals(service) {
         sheet.words(&reason, screen.theme.mood(Mood::Warn));
     }
@@ -117,7 +126,10 @@ fn deployments(sheet: &mut Sheet<'_>, service: &Service) {
         let serving = count(tasks.count() as u64, "task");
         sheet.line(vec![
             Span::raw("  "),
-            Span::styled(deployment.task_definition.to_string(), screen.theme.strong()),
+            Span::styled(
+                deployment.task_definition.to_string(),
+                screen.theme.strong(),
+            ),
             Span::raw("  "),
             Span::styled(word, screen.theme.mood(mood)),
             Span::styled(

@@ -71,7 +71,10 @@ fn times(sheet: &mut Sheet<'_>, task: &Task) {
     let screen = sheet.screen;
     let mut time = |name: &str, at: Option<TimeMs>| {
         if let Some(at) = at {
-            sheet.field(name, format!("{} ({} ago)", screen.moment(at), screen.age(at)));
+            sheet.field(
+                name,
+                format!("{} ({} ago)", screen.moment(at), screen.age(at)),
+            );
         }
     };
     time("placed", Some(task.created_at));
