@@ -1,0 +1,172 @@
+//! The clusters and instances that the configuration names, taken into the state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Fleet;
+use super::derive::{ask_stop, stopped};
+use super::observe::{NOT_YET_REACHED, instance_type, words};
+use super::work::Work;
+use crate::config::{ClusterSettings, InstanceSettings};
+use crate::model::instance::attribute;
+use crate::model::{
+    Change, Cluster, ClusterName, Connection, EventKind, Instance, InstanceStatus, Partition,
+    Resources, Severity, StopCode,
+};
+
+pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
+    if work.state.control_plane.is_empty() {
+        let id = format!("{:016x}", work.ids.next_u64());
+        work.put(Change::ControlPlane(id));
+    }
+    clusters(work, &fleet.clusters);
+    let kept: BTreeMap<_, _> = fleet.instances.iter().map(|i| (&i.name, i)).collect();
+    let known: Vec<_> = work.state.instances.values().cloned().collect();
+    for instance in known {
+        // One that changes its cluster leaves the one and joins the other.
+        let stays = kept
+            .get(&instance.name)
+            .is_some_and(|settings| settings.cluster == instance.cluster);
+        if !stays {
+            remove(work, &instance);
+        }
+    }
+    for settings in &fleet.instances {
+        upsert(work, settings);
+    }
+}
+
+fn clusters(work: &mut Work, configured: &[ClusterSettings]) {
+    let mut all: Vec<(ClusterName, Partition)> = configured
+        .iter()
+        .map(|cluster| (cluster.name.clone(), cluster.partition.clone()))
+        .collect();
+    let default = ClusterName::default_cluster();
+    if !all.iter().any(|(name, _)| *name == default) {
+        all.push((default, Partition::default()));
+    }
+    let names: BTreeSet<ClusterName> = all.iter().map(|(name, _)| name.clone()).collect();
+    for (name, partition) in all {
+        let known = work.state.clusters.get(&name);
+        let created_at = known.map_or(work.now, |cluster| cluster.created_at);
+        work.put_cluster(Cluster {
+            name,
+            partition,
+            configured: true,
+            created_at,
+        });
+    }
+    // A cluster that the file no longer names may still have services: it becomes one that can
+    // be deleted by command.
+    let left: Vec<Cluster> = work
+        .state
+        .clusters
+        .values()
+        .filter(|cluster| cluster.configured && !names.contains(&cluster.name))
+        .map(|cluster| (**cluster).clone())
+        .collect();
+    for cluster in left {
+        work.put_cluster(Cluster {
+            configured: false,
+            ..cluster
+        });
+    }
+}
+
+/// The attributes that the configuration gives an instance.
+fn configured_attributes(settings: &InstanceSettings) -> BTreeMap<String, String> {
+    let mut attributes = settings.attributes.clone();
+    let zone = &settings.availability_zone;
+    if !zone.is_empty() {
+        attributes.insert(attribute::AVAILABILITY_ZONE.to_owned(), zone.clone());
+    }
+    if let Some(kind) = &settings.instance_type {
+        attributes.insert(attribute::INSTANCE_TYPE.to_owned(), kind.clone());
+    }
+    attributes
+}
+
+fn upsert(work: &mut Work, settings: &InstanceSettings) {
+    let mut attributes = configured_attributes(settings);
+    let Some(before) = work.state.instances.get(&settings.name).cloned() else {
+        work.put_instance(Instance {
+            name: settings.name.clone(),
+            cluster: settings.cluster.clone(),
+            endpoint: settings.endpoint.to_string(),
+            status: InstanceStatus::Registering,
+            connection: not_yet_reached(work),
+            attributes,
+            capacity: Resources::default(),
+            reserved: settings.reserved.clone(),
+            foreign: Resources::default(),
+            foreign_count: 0,
+            docker_version: String::new(),
+            api_version: String::new(),
+            engine_id: String::new(),
+            registered_at: None,
+        });
+        return;
+    };
+    let mut instance = (*before).clone();
+    for name in [
+        attribute::OS_TYPE,
+        attribute::CPU_ARCHITECTURE,
+        attribute::DOCKER_VERSION,
+    ] {
+        if let Some(value) = before.attributes.get(name) {
+            attributes.insert(name.to_owned(), value.clone());
+        }
+    }
+    if before.registered_at.is_some() && settings.instance_type.is_none() {
+        let size = instance_type(&before.capacity);
+        attributes.insert(attribute::INSTANCE_TYPE.to_owned(), size);
+    }
+    instance.attributes = attributes;
+    instance.endpoint = settings.endpoint.to_string();
+    instance.reserved = settings.reserved.clone();
+    // At start no agent has spoken yet. What was stored about the connection is from another
+    // time: nobody has tried to reach the instance since, so its silence begins now.
+    if !work.live.agents.contains_key(&instance.name) {
+        instance.connection = not_yet_reached(work);
+    }
+    work.put_instance(instance);
+}
+
+fn not_yet_reached(work: &Work) -> Connection {
+    Connection::Disconnected {
+        since: work.now,
+        reason: NOT_YET_REACHED.to_owned(),
+    }
+}
+
+/// An instance that is no longer configured: nobody will look after its tasks any more.
+fn remove(work: &mut Work, instance: &Instance) {
+    let name = &instance.name;
+    let reason = format!("(instance {name}) was removed from the configuration");
+    let mut count = 0;
+    for task in work.tasks_on(name) {
+        if task.is_stopped() {
+            continue;
+        }
+        let mut task = (*task).clone();
+        ask_stop(
+            &mut task,
+            StopCode::ServiceSchedulerInitiated,
+            reason.clone(),
+            work.now,
+        );
+        stopped(&mut task, work.now);
+        let task = work.put_task(task);
+        let id = task.id;
+        work.live(|live| live.pulls.remove(&id).is_some());
+        let message = format!("{} has stopped: {reason}.", words(&task));
+        work.event(Severity::Warning, EventKind::Task, &*task, message);
+        count += 1;
+    }
+    work.put(Change::InstanceRemoved(name.clone()));
+    work.live(|live| live.agents.remove(name).is_some());
+    let message = match count {
+        0 => format!("{reason}."),
+        _ => format!("{reason}; {count} tasks were on it."),
+    };
+    work.event(Severity::Warning, EventKind::Instance, instance, message);
+}

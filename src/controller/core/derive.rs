@@ -1,0 +1,129 @@
+//! What a report of containers makes of a task. Pure: the task before, and what was seen.
+
+use std::collections::BTreeMap;
+
+use crate::model::observation::ObservedContainer;
+use crate::model::task::Container;
+use crate::model::{ContainerName, DesiredStatus, LastStatus, StopCode, Task, TimeMs};
+
+/// ECS's words for a container that the kernel killed.
+pub(super) const OUT_OF_MEMORY: &str =
+    "OutOfMemoryError: Container killed due to memory usage";
+/// ECS's words for a task whose essential container has ended.
+pub(super) const ESSENTIAL_EXITED: &str = "Essential container in task exited";
+/// Why a container that is no longer listed counts as ended.
+pub(super) const REMOVED: &str =
+    "CannotInspectContainerError: the container was removed from its engine";
+
+/// A task's containers as its engine lists them.
+pub(super) type Seen<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
+
+/// The task after its instance's whole list was seen. What was observed only moves on in a
+/// task's life, never back. Whether a lost task counts again is the scheduler's to say.
+pub(super) fn derive(before: &Task, seen: &Seen<'_>, now: TimeMs) -> Task {
+    let mut task = before.clone();
+    if task.is_stopped() {
+        return task;
+    }
+    for container in &mut task.containers {
+        match seen.get(&container.name) {
+            Some(observed) => take_in(container, observed),
+            None => missing(container),
+        }
+    }
+    let ended = |c: &Container| c.last_status == LastStatus::Stopped;
+    if task.containers.iter().any(|c| c.essential && ended(c)) {
+        ask_stop(
+            &mut task,
+            StopCode::EssentialContainerExited,
+            ESSENTIAL_EXITED.to_owned(),
+            now,
+        );
+    }
+    if task.desired_status == DesiredStatus::Stopped {
+        if seen.values().any(|observed| observed.state.is_up()) {
+            task.last_status = task.last_status.max(LastStatus::Stopping);
+        } else {
+            stopped(&mut task, now);
+        }
+        return task;
+    }
+    let status = bringing_up(&task.containers);
+    task.last_status = task.last_status.max(status);
+    if task.last_status == LastStatus::Running && task.started_at.is_none() {
+        task.started_at = Some(now);
+    }
+    task
+}
+
+/// How far a wanted task has come.
+fn bringing_up(containers: &[Container]) -> LastStatus {
+    let started = |c: &Container| c.last_status >= LastStatus::Running;
+    if containers.iter().all(started) {
+        // An essential container that has ended would have ended the task.
+        LastStatus::Running
+    } else if containers.iter().any(started) {
+        LastStatus::Activating
+    } else {
+        LastStatus::Pending
+    }
+}
+
+fn take_in(container: &mut Container, observed: &ObservedContainer) {
+    container.runtime_id.clone_from(&observed.runtime_id);
+    if observed.image_digest.is_some() {
+        container.image_digest.clone_from(&observed.image_digest);
+    }
+    if observed.state.has_ended() {
+        container.last_status = LastStatus::Stopped;
+        container.exit_code = observed.exit_code;
+        container.oom_killed = observed.oom_killed;
+        if observed.oom_killed {
+            container.reason = Some(OUT_OF_MEMORY.to_owned());
+        } else if !observed.error.is_empty() {
+            container.reason = Some(observed.error.clone());
+        }
+        return;
+    }
+    if !observed.state.is_up() {
+        container.last_status = container.last_status.max(LastStatus::Pending);
+        return;
+    }
+    container.last_status = container.last_status.max(LastStatus::Running);
+    if let Some(health) = observed.health {
+        container.health = health;
+    }
+    let mut bindings = observed.network_bindings.clone();
+    // Engines list them in no order; a change of order is no change.
+    bindings.sort_unstable();
+    container.network_bindings = bindings;
+}
+
+/// A container that is not listed: not made yet, or made and removed since.
+fn missing(container: &mut Container) {
+    if !container.runtime_id.is_empty() && container.last_status < LastStatus::Stopped {
+        container.last_status = LastStatus::Stopped;
+        container.reason = Some(REMOVED.to_owned());
+    }
+}
+
+/// Wants a task stopped, unless that is wanted already: the first reason stands.
+pub(super) fn ask_stop(task: &mut Task, code: StopCode, reason: String, now: TimeMs) {
+    if task.desired_status == DesiredStatus::Stopped {
+        return;
+    }
+    task.desired_status = DesiredStatus::Stopped;
+    task.last_status = task.last_status.max(LastStatus::Deactivating);
+    task.stop_code = Some(code);
+    task.stopped_reason = Some(reason);
+    task.stopping_at = Some(now);
+}
+
+/// The task has stopped, and holds nothing any more.
+pub(super) fn stopped(task: &mut Task, now: TimeMs) {
+    task.last_status = LastStatus::Stopped;
+    task.stopped_at = Some(now);
+    for container in &mut task.containers {
+        container.last_status = LastStatus::Stopped;
+    }
+}

@@ -1,0 +1,142 @@
+//! Decides, and does nothing else: inputs and a state go in, changes come out. No clock, no
+//! random, no I/O, so that a whole fleet can be replayed from one seed.
+
+mod about;
+mod clusters;
+mod configure;
+mod derive;
+mod find;
+mod instances;
+mod observe;
+mod purge;
+mod services;
+mod tasks;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use crate::config::{ClusterSettings, InstanceSettings};
+use crate::controller::command::{Command, CommandError, Response};
+use crate::model::snapshot::Live;
+use crate::model::{Change, Observation, State, TimeMs};
+use crate::scheduler;
+
+use work::Work;
+
+/// How often the scheduler may look again at its own work in one decision. Planning what was
+/// planned gives nothing, so two rounds are the rule.
+const PLAN_ROUNDS_MAX: usize = 4;
+
+/// The clusters and instances that the configuration names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fleet {
+    /// Clusters; `default` need not be among them.
+    pub clusters: Vec<ClusterSettings>,
+    /// Instances.
+    pub instances: Vec<InstanceSettings>,
+}
+
+/// Something that the control plane has to take in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The configuration is now this: sent at start, and again when it was read anew.
+    Configure(Fleet),
+    /// Someone asks for a change.
+    Command {
+        /// What is asked.
+        command: Command,
+        /// By whom, for the event.
+        who: String,
+    },
+    /// An agent reports.
+    Observation(Observation),
+    /// Nothing happened, but it is time to look again.
+    Wake,
+}
+
+/// What follows from some inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What changes, in order; to be stored before anything acts on it.
+    pub changes: Vec<Change>,
+    /// The state after these changes.
+    pub state: State,
+    /// The live part after these inputs, if it moved.
+    pub live: Option<Live>,
+    /// One answer for each command, in order.
+    pub replies: Vec<Result<Response, CommandError>>,
+    /// When to look again if nothing happens before.
+    pub wake_at: Option<TimeMs>,
+}
+
+/// Takes inputs in, in order, then lets the scheduler plan until nothing is left to plan. The
+/// same arguments give the same decision; a different `seed` gives different fresh ids.
+#[must_use]
+pub fn decide(state: &State, live: &Live, now: TimeMs, seed: u64, inputs: Vec<Input>) -> Decision {
+    let mut work = Work::new(state, live, now, seed);
+    let mut replies = Vec::new();
+    for input in inputs {
+        match input {
+            Input::Configure(fleet) => configure::configure(&mut work, &fleet),
+            Input::Command { command, who } => replies.push(carry_out(&mut work, command, &who)),
+            Input::Observation(observation) => observe::observe(&mut work, observation),
+            Input::Wake => {}
+        }
+    }
+    let planned = plan(&mut work);
+    let purged = purge::purge(&mut work);
+    let wake_at = planned.into_iter().chain(purged).min();
+    let (changes, state, live) = work.finish();
+    Decision {
+        changes,
+        state,
+        live,
+        replies,
+        wake_at,
+    }
+}
+
+/// Plans until the plan is empty, and tells when the scheduler wants to look again.
+fn plan(work: &mut Work) -> Option<TimeMs> {
+    let mut wake_at = None;
+    for round in 1..=PLAN_ROUNDS_MAX {
+        let plan = scheduler::plan(&work.state, work.now, &mut work.ids);
+        wake_at = plan.wake_at;
+        let changes = plan.changes(&work.state, work.now);
+        if changes.is_empty() {
+            break;
+        }
+        debug_assert!(
+            round < PLAN_ROUNDS_MAX,
+            "the scheduler does not come to rest: {changes:#?}"
+        );
+        for change in changes {
+            work.put(change);
+        }
+    }
+    wake_at
+}
+
+/// Carries a command out whole or not at all.
+fn carry_out(work: &mut Work, command: Command, who: &str) -> Result<Response, CommandError> {
+    let before = work.mark();
+    let reply = match command {
+        Command::RegisterTaskDefinition(request) => tasks::register(work, *request, who),
+        Command::DeregisterTaskDefinition(request) => tasks::deregister(work, &request, who),
+        Command::CreateService(request) => services::create(work, *request, who),
+        Command::UpdateService(request) => services::update(work, *request, who),
+        Command::DeleteService(request) => services::delete(work, &request, who),
+        Command::RunTask(request) => tasks::run(work, &request, who),
+        Command::StopTask(request) => tasks::stop(work, &request, who),
+        Command::UpdateContainerInstancesState(request) => {
+            instances::update_state(work, &request, who)
+        }
+        Command::CreateCluster(request) => clusters::create(work, &request, who),
+        Command::DeleteCluster(request) => clusters::delete(work, &request, who),
+    };
+    if reply.is_err() {
+        work.rewind(before);
+    }
+    reply
+}

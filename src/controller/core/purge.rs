@@ -1,0 +1,67 @@
+//! Stopped tasks are kept for a while, for their logs and reasons, then forgotten.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::work::Work;
+use crate::model::{Change, Service, ServiceStatus, TaskId, TimeMs};
+
+/// How long a stopped task is kept, in milliseconds.
+pub(super) const STOPPED_KEPT_MS: u64 = 3_600_000;
+/// How many stopped tasks of one service, or of one family run by hand, are kept.
+pub(super) const STOPPED_KEPT_MAX: usize = 20;
+
+/// Forgets what is too old or too many; tells when the next one is due. A task whose stop is not
+/// confirmed still holds what it holds, and is never forgotten.
+pub(super) fn purge(work: &mut Work) -> Option<TimeMs> {
+    let mut groups: BTreeMap<_, Vec<(Reverse<TimeMs>, TaskId)>> = BTreeMap::new();
+    for task in work.state.tasks.values().filter(|task| task.is_stopped()) {
+        let family = task
+            .service
+            .is_none()
+            .then(|| task.task_definition.family.clone());
+        let group = (task.cluster.clone(), task.service.clone(), family);
+        let stopped = task.stopped_at.unwrap_or(task.created_at);
+        groups
+            .entry(group)
+            .or_default()
+            .push((Reverse(stopped), task.id));
+    }
+    let mut next = None;
+    let mut gone = Vec::new();
+    for mut tasks in groups.into_values() {
+        tasks.sort_unstable();
+        for (place, (Reverse(stopped), id)) in tasks.into_iter().enumerate() {
+            let due = stopped.plus_ms(STOPPED_KEPT_MS);
+            if place >= STOPPED_KEPT_MAX || due <= work.now {
+                gone.push(id);
+            } else {
+                next = Some(next.map_or(due, |sooner: TimeMs| sooner.min(due)));
+            }
+        }
+    }
+    for id in gone {
+        work.put(Change::TaskRemoved(id));
+        work.live(|live| live.pulls.remove(&id).is_some());
+    }
+    services(work);
+    next
+}
+
+/// A deleted service is shown as INACTIVE as long as any task of it is.
+fn services(work: &mut Work) {
+    let inactive = |service: &&Arc<Service>| service.status == ServiceStatus::Inactive;
+    let gone: Vec<Arc<Service>> = work
+        .state
+        .services
+        .values()
+        .filter(inactive)
+        .filter(|s| work.state.service_tasks(&s.cluster, &s.name).next().is_none())
+        .cloned()
+        .collect();
+    for service in gone {
+        let name = service.name.clone();
+        work.put(Change::ServiceRemoved(service.cluster.clone(), name));
+    }
+}

@@ -1,0 +1,272 @@
+//! CreateService, UpdateService, DeleteService.
+
+use super::find::{self, invalid};
+use super::work::Work;
+use crate::controller::command::{
+    CommandError, CreateService, DeleteService, ErrorKind, Response, UpdateService,
+};
+use crate::model::service::{Backoff, DEFAULT_GRACE_S};
+use crate::model::{
+    Deployment, EventKind, RolloutState, Service, ServiceStatus, Severity, TaskDefinitionId,
+    validate,
+};
+use crate::scheduler::Expression;
+use crate::model::service::PlacementConstraint;
+use crate::model::validate::Fault;
+
+/// What is wrong with the expressions of constraints.
+pub(super) fn expressions(constraints: &[PlacementConstraint]) -> Vec<Fault> {
+    let texts = constraints.iter().enumerate();
+    texts
+        .filter_map(|(index, constraint)| {
+            let text = constraint.expression.as_deref()?;
+            let error = Expression::parse(text).err()?;
+            Some(Fault {
+                path: format!("placementConstraints[{index}].expression"),
+                message: error.to_string(),
+            })
+        })
+        .collect()
+}
+
+fn deployment(work: &mut Work, task_definition: TaskDefinitionId) -> Deployment {
+    let id = work.ids.deployment_id();
+    Deployment {
+        rollout_state_reason: format!("ECS deployment {id} in progress."),
+        id,
+        task_definition,
+        rollout_state: RolloutState::InProgress,
+        failed_tasks: 0,
+        created_at: work.now,
+        updated_at: work.now,
+    }
+}
+
+pub(super) fn create(
+    work: &mut Work,
+    request: CreateService,
+    who: &str,
+) -> Result<Response, CommandError> {
+    let cluster = find::cluster(work, request.cluster.as_deref(), "")?;
+    let name = &request.service_name;
+    if let Some(known) = work.state.service(&cluster, name) {
+        let again = request.client_token.is_some() && request.client_token == known.client_token;
+        if again {
+            return Ok(Response::Service(known.clone()));
+        }
+        match known.status {
+            ServiceStatus::Active => {
+                return Err(invalid(format!(
+                    "Creation of service was not idempotent: there is already a service {name} in \
+                     cluster {cluster}. Change it with UpdateService (qd apply does), or delete it \
+                     first."
+                )));
+            }
+            ServiceStatus::Draining => {
+                return Err(invalid(format!(
+                    "Unable to start service {name}: the one of that name that was deleted is \
+                     still stopping its tasks. Try again when they have stopped."
+                )));
+            }
+            ServiceStatus::Inactive => {}
+        }
+    }
+    let mut faults = request.faults();
+    faults.extend(expressions(&request.placement_constraints));
+    find::refuse(ErrorKind::InvalidParameterException, &faults)?;
+    let definition = find::definition(work, &request.task_definition)?.id();
+    let first = deployment(work, definition.clone());
+    let started = first.id.clone();
+    let service = work.put_service(Service {
+        name: request.service_name,
+        cluster,
+        status: ServiceStatus::Active,
+        desired_count: request.desired_count,
+        deployment_configuration: request.deployment_configuration,
+        placement_constraints: request.placement_constraints,
+        placement_strategy: request.placement_strategy,
+        deployments: vec![first],
+        last_completed: None,
+        grace_s: request
+            .host_loss_grace_period_seconds
+            .unwrap_or(DEFAULT_GRACE_S),
+        backoff: Backoff::default(),
+        unplaced: None,
+        steady: false,
+        created_at: work.now,
+        client_token: request.client_token,
+        unsupported: request.unsupported,
+    });
+    let message = format!(
+        "(service {}) was created by {who}: {definition}, desired count {}.",
+        service.name, service.desired_count
+    );
+    work.operator(&*service, message);
+    began(work, &service, &started.to_string(), &definition);
+    Ok(Response::Service(service))
+}
+
+fn began(work: &mut Work, service: &Service, deployment: &str, definition: &TaskDefinitionId) {
+    work.event(
+        Severity::Info,
+        EventKind::Deployment,
+        service,
+        format!(
+            "(service {}) (deployment {deployment}) of {definition} in progress.",
+            service.name
+        ),
+    );
+}
+
+pub(super) fn update(
+    work: &mut Work,
+    request: UpdateService,
+    who: &str,
+) -> Result<Response, CommandError> {
+    let cluster = find::cluster(work, request.cluster.as_deref(), &request.service)?;
+    let before = find::service(work, &cluster, &request.service)?;
+    let name = &before.name;
+    if before.status != ServiceStatus::Active {
+        return Err(CommandError::new(
+            ErrorKind::ServiceNotActiveException,
+            format!(
+                "Service {name} is {}: it was deleted. Create it anew.",
+                before.status.as_str()
+            ),
+        ));
+    }
+    let mut service = (*before).clone();
+    let mut said = Vec::new();
+    if let Some(count) = request.desired_count.filter(|c| *c != before.desired_count) {
+        said.push(format!("desired count {} → {count}", before.desired_count));
+        service.desired_count = count;
+    }
+    if let Some(bounds) = &request.deployment_configuration {
+        service.deployment_configuration = bounds.over(&before.deployment_configuration);
+    }
+    if let Some(constraints) = request.placement_constraints {
+        service.placement_constraints = constraints;
+    }
+    if let Some(strategy) = request.placement_strategy {
+        service.placement_strategy = strategy;
+    }
+    if let Some(grace) = request.host_loss_grace_period_seconds {
+        service.grace_s = grace;
+    }
+    service.unsupported.extend(request.unsupported);
+    check(&service)?;
+    for (changed, what) in [
+        (
+            service.deployment_configuration != before.deployment_configuration,
+            "deployment configuration",
+        ),
+        (
+            service.placement_constraints != before.placement_constraints,
+            "placement constraints",
+        ),
+        (
+            service.placement_strategy != before.placement_strategy,
+            "placement strategy",
+        ),
+        (service.grace_s != before.grace_s, "grace period"),
+    ] {
+        if changed {
+            said.push(format!("new {what}"));
+        }
+    }
+    let started = redeploy(
+        work,
+        &mut service,
+        request.task_definition.as_deref(),
+        request.force_new_deployment,
+    )?;
+    if let Some((_, definition)) = &started {
+        said.push(format!("new deployment of {definition}"));
+    }
+    if !said.is_empty() {
+        service.steady = false;
+    }
+    let service = work.put_service(service);
+    let what = if said.is_empty() {
+        "nothing changed".to_owned()
+    } else {
+        said.join(", ")
+    };
+    work.operator(
+        &*service,
+        format!("(service {}) was updated by {who}: {what}.", service.name),
+    );
+    if let Some((deployment, definition)) = started {
+        began(work, &service, &deployment, &definition);
+    }
+    Ok(Response::Service(service))
+}
+
+/// Refuses a service that makes no sense as a whole.
+fn check(service: &Service) -> Result<(), CommandError> {
+    let mut faults = validate::bounds(&service.deployment_configuration, service.desired_count);
+    faults.extend(validate::desired_count(service.desired_count));
+    faults.extend(validate::placement(
+        &service.placement_constraints,
+        &service.placement_strategy,
+    ));
+    faults.extend(expressions(&service.placement_constraints));
+    find::refuse(ErrorKind::InvalidParameterException, &faults)
+}
+
+/// Puts a new PRIMARY deployment before the others if a new definition or force asks for one.
+fn redeploy(
+    work: &mut Work,
+    service: &mut Service,
+    named: Option<&str>,
+    force: bool,
+) -> Result<Option<(String, TaskDefinitionId)>, CommandError> {
+    let current = service.primary().map(|primary| primary.task_definition.clone());
+    let wanted = match (named, &current) {
+        (Some(named), _) => find::definition(work, named)?.id(),
+        (None, Some(current)) => current.clone(),
+        (None, None) => return Ok(None),
+    };
+    if Some(&wanted) == current.as_ref() && !force {
+        return Ok(None);
+    }
+    // What ran before stays counted as failed, so that it is not counted again.
+    service.backoff = Backoff {
+        counted: std::mem::take(&mut service.backoff.counted),
+        ..Backoff::default()
+    };
+    let new = deployment(work, wanted.clone());
+    let id = new.id.to_string();
+    service.deployments.insert(0, new);
+    Ok(Some((id, wanted)))
+}
+
+pub(super) fn delete(
+    work: &mut Work,
+    request: &DeleteService,
+    who: &str,
+) -> Result<Response, CommandError> {
+    let cluster = find::cluster(work, request.cluster.as_deref(), &request.service)?;
+    let before = find::service(work, &cluster, &request.service)?;
+    if before.status != ServiceStatus::Active {
+        return Ok(Response::Service(before));
+    }
+    if before.desired_count > 0 && !request.force {
+        return Err(invalid(format!(
+            "The service cannot be stopped while it is scaled above 0: {} has desired count {}. \
+             Scale it to 0 first, or delete it with force.",
+            before.name, before.desired_count
+        )));
+    }
+    let mut service = (*before).clone();
+    service.status = ServiceStatus::Draining;
+    service.desired_count = 0;
+    service.unplaced = None;
+    let service = work.put_service(service);
+    let message = format!(
+        "(service {}) was deleted by {who}; its tasks are stopping.",
+        service.name
+    );
+    work.operator(&*service, message);
+    Ok(Response::Service(service))
+}

@@ -1,0 +1,223 @@
+//! RegisterTaskDefinition, DeregisterTaskDefinition, RunTask, StopTask.
+
+use std::sync::Arc;
+
+use super::derive::ask_stop;
+use super::find::{self, client, invalid};
+use super::observe::words;
+use super::services::expressions;
+use super::work::Work;
+use crate::controller::command::{
+    CommandError, DeregisterTaskDefinition, ErrorKind, Failure, RegisterTaskDefinition, Response,
+    RunTask, StopTask,
+};
+use crate::model::task_definition::TaskDefinitionStatus;
+use crate::model::{
+    Change, ClusterName, DesiredStatus, LastStatus, StopCode, Task, TaskDefinition, validate,
+};
+use crate::scheduler::{self, PlaceRequest, Placed};
+
+/// ECS's limit for the tasks of one RunTask.
+const RUN_COUNT_MAX: u32 = 10;
+/// ECS's limit for the text of a `startedBy` or a `group`, in characters.
+const TEXT_MAX: usize = 255;
+/// ECS's limit for the reason of a StopTask, in characters.
+const REASON_MAX: usize = 1024;
+
+pub(super) fn register(
+    work: &mut Work,
+    request: RegisterTaskDefinition,
+    who: &str,
+) -> Result<Response, CommandError> {
+    let mut faults = request.faults();
+    faults.extend(expressions(&request.placement_constraints));
+    find::refuse(ErrorKind::ClientException, &faults)?;
+    let revision = work.state.next_revision(&request.family);
+    let definition = Arc::new(request.definition(revision, work.now));
+    work.put(Change::TaskDefinition(definition.clone()));
+    let message = format!(
+        "(task definition {}) was registered by {who}.",
+        definition.id()
+    );
+    work.operator(&ClusterName::default_cluster(), message);
+    Ok(Response::TaskDefinition(definition))
+}
+
+pub(super) fn deregister(
+    work: &mut Work,
+    request: &DeregisterTaskDefinition,
+    who: &str,
+) -> Result<Response, CommandError> {
+    let definition = find::exact_definition(work, &request.task_definition)?;
+    let id = definition.id();
+    if definition.status == TaskDefinitionStatus::Inactive {
+        return Err(client(format!(
+            "The specified task definition is inactive: {id} was deregistered before."
+        )));
+    }
+    let mut definition = (*definition).clone();
+    definition.status = TaskDefinitionStatus::Inactive;
+    let definition = Arc::new(definition);
+    work.put(Change::TaskDefinition(definition.clone()));
+    work.operator(
+        &ClusterName::default_cluster(),
+        format!("(task definition {id}) was deregistered by {who}."),
+    );
+    Ok(Response::TaskDefinition(definition))
+}
+
+pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Response, CommandError> {
+    let cluster = find::cluster(work, request.cluster.as_deref(), "")?;
+    if let Some(token) = &request.client_token {
+        let same = |task: &&Arc<Task>| {
+            task.cluster == cluster && task.client_token.as_ref() == Some(token)
+        };
+        let known: Vec<_> = work.state.tasks.values().filter(same).cloned().collect();
+        if !known.is_empty() {
+            return Ok(Response::Tasks(known, Vec::new()));
+        }
+    }
+    check(request)?;
+    let definition = find::definition(work, &request.task_definition)?;
+    let group = request
+        .group
+        .clone()
+        .unwrap_or_else(|| format!("family:{}", definition.family));
+    let placement = scheduler::place(
+        &work.state,
+        work.now,
+        &PlaceRequest {
+            cluster: &cluster,
+            definition: &definition,
+            group: &group,
+            constraints: &request.placement_constraints,
+            strategies: &request.placement_strategy,
+            count: request.count,
+        },
+    );
+    let started_by = request.started_by.clone().unwrap_or_else(|| who.to_owned());
+    let mut tasks = Vec::new();
+    for placed in placement.placed {
+        let mut task = born(work, &cluster, &definition, placed);
+        task.group.clone_from(&group);
+        task.started_by.clone_from(&started_by);
+        task.client_token.clone_from(&request.client_token);
+        tasks.push(work.put_task(task));
+    }
+    let failures: Vec<Failure> = (0..placement.unplaced)
+        .map(|_| Failure {
+            arn: work
+                .state
+                .partition(&cluster)
+                .task_definition(&definition.id()),
+            reason: placement.failure.unwrap_or("RESOURCE").to_owned(),
+            detail: detail(&placement.message, &placement.refusals),
+        })
+        .collect();
+    for task in &tasks {
+        let message = format!(
+            "{} of {} was run by {who} on (instance {}): {}",
+            words(task),
+            task.task_definition,
+            task.instance,
+            task.placement
+        );
+        work.operator(&**task, message);
+    }
+    Ok(Response::Tasks(tasks, failures))
+}
+
+fn check(request: &RunTask) -> Result<(), CommandError> {
+    if !(1..=RUN_COUNT_MAX).contains(&request.count) {
+        return Err(invalid(format!(
+            "count: {} is out of range; 1 to {RUN_COUNT_MAX} tasks can be run at once. For more, \
+             run again or make a service.",
+            request.count
+        )));
+    }
+    for (member, text) in [("group", &request.group), ("startedBy", &request.started_by)] {
+        if text.as_ref().is_some_and(|t| t.chars().count() > TEXT_MAX) {
+            return Err(invalid(format!(
+                "{member}: at most {TEXT_MAX} characters are allowed."
+            )));
+        }
+    }
+    if request
+        .group
+        .as_ref()
+        .is_some_and(|group| group.starts_with("service:"))
+    {
+        return Err(invalid(
+            "group: groups that begin with service: belong to services; choose another name.",
+        ));
+    }
+    let mut faults =
+        validate::placement(&request.placement_constraints, &request.placement_strategy);
+    faults.extend(expressions(&request.placement_constraints));
+    find::refuse(ErrorKind::InvalidParameterException, &faults)
+}
+
+fn detail(message: &str, refusals: &[crate::model::service::Refusal]) -> String {
+    let each: Vec<String> = refusals
+        .iter()
+        .map(|refusal| format!("{}: {}", refusal.instance, refusal.reasons.join("; ")))
+        .collect();
+    if each.is_empty() {
+        return message.to_owned();
+    }
+    format!("{message}\n{}", each.join("\n"))
+}
+
+fn born(work: &mut Work, cluster: &ClusterName, definition: &TaskDefinition, at: Placed) -> Task {
+    Task {
+        id: work.ids.task_id(),
+        cluster: cluster.clone(),
+        instance: at.instance,
+        task_definition: definition.id(),
+        service: None,
+        deployment: None,
+        group: String::new(),
+        started_by: String::new(),
+        desired_status: DesiredStatus::Running,
+        last_status: LastStatus::Provisioning,
+        containers: scheduler::containers(definition),
+        resources: definition.resources(),
+        created_at: work.now,
+        started_at: None,
+        stopping_at: None,
+        stopped_at: None,
+        stop_code: None,
+        stopped_reason: None,
+        lost_at: None,
+        placement: at.reason,
+        client_token: None,
+    }
+}
+
+pub(super) fn stop(
+    work: &mut Work,
+    request: &StopTask,
+    who: &str,
+) -> Result<Response, CommandError> {
+    let cluster = find::cluster(work, request.cluster.as_deref(), &request.task)?;
+    let before = find::task(work, &cluster, &request.task)?;
+    if before.desired_status == DesiredStatus::Stopped {
+        return Ok(Response::Task(before));
+    }
+    let reason = match request.reason.as_deref().map(str::trim) {
+        Some(reason) if reason.chars().count() > REASON_MAX => {
+            return Err(invalid(format!(
+                "reason: at most {REASON_MAX} characters are allowed."
+            )));
+        }
+        Some(reason) if !reason.is_empty() => reason.to_owned(),
+        _ => format!("Task stopped by {who}"),
+    };
+    let mut task = (*before).clone();
+    ask_stop(&mut task, StopCode::UserInitiated, reason.clone(), work.now);
+    let task = work.put_task(task);
+    let why = request.reason.as_ref().map_or(String::new(), |_| format!(": {reason}"));
+    let message = format!("{} was told to stop by {who}{why}.", words(&task));
+    work.operator(&*task, message);
+    Ok(Response::Task(task))
+}
