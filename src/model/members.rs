@@ -486,7 +486,11 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
             best = Some((likeness, candidate));
         }
     }
-    best.filter(|(likeness, _)| *likeness >= 0.8)
+    // In a short name one wrong letter weighs much and is still the likely mistake.
+    let one_slip = |candidate: &str| {
+        lower.len() >= 3 && strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()) == 1
+    };
+    best.filter(|(likeness, candidate)| *likeness >= 0.8 || one_slip(candidate))
         .map(|(_, candidate)| candidate)
 }
 

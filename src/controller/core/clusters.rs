@@ -2,9 +2,7 @@
 
 use super::find::{self, client, invalid};
 use super::work::Work;
-use crate::controller::command::{
-    CommandError, CreateCluster, DeleteCluster, ErrorKind, Response,
-};
+use crate::controller::command::{CommandError, CreateCluster, DeleteCluster, ErrorKind, Response};
 use crate::model::{Change, Cluster, ClusterName, ServiceStatus};
 
 pub(super) fn create(

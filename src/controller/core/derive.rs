@@ -7,8 +7,7 @@ use crate::model::task::Container;
 use crate::model::{ContainerName, DesiredStatus, LastStatus, StopCode, Task, TimeMs};
 
 /// ECS's words for a container that the kernel killed.
-pub(super) const OUT_OF_MEMORY: &str =
-    "OutOfMemoryError: Container killed due to memory usage";
+pub(super) const OUT_OF_MEMORY: &str = "OutOfMemoryError: Container killed due to memory usage";
 /// ECS's words for a task whose essential container has ended.
 pub(super) const ESSENTIAL_EXITED: &str = "Essential container in task exited";
 /// Why a container that is no longer listed counts as ended.

@@ -182,7 +182,8 @@ pub(super) fn task(
              {TASK_PREFIX_MIN} or more of them."
         )));
     }
-    let begins = |task: &&Arc<Task>| &task.cluster == cluster && task.id.to_string().starts_with(&text);
+    let begins =
+        |task: &&Arc<Task>| &task.cluster == cluster && task.id.to_string().starts_with(&text);
     let matches: Vec<&Arc<Task>> = work.state.tasks.values().filter(begins).collect();
     match matches.as_slice() {
         [] => Err(not_found()),

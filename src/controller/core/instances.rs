@@ -2,9 +2,7 @@
 
 use super::find::{self, invalid};
 use super::work::Work;
-use crate::controller::command::{
-    CommandError, Failure, Response, UpdateContainerInstancesState,
-};
+use crate::controller::command::{CommandError, Failure, Response, UpdateContainerInstancesState};
 use crate::model::arn::short_name;
 use crate::model::{InstanceName, InstanceStatus};
 

@@ -80,7 +80,10 @@ fn connected(work: &mut Work, name: &InstanceName, info: &EngineInfo) {
     }
     for (attribute, value) in [
         (attribute::OS_TYPE, info.os_type.as_str()),
-        (attribute::CPU_ARCHITECTURE, architecture(&info.architecture)),
+        (
+            attribute::CPU_ARCHITECTURE,
+            architecture(&info.architecture),
+        ),
         (attribute::DOCKER_VERSION, info.docker_version.as_str()),
     ] {
         instance
@@ -132,9 +135,11 @@ fn warn_of_clone(work: &mut Work, instance: &Instance) {
     if instance.engine_id.is_empty() {
         return;
     }
-    let twins = work.state.instances.values().filter(|other| {
-        other.name != instance.name && other.engine_id == instance.engine_id
-    });
+    let twins = work
+        .state
+        .instances
+        .values()
+        .filter(|other| other.name != instance.name && other.engine_id == instance.engine_id);
     let twins: Vec<String> = twins.map(|other| other.name.to_string()).collect();
     if !twins.is_empty() {
         let message = format!(
@@ -286,7 +291,11 @@ fn tell_task(work: &mut Work, before: &Task, after: &Task) {
     if !fell && !has_stopped {
         return;
     }
-    let verb = if has_stopped { "has stopped" } else { "is stopping" };
+    let verb = if has_stopped {
+        "has stopped"
+    } else {
+        "is stopping"
+    };
     let reason = after.stopped_reason.as_deref().unwrap_or("it was asked to");
     let reason = reason.trim_end_matches('.');
     let ends: Vec<String> = after.containers.iter().filter_map(end).collect();

@@ -57,7 +57,12 @@ fn services(work: &mut Work) {
         .services
         .values()
         .filter(inactive)
-        .filter(|s| work.state.service_tasks(&s.cluster, &s.name).next().is_none())
+        .filter(|s| {
+            work.state
+                .service_tasks(&s.cluster, &s.name)
+                .next()
+                .is_none()
+        })
         .cloned()
         .collect();
     for service in gone {

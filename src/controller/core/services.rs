@@ -5,14 +5,14 @@ use super::work::Work;
 use crate::controller::command::{
     CommandError, CreateService, DeleteService, ErrorKind, Response, UpdateService,
 };
+use crate::model::service::PlacementConstraint;
 use crate::model::service::{Backoff, DEFAULT_GRACE_S};
+use crate::model::validate::Fault;
 use crate::model::{
     Deployment, EventKind, RolloutState, Service, ServiceStatus, Severity, TaskDefinitionId,
     validate,
 };
 use crate::scheduler::Expression;
-use crate::model::service::PlacementConstraint;
-use crate::model::validate::Fault;
 
 /// What is wrong with the expressions of constraints.
 pub(super) fn expressions(constraints: &[PlacementConstraint]) -> Vec<Fault> {
@@ -221,7 +221,9 @@ fn redeploy(
     named: Option<&str>,
     force: bool,
 ) -> Result<Option<(String, TaskDefinitionId)>, CommandError> {
-    let current = service.primary().map(|primary| primary.task_definition.clone());
+    let current = service
+        .primary()
+        .map(|primary| primary.task_definition.clone());
     let wanted = match (named, &current) {
         (Some(named), _) => find::definition(work, named)?.id(),
         (None, Some(current)) => current.clone(),

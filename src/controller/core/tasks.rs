@@ -135,7 +135,10 @@ fn check(request: &RunTask) -> Result<(), CommandError> {
             request.count
         )));
     }
-    for (member, text) in [("group", &request.group), ("startedBy", &request.started_by)] {
+    for (member, text) in [
+        ("group", &request.group),
+        ("startedBy", &request.started_by),
+    ] {
         if text.as_ref().is_some_and(|t| t.chars().count() > TEXT_MAX) {
             return Err(invalid(format!(
                 "{member}: at most {TEXT_MAX} characters are allowed."
@@ -216,7 +219,10 @@ pub(super) fn stop(
     let mut task = (*before).clone();
     ask_stop(&mut task, StopCode::UserInitiated, reason.clone(), work.now);
     let task = work.put_task(task);
-    let why = request.reason.as_ref().map_or(String::new(), |_| format!(": {reason}"));
+    let why = request
+        .reason
+        .as_ref()
+        .map_or(String::new(), |_| format!(": {reason}"));
     let message = format!("{} was told to stop by {who}{why}.", words(&task));
     work.operator(&*task, message);
     Ok(Response::Task(task))

@@ -1,0 +1,169 @@
+use super::rig::{Rig, instance_name, settings};
+use crate::controller::core::Input;
+use crate::model::instance::attribute;
+use crate::model::{
+    ClusterName, Connection, InstanceStatus, LastStatus, MemoryMib, Resources, StopCode, TimeMs,
+};
+use serde_json::json;
+
+#[test]
+fn a_first_configuration_draws_an_id_and_registers_what_it_names() {
+    let rig = Rig::unreached(&[("a", "z1")]);
+    assert_eq!(rig.state.control_plane.len(), 16);
+    let instance = rig.instance("a");
+    assert_eq!(instance.status, InstanceStatus::Registering);
+    assert_eq!(
+        instance.connection,
+        Connection::Disconnected {
+            since: rig.now,
+            reason: "not yet reached".to_owned()
+        }
+    );
+    assert_eq!(instance.zone(), "z1");
+    assert_eq!(instance.attribute("disk"), Some("ssd"));
+}
+
+#[test]
+fn the_default_cluster_is_there_without_asking_and_the_same_configuration_changes_nothing() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.fleet.clusters.clear();
+    let id = rig.state.control_plane.clone();
+    rig.live
+        .agents
+        .insert(instance_name("a"), Default::default());
+    let before = rig.state.clone();
+    rig.configure();
+    assert_eq!(rig.state, before);
+    assert_eq!(rig.state.control_plane, id);
+    assert!(rig.state.clusters[&ClusterName::default_cluster()].configured);
+}
+
+#[test]
+fn a_change_of_the_file_reaches_the_instance_and_the_engines_own_attributes_stay() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.live
+        .agents
+        .insert(instance_name("a"), Default::default());
+    let mut changed = settings("a", "z9");
+    changed.attributes.clear();
+    changed.reserved = Resources {
+        memory: MemoryMib(512),
+        ..Resources::default()
+    };
+    rig.fleet.instances = vec![changed];
+    rig.configure();
+    let instance = rig.instance("a");
+    assert!(instance.is_connected());
+    assert_eq!(instance.zone(), "z9");
+    assert_eq!(instance.reserved.memory, MemoryMib(512));
+    assert_eq!(instance.attribute("disk"), None);
+    assert_eq!(
+        instance.attribute(attribute::CPU_ARCHITECTURE),
+        Some("arm64")
+    );
+    assert_eq!(
+        instance.attribute(attribute::INSTANCE_TYPE),
+        Some("4cpu-8gib")
+    );
+    let mut typed = settings("a", "z9");
+    typed.instance_type = Some("m5.large".to_owned());
+    rig.fleet.instances = vec![typed];
+    rig.configure();
+    rig.connect("a");
+    let kind = rig.instance("a").attribute(attribute::INSTANCE_TYPE);
+    assert_eq!(kind, Some("m5.large"));
+}
+
+#[test]
+fn after_a_restart_nobody_is_connected_until_it_was_reached_and_nobody_is_lost_for_it() {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
+    rig.register("web", json!({}));
+    rig.create("web", 2);
+    rig.settle();
+    let tasks = rig.tasks();
+    let told = rig.messages().len();
+    rig.live = Default::default();
+    rig.now = rig.now.plus_ms(3_600_000);
+    rig.configure();
+    assert!(!rig.instance("a").is_connected());
+    assert_eq!(rig.instance("a").disconnected_since(), Some(rig.now));
+    rig.wake_after(1_000);
+    rig.connect("a");
+    rig.connect("b");
+    assert_eq!(rig.tasks(), tasks, "the same tasks, untouched");
+    assert_eq!(rig.messages().len(), told, "{:#?}", rig.messages());
+}
+
+#[test]
+fn an_instance_that_leaves_the_file_takes_its_tasks_with_it() {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
+    rig.register("web", json!({}));
+    rig.create("web", 2);
+    rig.settle();
+    let on_b: Vec<_> = rig
+        .state
+        .instance_tasks(&instance_name("b"))
+        .cloned()
+        .collect();
+    assert_eq!(on_b.len(), 1);
+    rig.fleet.instances.pop();
+    rig.live
+        .agents
+        .insert(instance_name("a"), Default::default());
+    rig.configure();
+    assert!(!rig.state.instances.contains_key(&instance_name("b")));
+    let task = rig.task(on_b[0].id);
+    assert_eq!(task.last_status, LastStatus::Stopped);
+    assert_eq!(task.stop_code, Some(StopCode::ServiceSchedulerInitiated));
+    assert_eq!(task.stopped_at, Some(rig.now));
+    let reason = "(instance b) was removed from the configuration";
+    assert_eq!(task.stopped_reason.as_deref(), Some(reason));
+    rig.told("(instance b) was removed from the configuration; 1 tasks were on it.");
+    rig.hosts.remove(&instance_name("b"));
+    rig.settle();
+    assert_eq!(rig.running(), 2, "its place is taken on the other");
+}
+
+#[test]
+fn an_instance_that_changes_its_cluster_starts_anew() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("web", json!({}));
+    rig.create("web", 1);
+    rig.settle();
+    let other = ClusterName::new("other").unwrap();
+    rig.fleet.instances[0].cluster = other.clone();
+    let mut cluster = rig.fleet.clusters[0].clone();
+    cluster.name = other.clone();
+    rig.fleet.clusters.push(cluster);
+    rig.configure();
+    assert_eq!(rig.instance("a").cluster, other);
+    assert_eq!(rig.instance("a").status, InstanceStatus::Registering);
+    assert_eq!(rig.tasks(), vec![]);
+    assert_eq!(
+        rig.service("web").unplaced.as_ref().map(|u| u.count),
+        Some(1)
+    );
+}
+
+#[test]
+fn a_cluster_that_leaves_the_file_can_then_be_deleted() {
+    let mut rig = Rig::unreached(&[]);
+    let mut cluster = rig.fleet.clusters[0].clone();
+    cluster.name = ClusterName::new("old").unwrap();
+    rig.fleet.clusters.push(cluster);
+    rig.configure();
+    let (_, message) = rig.refused("DeleteCluster", json!({"cluster": "old"}));
+    assert!(message.contains("configuration"), "{message}");
+    rig.fleet.clusters.pop();
+    rig.configure();
+    rig.ask("DeleteCluster", json!({"cluster": "old"})).unwrap();
+    assert_eq!(rig.state.clusters.len(), 1);
+}
+
+#[test]
+fn nothing_happening_changes_nothing() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    let decision = rig.decide(vec![Input::Wake, Input::Wake]);
+    assert_eq!(decision.changes, vec![]);
+    assert_eq!((decision.live, decision.wake_at), (None, None::<TimeMs>));
+}

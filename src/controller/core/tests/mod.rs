@@ -1,0 +1,6 @@
+mod commands;
+mod fleet;
+mod observing;
+mod purging;
+mod rig;
+mod services;

@@ -1,0 +1,98 @@
+use super::rig::Rig;
+use crate::controller::core::purge::{STOPPED_KEPT_MAX, STOPPED_KEPT_MS};
+use crate::model::{LastStatus, TaskId};
+use serde_json::json;
+
+fn stop_all(rig: &mut Rig) -> Vec<TaskId> {
+    let ids: Vec<TaskId> = rig.tasks().iter().map(|t| t.id).collect();
+    for id in &ids {
+        rig.ask("StopTask", json!({"task": id.to_string()}))
+            .unwrap();
+    }
+    rig.now = rig.now.plus_ms(1);
+    rig.settle();
+    ids
+}
+
+fn run(rig: &mut Rig, count: u32) {
+    rig.ask("RunTask", json!({"taskDefinition": "job", "count": count}))
+        .unwrap();
+    rig.settle();
+}
+
+#[test]
+fn a_stopped_task_is_forgotten_after_an_hour() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("job", json!({}));
+    run(&mut rig, 2);
+    stop_all(&mut rig);
+    assert_eq!(rig.state.tasks.len(), 2);
+    let due = rig.wake_at.unwrap();
+    assert_eq!(due.since_ms(rig.now), STOPPED_KEPT_MS);
+    rig.wake_after(STOPPED_KEPT_MS - 1);
+    assert_eq!(rig.state.tasks.len(), 2);
+    rig.wake_after(1);
+    assert_eq!(rig.state.tasks.len(), 0);
+    assert_eq!(rig.wake_at, None);
+}
+
+#[test]
+fn the_newest_of_each_group_are_kept() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("job", json!({}));
+    rig.register("other", json!({}));
+    rig.ask("RunTask", json!({"taskDefinition": "other"}))
+        .unwrap();
+    stop_all(&mut rig);
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        run(&mut rig, 8);
+        all.extend(stop_all(&mut rig));
+    }
+    let kept: Vec<_> = all
+        .iter()
+        .filter(|id| rig.state.tasks.contains_key(*id))
+        .collect();
+    assert_eq!(kept.len(), STOPPED_KEPT_MAX);
+    assert_eq!(
+        kept.iter().filter(|id| all[8..].contains(id)).count(),
+        16,
+        "the newest"
+    );
+    assert_eq!(
+        rig.state.tasks.len(),
+        STOPPED_KEPT_MAX + 1,
+        "another family has its own"
+    );
+}
+
+#[test]
+fn a_task_whose_stop_is_not_confirmed_is_never_forgotten() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("job", json!({}));
+    run(&mut rig, 1);
+    let id = rig.tasks()[0].id;
+    rig.cut("a");
+    rig.ask("StopTask", json!({"task": id.to_string()}))
+        .unwrap();
+    rig.wake_after(STOPPED_KEPT_MS * 24);
+    assert_eq!(rig.task(id).last_status, LastStatus::Deactivating);
+}
+
+#[test]
+fn a_deleted_service_goes_with_the_last_of_its_tasks() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("web", json!({}));
+    rig.create("web", 1);
+    rig.settle();
+    rig.ask("DeleteService", json!({"service": "web", "force": true}))
+        .unwrap();
+    rig.settle();
+    assert_eq!(
+        rig.state.services.len(),
+        1,
+        "INACTIVE while its stopped task is shown"
+    );
+    rig.wake_after(STOPPED_KEPT_MS);
+    assert_eq!((rig.state.services.len(), rig.state.tasks.len()), (0, 0));
+}
