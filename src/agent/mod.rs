@@ -5,8 +5,10 @@ mod acts;
 mod assignments;
 pub mod clock;
 pub mod directory;
+mod follow;
 mod inspector;
 mod job;
+mod logs;
 pub mod order;
 mod outbox;
 mod pulse;
@@ -18,9 +20,15 @@ pub mod tuning;
 mod verdict;
 
 #[cfg(test)]
+mod fake;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod run_tests;
+#[cfg(test)]
 mod step_tests;
+#[cfg(test)]
+mod streams_tests;
 
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use directory::EngineDirectory;

@@ -1,0 +1,456 @@
+//! The runtime against a scripted engine, on paused time: what waits is wound on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+
+use super::fake::{FakeEngine, Mood};
+use super::fixture::{PLANE, definition, instance, observed, state, task};
+use super::{AgentHandle, TokioClock, Tuning, spawn};
+use crate::config::{Endpoint, InstanceSettings};
+use crate::docker::{EngineError, EngineEvent};
+use crate::model::observation::{ContainerState, ObservedContainer};
+use crate::model::{
+    ClusterName, DesiredStatus, LastStatus, Observation, Resources, Snapshot, State, Task,
+    TaskDefinition, TaskId, TimeMs,
+};
+
+/// An agent, its engine, and a controller that does what the test says.
+struct Rig {
+    engine: FakeEngine,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    reports: mpsc::Receiver<Observation>,
+    agent: AgentHandle,
+    seen: Vec<Observation>,
+}
+
+pub(super) fn settings() -> InstanceSettings {
+    InstanceSettings {
+        name: instance(),
+        cluster: ClusterName::default_cluster(),
+        endpoint: Endpoint::Simulated,
+        availability_zone: String::new(),
+        instance_type: None,
+        attributes: Default::default(),
+        reserved: Resources::default(),
+    }
+}
+
+fn snapshot(state: State) -> Arc<Snapshot> {
+    Arc::new(Snapshot {
+        state,
+        ..Snapshot::default()
+    })
+}
+
+impl Rig {
+    fn new(engine: FakeEngine, state: State) -> Self {
+        let (snapshots, watch) = watch::channel(snapshot(state));
+        let (out, reports) = mpsc::channel(64);
+        let agent = spawn(
+            settings(),
+            Arc::new(engine.clone()),
+            watch,
+            out,
+            Arc::new(TokioClock::starting_at(TimeMs(1_000_000))),
+            Tuning::default(),
+        );
+        Self {
+            engine,
+            snapshots,
+            reports,
+            agent,
+            seen: Vec::new(),
+        }
+    }
+
+    fn decide(&self, state: State) {
+        self.snapshots.send_replace(snapshot(state));
+    }
+
+    /// The next report that matches.
+    async fn until(&mut self, what: &str, matches: impl Fn(&Observation) -> bool) -> Observation {
+        let search = async {
+            loop {
+                let report = self.reports.recv().await.expect("the agent goes on");
+                self.seen.push(report.clone());
+                if matches(&report) {
+                    return report;
+                }
+            }
+        };
+        match timeout(Duration::from_secs(600), search).await {
+            Ok(report) => report,
+            Err(_) => panic!("never reported: {what}; seen {:#?}", self.seen),
+        }
+    }
+
+    async fn containers(
+        &mut self,
+        what: &str,
+        matches: impl Fn(&[ObservedContainer]) -> bool,
+    ) -> Arc<Vec<ObservedContainer>> {
+        let report = self
+            .until(what, |report| {
+                matches!(report, Observation::Containers { containers, .. } if matches(containers))
+            })
+            .await;
+        match report {
+            Observation::Containers { containers, .. } => containers,
+            _ => unreachable!(),
+        }
+    }
+
+    async fn failure(&mut self) -> String {
+        let report = self
+            .until("TaskFailed", |r| {
+                matches!(r, Observation::TaskFailed { .. })
+            })
+            .await;
+        match report {
+            Observation::TaskFailed { reason, .. } => reason,
+            _ => unreachable!(),
+        }
+    }
+
+    async fn running(&mut self, count: usize) -> Arc<Vec<ObservedContainer>> {
+        let up = |c: &&ObservedContainer| c.state == ContainerState::Running;
+        self.containers("so many running", |all| {
+            all.iter().filter(up).count() == count
+        })
+        .await
+    }
+}
+
+fn one() -> TaskDefinition {
+    definition(json!([{"name": "app", "image": "busybox"}]))
+}
+
+fn tasks(count: u128) -> Vec<Task> {
+    (1..=count).map(|id| task(id, &one())).collect()
+}
+
+fn is_connected(report: &Observation) -> bool {
+    matches!(report, Observation::Connected { .. })
+}
+
+fn is_lost(report: &Observation) -> bool {
+    matches!(report, Observation::Disconnected { .. })
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_says_what_the_engine_is_and_all_that_it_has() {
+    let engine = FakeEngine::new(&[]);
+    let mut foreign = observed(7, "x", ContainerState::Running);
+    foreign.owner = None;
+    engine.add(foreign);
+    let mut rig = Rig::new(engine, State::default());
+    rig.until("Connected", is_connected).await;
+    let all = rig.containers("the list", |_| true).await;
+    assert_eq!(all.len(), 1);
+    assert!(rig.agent.engine.borrow().is_some());
+    // Nothing was decided yet: nothing is done.
+    assert_eq!(rig.engine.inner().calls, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_tasks_of_one_image_wait_for_one_pull_and_its_progress_is_told() {
+    let mut rig = Rig::new(FakeEngine::new(&[]), state(&one(), &tasks(2)));
+    rig.running(2).await;
+    assert_eq!(rig.engine.calls("pull"), ["pull busybox"]);
+    for id in [TaskId(1), TaskId(2)] {
+        let told: Vec<_> = rig
+            .seen
+            .iter()
+            .filter_map(|r| match r {
+                Observation::Pulling { task, progress } if *task == id => {
+                    Some(progress.as_ref().map(|p| p.done_bytes))
+                }
+                _ => None,
+            })
+            .collect();
+        assert!(told.contains(&Some(20)), "{told:?}");
+        assert_eq!(told.last(), Some(&None), "{told:?}");
+    }
+    assert_eq!(rig.engine.calls("create").len(), 2);
+    assert_eq!(rig.engine.calls("network").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_death_is_reported_without_any_delay() {
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), state(&one(), &tasks(2)));
+    let all = rig.running(2).await;
+    for container in all.iter() {
+        // The second one dies right after a report was made.
+        let died = Instant::now();
+        rig.engine.die(&container.runtime_id, 1);
+        rig.containers("the death", |all| {
+            all.iter()
+                .any(|c| c.runtime_id == container.runtime_id && c.exit_code == Some(1))
+        })
+        .await;
+        assert_eq!(died.elapsed(), Duration::ZERO);
+    }
+    assert_eq!(
+        rig.engine.calls("start").len(),
+        2,
+        "nothing is started again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_is_found_though_the_connection_stays_open_and_what_is_new_is_seen_after_it() {
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), state(&one(), &tasks(1)));
+    rig.running(1).await;
+    rig.engine.set(Mood::Hung);
+    let begun = Instant::now();
+    let lost = rig.until("Disconnected", is_lost).await;
+    let tuning = Tuning::default();
+    let bound = tuning.heartbeat + tuning.ping_timeout * (tuning.pings_missed_most + 1);
+    assert!(begun.elapsed() <= bound, "{:?}", begun.elapsed());
+    assert!(
+        matches!(&lost, Observation::Disconnected { reason, .. } if reason.contains("2 pings")),
+        "{lost:?}"
+    );
+    assert!(rig.agent.engine.borrow().is_none());
+
+    rig.engine.add(observed(1, "other", ContainerState::Exited));
+    rig.engine.set(Mood::Well);
+    rig.until("Connected", is_connected).await;
+    let all = rig.containers("the list", |_| true).await;
+    assert_eq!(all.len(), 2);
+    assert!(rig.agent.engine.borrow().is_some());
+    assert_eq!(rig.engine.calls("create").len(), 1, "nothing is doubled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_cut_short_is_adopted() {
+    let engine = FakeEngine::new(&["busybox"]);
+    engine.inner().mute.insert("create");
+    let mut rig = Rig::new(engine, state(&one(), &tasks(1)));
+    rig.containers("made", |all| all.len() == 1).await;
+    assert_eq!(
+        rig.engine.calls("start").len(),
+        0,
+        "its create is under way"
+    );
+    rig.engine.inner().mute.clear();
+    rig.engine.set(Mood::Cut);
+    rig.until("Disconnected", is_lost).await;
+    rig.engine.set(Mood::Well);
+    let all = rig.running(1).await;
+    assert_eq!(all.len(), 1);
+    assert_eq!(rig.engine.calls("create").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_gets_no_answer_is_looked_for_by_name_and_not_doubled() {
+    let engine = FakeEngine::new(&["busybox"]);
+    engine.inner().mute.insert("create");
+    let mut rig = Rig::new(engine, state(&one(), &tasks(1)));
+    rig.containers("made", |all| all.len() == 1).await;
+    rig.engine.inner().mute.clear();
+    let all = rig.running(1).await;
+    assert_eq!((all.len(), rig.engine.calls("create").len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_something_else_has_fails_the_task() {
+    let engine = FakeEngine::new(&["busybox"]);
+    let mut squatter = observed(1, "app", ContainerState::Running);
+    squatter.owner = None;
+    engine.add(squatter);
+    let mut rig = Rig::new(engine, state(&one(), &tasks(1)));
+    let reason = rig.failure().await;
+    assert!(
+        reason.starts_with("CannotCreateContainerError: the name qd-web-1-app-"),
+        "{reason}"
+    );
+    assert_eq!(rig.engine.calls("remove"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_refused_fails_the_task_once_and_is_not_repeated() {
+    let engine = FakeEngine::new(&["busybox"]);
+    let taken = EngineError::Failed("port is already allocated".to_owned());
+    engine.inner().errors.insert("start", [taken].into());
+    let mut rig = Rig::new(engine, state(&one(), &tasks(1)));
+    assert_eq!(
+        rig.failure().await,
+        "CannotStartContainerError: port is already allocated"
+    );
+    rig.engine.announce(EngineEvent::Images);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(rig.engine.calls("start").len(), 1);
+    while let Ok(report) = rig.reports.try_recv() {
+        assert!(!matches!(report, Observation::TaskFailed { .. }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_not_to_be_had_fails_every_task_that_waits_for_it() {
+    let engine = FakeEngine::new(&[]);
+    let unknown = EngineError::NotFound("manifest unknown".to_owned());
+    engine.inner().errors.insert("pull", [unknown].into());
+    let mut rig = Rig::new(engine, state(&one(), &tasks(2)));
+    for _ in 0..2 {
+        assert_eq!(
+            rig.failure().await,
+            "CannotPullContainerError: manifest unknown"
+        );
+    }
+    assert_eq!(rig.engine.calls("pull").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_fails_in_passing_is_tried_again() {
+    let engine = FakeEngine::new(&[]);
+    let passing = || EngineError::Failed("i/o timeout".to_owned());
+    engine
+        .inner()
+        .errors
+        .insert("pull", [passing(), passing()].into());
+    let mut rig = Rig::new(engine, state(&one(), &tasks(1)));
+    rig.running(1).await;
+    assert_eq!(rig.engine.calls("pull").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_removed_behind_our_back_is_pulled_again() {
+    let engine = FakeEngine::new(&["busybox"]);
+    let mut rig = Rig::new(engine, state(&one(), &tasks(1)));
+    rig.running(1).await;
+    rig.engine.inner().images.clear(); // Without announcing it.
+    rig.decide(state(&one(), &tasks(2)));
+    rig.running(2).await;
+    assert_eq!(rig.engine.calls("pull").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_hangs_holds_up_no_other() {
+    let engine = FakeEngine::new(&["busybox"]);
+    engine.inner().mute.insert("start");
+    let mut rig = Rig::new(engine, state(&one(), &tasks(1)));
+    while rig.engine.calls("start").is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    rig.engine.inner().mute.clear();
+    rig.decide(state(&one(), &tasks(2)));
+    let begun = Instant::now();
+    // The first one's start never answers, and its container is left alone until it does.
+    rig.containers("the second one", |all| {
+        all.iter().any(|c| {
+            c.state == ContainerState::Running
+                && c.owner.as_ref().is_some_and(|o| o.task == TaskId(2))
+        })
+    })
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(rig.engine.calls("start").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_tasks_start_side_by_side_but_not_too_many_at_a_time() {
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), state(&one(), &tasks(100)));
+    rig.running(100).await;
+    let most = rig.engine.inner().creating.1;
+    let limit = Tuning::default().makes_at_once;
+    assert!((2..=limit).contains(&most), "{most}");
+    assert_eq!(rig.engine.calls("create").len(), 100);
+    assert_eq!(rig.engine.calls("start").len(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_stopped_with_its_timeout_and_kept_until_it_leaves_the_state() {
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), state(&one(), &tasks(1)));
+    let id = rig.running(1).await[0].runtime_id.clone();
+    let mut stopping = task(1, &one());
+    stopping.desired_status = DesiredStatus::Stopped;
+    stopping.containers[0].runtime_id.clone_from(&id);
+    rig.decide(state(&one(), &[stopping.clone()]));
+    rig.containers("the end", |all| all[0].state == ContainerState::Exited)
+        .await;
+    assert_eq!(rig.engine.calls("stop"), [format!("stop {id} 30")]);
+    stopping.last_status = LastStatus::Stopped;
+    rig.decide(state(&one(), &[stopping]));
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert_eq!(rig.engine.calls("remove"), [""; 0]);
+    rig.decide(state(&one(), &[]));
+    rig.containers("nothing", <[_]>::is_empty).await;
+    assert_eq!(rig.engine.calls("remove"), [format!("remove {id}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stop_of_a_task_that_never_began_is_confirmed_by_a_report() {
+    let mut rig = Rig::new(FakeEngine::new(&[]), state(&one(), &[]));
+    rig.containers("the first list", |_| true).await;
+    let mut stopping = task(1, &one());
+    stopping.desired_status = DesiredStatus::Stopped;
+    let decided = Instant::now();
+    rig.decide(state(&one(), &[stopping]));
+    rig.containers("the confirmation", <[_]>::is_empty).await;
+    assert!(decided.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn orphans_of_this_control_plane_go_and_foreign_ones_stay() {
+    let engine = FakeEngine::new(&[]);
+    engine.add(observed(8, "app", ContainerState::Running));
+    let mut foreign = observed(9, "app", ContainerState::Running);
+    if let Some(owner) = &mut foreign.owner {
+        owner.control_plane = format!("not-{PLANE}");
+    }
+    engine.add(foreign);
+    let mut rig = Rig::new(engine, State::default());
+    rig.containers("both", |all| all.len() == 2).await;
+    rig.decide(state(&one(), &[]));
+    let left = rig.containers("one", |all| all.len() == 1).await;
+    assert_eq!(left[0].runtime_id, "id-app-9");
+    assert_eq!(rig.engine.calls("stop"), ["stop id-app-8 30"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_not_there_is_tried_with_growing_pauses_and_told_once() {
+    let engine = FakeEngine::new(&[]);
+    engine.set(Mood::Cut);
+    let mut rig = Rig::new(engine, State::default());
+    rig.until("the tenth attempt", |r| {
+        matches!(r, Observation::Agent { status, .. }
+            if status.attempts == 10 && status.retry_at.is_some())
+    })
+    .await;
+    assert_eq!(rig.engine.inner().connects, 10);
+    assert_eq!(rig.seen.iter().filter(|r| is_lost(r)).count(), 1);
+    rig.engine.set(Mood::Well);
+    rig.until("Connected", is_connected).await;
+    rig.until("all is well", |r| {
+        matches!(r, Observation::Agent { status, .. }
+            if status.attempts == 0 && status.retry_at.is_none() && status.heard_at.is_some())
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_event_told_is_found_by_the_resync() {
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), state(&one(), &tasks(1)));
+    let id = rig.running(1).await[0].runtime_id.clone();
+    if let Some(container) = rig.engine.inner().containers.get_mut(&id) {
+        container.state = ContainerState::Exited;
+    }
+    rig.containers("the end", |all| all[0].state == ContainerState::Exited)
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_engine_is_quiet() {
+    let mut rig = Rig::new(FakeEngine::new(&[]), state(&one(), &[]));
+    rig.containers("the first list", |_| true).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    while rig.reports.try_recv().is_ok() {}
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    // Heartbeats went on; nothing a person would see changed.
+    assert!(rig.reports.try_recv().is_err());
+}
