@@ -38,6 +38,9 @@ impl Session<'_> {
                 self.jobs.spawn(call);
                 return;
             }
+            Action::Pull(image) => {
+                self.pulling.insert(image.clone());
+            }
             // The inspection that follows a start tells all that its announcements would.
             Action::Start(_, _, id) => {
                 self.quiet.insert(id.clone());
@@ -263,6 +266,7 @@ impl Session<'_> {
     /// A pull ended: nobody waits for it any more, and what is missing is asked anew.
     fn end_pull(&mut self, image: &str) {
         self.missing.remove(image);
+        self.pulling.remove(image);
         for task in self.told.remove(image).into_iter().flatten() {
             self.with.outbox.push(Observation::Pulling {
                 task,

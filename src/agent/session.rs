@@ -86,6 +86,8 @@ pub(super) struct Session<'a> {
     pub(super) missing: BTreeSet<String>,
     /// How many actions of each class run.
     pub(super) running: [usize; Class::COUNT],
+    /// Images that are being pulled: a step of a pull that has ended is out of date.
+    pub(super) pulling: BTreeSet<String>,
     /// Tasks whose pull was reported, by image.
     pub(super) told: BTreeMap<String, BTreeSet<TaskId>>,
     /// Stopping tasks for which a report was made after nothing of them was left up.
@@ -140,6 +142,7 @@ pub async fn run(with: Bearings<'_>, opened: Opened) -> End {
         attempts: BTreeMap::new(),
         missing: BTreeSet::new(),
         running: [0; Class::COUNT],
+        pulling: BTreeSet::new(),
         told: BTreeMap::new(),
         confirmed: BTreeSet::new(),
         quiet: BTreeSet::new(),
@@ -503,7 +506,7 @@ impl Session<'_> {
     }
 
     fn tell_progress(&mut self, image: String, step: crate::docker::PullStep) {
-        if !self.under_way.contains(&Key::Image(image.clone())) {
+        if !self.pulling.contains(&image) {
             return;
         }
         for task in self.waiting_for_image(&image).into_keys() {
