@@ -13,7 +13,16 @@ use serde::{Deserialize, Serialize};
 use crate::model::observation::{EngineInfo, ObservedContainer};
 use crate::model::{InstanceName, TimeMs};
 
+pub mod bollard;
+pub mod cache;
+pub mod credentials;
+pub mod exec;
+pub mod image;
+pub mod lines;
+pub mod logs;
 pub mod spec;
+pub mod stats;
+pub mod transport;
 pub mod volume;
 
 pub use spec::ContainerSpec;
@@ -220,3 +229,6 @@ pub trait Connector: Send + Sync + 'static {
         None
     }
 }
+
+#[cfg(test)]
+mod engine_tests;

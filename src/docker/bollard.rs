@@ -1,0 +1,826 @@
+//! The real engine. The only file that names bollard.
+
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use bollard::errors::Error as BollardError;
+use bollard::models::{
+    ContainerCpuStats, ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum,
+    ContainerStatsResponse, ContainerSummary, EndpointSettings, HealthConfig, HealthStatusEnum,
+    HostConfig, HostConfigLogConfig, Mount, MountType, NetworkingConfig, PortBinding, PortMap,
+    ResourcesUlimits, VolumeCreateRequest,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, StatsOptionsBuilder, StopContainerOptionsBuilder,
+};
+use bollard::{BollardRequest, ClientVersion, Docker};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::cache::{Cache, lasting};
+use super::credentials::{Credentials, RegistryAuth};
+use super::image::{Layers, reference};
+use super::lines::time_of;
+use super::spec::{ContainerSpec, HealthSpec, MountSpec, NetworkSpec, VolumeSpec, label};
+use super::stats::{Counters, Samples};
+use super::transport::{ANSWER_WAIT, Route, Transport, error_of_status};
+use super::{
+    Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession, LogLine, LogOptions,
+    PullStep, StatsSample,
+};
+use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, Ownership};
+use crate::model::task::{Health, NetworkBinding};
+use crate::model::{CpuUnits, HostPort, MemoryMib, Protocol};
+
+/// Docker 20.10's API, the oldest that is spoken.
+const OLDEST: Version = Version(1, 41);
+/// The newest API whose answers are known here.
+const NEWEST: Version = Version(1, 53);
+/// Longest wait for work: making, starting, removing. A slow disk takes its time.
+const WORK_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait for a pull's first word; the registry is asked before it.
+const PULL_WAIT: Duration = Duration::from_secs(120);
+/// What a stop may take beyond its own timeout.
+const STOP_MARGIN: Duration = Duration::from_secs(15);
+/// Bollard's own bound on an answer's head: ours are shorter and say more.
+const BOLLARD_WAIT_S: u64 = 24 * 3600;
+/// Containers inspected at the same time.
+const INSPECTIONS: usize = 8;
+
+/// A version of Docker's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version(u32, u32);
+
+impl Version {
+    fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        Some(Self(major.parse().ok()?, minor.parse().ok()?))
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// The version to speak with an engine, or why there is none.
+fn negotiate(endpoint: &str, answer: &Value) -> EngineResult<Version> {
+    let text = |name: &str| answer.get(name).and_then(Value::as_str);
+    let Some(newest) = text("ApiVersion").and_then(Version::parse) else {
+        return Err(EngineError::Refused(format!(
+            "{endpoint}: what answers does not tell an API version; is this a Docker Engine?"
+        )));
+    };
+    let docker = text("Version").unwrap_or("of unknown version");
+    if newest < OLDEST {
+        return Err(EngineError::Refused(format!(
+            "{endpoint}: Docker {docker} speaks API {newest}, which is too old: \
+             Docker 20.10 (API {OLDEST}) or later is needed"
+        )));
+    }
+    let oldest = text("MinAPIVersion").and_then(Version::parse);
+    if let Some(oldest) = oldest.filter(|oldest| *oldest > NEWEST) {
+        return Err(EngineError::Refused(format!(
+            "{endpoint}: Docker {docker} speaks API {oldest} or later, and this program \
+             speaks up to {NEWEST}: use a newer one"
+        )));
+    }
+    Ok(newest.min(NEWEST))
+}
+
+/// One Docker Engine over its HTTP API.
+pub struct BollardEngine {
+    docker: Docker,
+    transport: Transport,
+    version: Version,
+    credentials: Credentials,
+    cache: Arc<Cache>,
+    samples: Samples,
+    network: tokio::sync::Mutex<()>,
+    /// Keeps the way to the engine open, such as an SSH connection.
+    _way: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl BollardEngine {
+    /// Opens an engine and agrees on a version with it. `way` is kept as long as the engine.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it does not answer, or speaks no version that this program knows.
+    pub async fn open(
+        route: Route,
+        credentials: Credentials,
+        way: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> EngineResult<Self> {
+        let transport = Transport::new(route);
+        let answer = transport.json(Method::GET, "/version", None).await?;
+        let version = negotiate(transport.endpoint(), &answer)?;
+        let transport = transport.with_version(&version.to_string());
+        let wire = transport.clone();
+        let send = move |request: BollardRequest| {
+            let wire = wire.clone();
+            async move {
+                let sent = wire.send(request).await;
+                sent.map_err(|text| BollardError::from(std::io::Error::other(text)))
+            }
+        };
+        let client_version = ClientVersion {
+            major_version: version.0 as usize,
+            minor_version: version.1 as usize,
+        };
+        let docker = Docker::connect_with_custom_transport(
+            send,
+            Some("http://docker"),
+            BOLLARD_WAIT_S,
+            &client_version,
+        )
+        .map_err(|error| EngineError::Refused(error.to_string()))?;
+        Ok(Self {
+            docker,
+            transport,
+            version,
+            credentials,
+            cache: Arc::new(Cache::default()),
+            samples: Samples::default(),
+            network: tokio::sync::Mutex::new(()),
+            _way: way,
+        })
+    }
+
+    async fn call<T>(
+        &self,
+        wait: Duration,
+        call: impl Future<Output = Result<T, BollardError>>,
+    ) -> EngineResult<T> {
+        match timeout(wait, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(engine_error(&self.transport, error)),
+            Err(_) => Err(self.transport.silent(wait)),
+        }
+    }
+
+    /// One container of the list; `None` if it went away meanwhile.
+    async fn observe(&self, summary: ContainerSummary) -> EngineResult<Option<ObservedContainer>> {
+        let Some(id) = summary.id else {
+            return Ok(None);
+        };
+        let state = summary.state.map(|s| s.to_string()).unwrap_or_default();
+        let said = format!(
+            "{state} {} {:?}",
+            lasting(summary.status.as_deref().unwrap_or_default()),
+            summary.names
+        );
+        let generation = match self.cache.look_up(&id, &said) {
+            Ok(seen) => return Ok(Some(seen)),
+            Err(generation) => generation,
+        };
+        match self.inspect(&id).await {
+            Ok(seen) => {
+                self.cache.keep(said, generation, &seen);
+                Ok(Some(seen))
+            }
+            Err(EngineError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn list_all(&self) -> EngineResult<Vec<ObservedContainer>> {
+        let options = ListContainersOptionsBuilder::new().all(true).build();
+        let listed = self.docker.list_containers(Some(options));
+        let summaries = self.call(ANSWER_WAIT, listed).await?;
+        let ids: HashSet<&str> = summaries.iter().filter_map(|s| s.id.as_deref()).collect();
+        self.cache.retain(&ids);
+        drop(ids);
+        let observed: Vec<_> = stream::iter(summaries)
+            .map(|summary| self.observe(summary))
+            .buffered(INSPECTIONS)
+            .try_collect()
+            .await?;
+        Ok(observed.into_iter().flatten().collect())
+    }
+
+    async fn sample(&self, id: &str) -> EngineResult<StatsSample> {
+        // A single reading tells no rate: with an earlier one at hand the engine need not wait a
+        // second for its second one.
+        let known = self.samples.knows(id);
+        let options = StatsOptionsBuilder::new().stream(false).one_shot(known);
+        let stats = self.docker.stats(id, Some(options.build()));
+        futures_util::pin_mut!(stats);
+        let first = async { stats.next().await.transpose() };
+        let Some(stats) = self.call(ANSWER_WAIT, first).await? else {
+            return Err(EngineError::NotFound(format!(
+                "{}: the engine has no figures for container {id}",
+                self.transport.endpoint()
+            )));
+        };
+        Ok(self.sample_of(id, &stats))
+    }
+
+    fn sample_of(&self, id: &str, stats: &ContainerStatsResponse) -> StatsSample {
+        let now = stats.cpu_stats.as_ref().and_then(counters);
+        let before = stats.precpu_stats.as_ref().and_then(counters);
+        let memory = stats.memory_stats.as_ref();
+        let usage = memory.and_then(|m| m.usage).unwrap_or(0);
+        // What `docker stats` takes off: the page cache that can be dropped (cgroups v1, v2).
+        let inactive = memory
+            .and_then(|m| m.stats.as_ref())
+            .and_then(|s| s.get("total_inactive_file").or(s.get("inactive_file")))
+            .copied()
+            .unwrap_or(0);
+        let networks = || stats.networks.iter().flat_map(HashMap::values);
+        StatsSample {
+            cpu_units: self.samples.cpu_units(id, now, before),
+            memory_bytes: usage.saturating_sub(inactive),
+            memory_limit_bytes: memory.and_then(|m| m.limit).unwrap_or(0),
+            rx_bytes: networks().filter_map(|n| n.rx_bytes).sum(),
+            tx_bytes: networks().filter_map(|n| n.tx_bytes).sum(),
+        }
+    }
+
+    async fn network(&self, name: &str) -> EngineResult<()> {
+        // One at a time: older engines make two networks of one name when asked twice at once.
+        let _alone = self.network.lock().await;
+        match self
+            .call(ANSWER_WAIT, self.docker.inspect_network(name, None))
+            .await
+        {
+            Err(EngineError::NotFound(_)) => {}
+            other => return other.map(|_| ()),
+        }
+        let body = json!({"Name": name, "Driver": "bridge", "CheckDuplicate": true});
+        let made = self
+            .transport
+            .json(Method::POST, "/networks/create", Some(&body))
+            .await;
+        match made {
+            Ok(_) | Err(EngineError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// An error of bollard's, sorted by what the caller can do about it.
+fn engine_error(transport: &Transport, error: BollardError) -> EngineError {
+    match error {
+        BollardError::DockerResponseServerError {
+            status_code,
+            message,
+        } => error_of_status(status_code, message),
+        BollardError::DockerStreamError { error } => EngineError::Failed(error),
+        // Made by the transport, which has said everything.
+        BollardError::IOError { err } => EngineError::Unreachable(err.to_string()),
+        BollardError::RequestTimeoutError => transport.silent(Duration::from_secs(BOLLARD_WAIT_S)),
+        BollardError::JsonDataError { .. } | BollardError::JsonSerdeError { .. } => {
+            EngineError::Failed(format!(
+                "{}: an answer is not understood: {error}",
+                transport.endpoint()
+            ))
+        }
+        other => EngineError::Unreachable(transport.broken(&other)),
+    }
+}
+
+/// What is no error in something that is to be gone or to be so anyway.
+fn unless(result: EngineResult<()>, harmless: impl Fn(&EngineError) -> bool) -> EngineResult<()> {
+    match result {
+        Err(error) if harmless(&error) => Ok(()),
+        other => other,
+    }
+}
+
+impl Engine for BollardEngine {
+    fn ping(&self) -> BoxFuture<'_, EngineResult<()>> {
+        async move { self.call(ANSWER_WAIT, self.docker.ping()).await.map(|_| ()) }.boxed()
+    }
+
+    fn info(&self) -> BoxFuture<'_, EngineResult<EngineInfo>> {
+        async move {
+            let info = self.call(ANSWER_WAIT, self.docker.info()).await?;
+            let cpus = u64::try_from(info.ncpu.unwrap_or(0)).unwrap_or(0);
+            let memory = u64::try_from(info.mem_total.unwrap_or(0)).unwrap_or(0);
+            Ok(EngineInfo {
+                engine_id: info.id.unwrap_or_default(),
+                host_name: info.name.unwrap_or_default(),
+                docker_version: info.server_version.unwrap_or_default(),
+                api_version: self.version.to_string(),
+                os_type: info.os_type.unwrap_or_default(),
+                architecture: info.architecture.unwrap_or_default(),
+                cpu: CpuUnits(cpus * 1024),
+                memory: MemoryMib(memory >> 20),
+            })
+        }
+        .boxed()
+    }
+
+    fn events(&self) -> BoxFuture<'_, EngineResult<BoxStream<'static, EngineResult<EngineEvent>>>> {
+        async move {
+            let events = super::logs::events(&self.transport).await?;
+            let watching = self.cache.watch();
+            let cache = Arc::clone(&self.cache);
+            Ok(events
+                .inspect_ok(move |event| {
+                    let _ = &watching;
+                    if let EngineEvent::Container { runtime_id, .. } = event {
+                        cache.announced(runtime_id);
+                    }
+                })
+                .boxed())
+        }
+        .boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, EngineResult<Vec<ObservedContainer>>> {
+        self.list_all().boxed()
+    }
+
+    fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<ObservedContainer>> {
+        async move {
+            let inspected = self.docker.inspect_container(id, None);
+            let container = self.call(ANSWER_WAIT, inspected).await?;
+            observed(container).ok_or_else(|| {
+                EngineError::Failed(format!(
+                    "{}: the engine tells neither id nor state of container {id}",
+                    self.transport.endpoint()
+                ))
+            })
+        }
+        .boxed()
+    }
+
+    fn has_image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, EngineResult<bool>> {
+        async move {
+            match self
+                .call(ANSWER_WAIT, self.docker.inspect_image(image))
+                .await
+            {
+                Ok(_) => Ok(true),
+                Err(EngineError::NotFound(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
+        }
+        .boxed()
+    }
+
+    fn pull(&self, image: &str) -> BoxStream<'static, EngineResult<PullStep>> {
+        let pull = Pull {
+            docker: self.docker.clone(),
+            transport: self.transport.clone(),
+            image: image.to_owned(),
+            layers: Layers::default(),
+            warnings: Vec::new(),
+        };
+        let credentials = self.credentials.clone();
+        stream::once(pull.begin(credentials)).flatten().boxed()
+    }
+
+    fn ensure_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        self.network(name).boxed()
+    }
+
+    fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, EngineResult<String>> {
+        async move {
+            let options = CreateContainerOptionsBuilder::new()
+                .name(&spec.name)
+                .build();
+            let created = self
+                .docker
+                .create_container(Some(options), create_body(spec));
+            Ok(self.call(WORK_WAIT, created).await?.id)
+        }
+        .boxed()
+    }
+
+    fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        self.call(WORK_WAIT, self.docker.start_container(id, None))
+            .boxed()
+    }
+
+    fn stop<'a>(&'a self, id: &'a str, timeout_s: u32) -> BoxFuture<'a, EngineResult<()>> {
+        async move {
+            let seconds = i32::try_from(timeout_s).unwrap_or(i32::MAX);
+            let options = StopContainerOptionsBuilder::new().t(seconds).build();
+            let wait = Duration::from_secs(u64::from(timeout_s)) + STOP_MARGIN;
+            let stopped = self.docker.stop_container(id, Some(options));
+            unless(self.call(wait, stopped).await, |error| {
+                matches!(error, EngineError::NotFound(_))
+            })
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        async move {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
+            let removed = self.docker.remove_container(id, Some(options.build()));
+            unless(self.call(WORK_WAIT, removed).await, |error| match error {
+                EngineError::NotFound(_) => true,
+                EngineError::Conflict(message) => message.contains("already in progress"),
+                _ => false,
+            })
+        }
+        .boxed()
+    }
+
+    fn ensure_volume<'a>(&'a self, volume: &'a VolumeSpec) -> BoxFuture<'a, EngineResult<()>> {
+        async move {
+            let request = VolumeCreateRequest {
+                name: Some(volume.name.clone()),
+                driver: volume.driver.clone(),
+                driver_opts: Some(volume.driver_opts.clone().into_iter().collect()),
+                labels: Some(volume.labels.clone().into_iter().collect()),
+                ..VolumeCreateRequest::default()
+            };
+            self.call(WORK_WAIT, self.docker.create_volume(request))
+                .await
+                .map(|_| ())
+        }
+        .boxed()
+    }
+
+    fn remove_volume<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        async move {
+            let options = None::<bollard::query_parameters::RemoveVolumeOptions>;
+            let removed = self.docker.remove_volume(name, options);
+            unless(self.call(WORK_WAIT, removed).await, |error| {
+                matches!(error, EngineError::NotFound(_))
+            })
+        }
+        .boxed()
+    }
+
+    fn logs(&self, id: &str, options: LogOptions) -> BoxStream<'static, EngineResult<LogLine>> {
+        super::logs::logs(self.transport.clone(), id, &options)
+    }
+
+    fn stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<StatsSample>> {
+        self.sample(id).boxed()
+    }
+
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        options: ExecOptions,
+    ) -> BoxFuture<'a, EngineResult<ExecSession>> {
+        super::exec::exec(&self.transport, id, options).boxed()
+    }
+}
+
+/// A pull under way.
+struct Pull {
+    docker: Docker,
+    transport: Transport,
+    image: String,
+    layers: Layers,
+    warnings: Vec<String>,
+}
+
+impl Pull {
+    async fn begin(
+        mut self,
+        credentials: Credentials,
+    ) -> BoxStream<'static, EngineResult<PullStep>> {
+        let found = credentials.find(&self.image).await;
+        self.warnings = found.warnings;
+        let parts = reference(&self.image);
+        let options = CreateImageOptionsBuilder::new()
+            .from_image(parts.name)
+            .tag(parts.tag)
+            .build();
+        let auth = found.auth.map(docker_credentials);
+        let pull = self.docker.clone().with_timeout(PULL_WAIT);
+        let steps = pull.create_image(Some(options), None, auth).boxed();
+        stream::try_unfold((self, steps), |(mut pull, mut steps)| async move {
+            while let Some(step) = steps.next().await {
+                let info = step.map_err(|error| pull.failed(error))?;
+                let layer = info.id.unwrap_or_default();
+                let status = info.status.unwrap_or_default();
+                let bytes = info.progress_detail.unwrap_or_default();
+                let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+                let (current, total) = (size(bytes.current), size(bytes.total));
+                if let Some(step) = pull.layers.announce(&layer, &status, current, total) {
+                    return Ok(Some((step, (pull, steps))));
+                }
+            }
+            // The engine's last word is not always an error when something went wrong.
+            let check = pull.docker.inspect_image(&pull.image);
+            match timeout(ANSWER_WAIT, check).await {
+                Ok(Ok(_)) => Ok(None),
+                Ok(Err(error)) => Err(pull.failed(error)),
+                Err(_) => Err(pull.transport.silent(ANSWER_WAIT)),
+            }
+        })
+        .boxed()
+    }
+
+    /// The pull's error, with what was wrong about credentials: it may well be why.
+    fn failed(&self, error: BollardError) -> EngineError {
+        let error = match error {
+            BollardError::RequestTimeoutError => self.transport.silent(PULL_WAIT),
+            error => engine_error(&self.transport, error),
+        };
+        if self.warnings.is_empty() {
+            return error;
+        }
+        let add = |text: String| format!("{text} ({})", self.warnings.join("; "));
+        match error {
+            EngineError::Unreachable(text) => EngineError::Unreachable(add(text)),
+            EngineError::NotFound(text) => EngineError::NotFound(add(text)),
+            EngineError::Conflict(text) => EngineError::Conflict(add(text)),
+            EngineError::Refused(text) => EngineError::Refused(add(text)),
+            EngineError::Failed(text) => EngineError::Failed(add(text)),
+        }
+    }
+}
+
+fn docker_credentials(auth: RegistryAuth) -> DockerCredentials {
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    DockerCredentials {
+        username: given(auth.username),
+        password: given(auth.password),
+        identitytoken: auth.identity_token,
+        serveraddress: Some(auth.server),
+        ..DockerCredentials::default()
+    }
+}
+
+/// A spec as the engine takes it.
+fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
+    let size = |bytes: u64| (bytes > 0).then(|| i64::try_from(bytes).unwrap_or(i64::MAX));
+    let (network_mode, networking_config) = network_of(&spec.network);
+    let (binds, mounts) = mounts_of(&spec.mounts);
+    let host_config = HostConfig {
+        cpu_shares: size(spec.cpu_shares),
+        memory: size(spec.memory_bytes),
+        memory_reservation: size(spec.memory_reservation_bytes),
+        ulimits: Some(
+            spec.ulimits
+                .iter()
+                .map(|limit| ResourcesUlimits {
+                    name: Some(limit.name.clone()),
+                    soft: Some(limit.soft_limit),
+                    hard: Some(limit.hard_limit),
+                })
+                .collect(),
+        ),
+        binds: Some(binds),
+        mounts: Some(mounts),
+        log_config: spec
+            .log
+            .as_ref()
+            .map(|(driver, options)| HostConfigLogConfig {
+                typ: Some(driver.clone()),
+                config: Some(options.clone().into_iter().collect()),
+            }),
+        network_mode: Some(network_mode),
+        port_bindings: Some(port_bindings(spec)),
+        ..HostConfig::default()
+    };
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        cmd: spec.command.clone(),
+        entrypoint: spec.entry_point.clone(),
+        env: Some(spec.environment.clone()),
+        labels: Some(spec.labels.clone().into_iter().collect()),
+        user: spec.user.clone(),
+        working_dir: spec.working_directory.clone(),
+        exposed_ports: Some(port_bindings(spec).into_keys().collect()),
+        healthcheck: spec.health.as_ref().map(health_config),
+        stop_timeout: Some(i64::from(spec.stop_timeout_s)),
+        host_config: Some(host_config),
+        networking_config,
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn network_of(network: &NetworkSpec) -> (String, Option<NetworkingConfig>) {
+    match network {
+        NetworkSpec::Host => ("host".to_owned(), None),
+        NetworkSpec::None => ("none".to_owned(), None),
+        NetworkSpec::Bridge { links } => {
+            let endpoint = EndpointSettings {
+                links: (!links.is_empty()).then(|| links.clone()),
+                ..EndpointSettings::default()
+            };
+            let name = super::spec::NETWORK.to_owned();
+            let endpoints = HashMap::from([(name.clone(), endpoint)]);
+            (
+                name,
+                Some(NetworkingConfig {
+                    endpoints_config: Some(endpoints),
+                }),
+            )
+        }
+    }
+}
+
+/// Folders of the host go the old way: the engine then makes one that is not there, as under
+/// ECS. A path with a colon can only go the new way.
+fn mounts_of(mounts: &[MountSpec]) -> (Vec<String>, Vec<Mount>) {
+    let (mut binds, mut others) = (Vec::new(), Vec::new());
+    for mount in mounts {
+        match &mount.source {
+            Some(source) if mount.bind && !format!("{source}{}", mount.target).contains(':') => {
+                let mode = if mount.read_only { "ro" } else { "rw" };
+                binds.push(format!("{source}:{}:{mode}", mount.target));
+            }
+            source => others.push(Mount {
+                target: Some(mount.target.clone()),
+                source: source.clone(),
+                typ: Some(if mount.bind {
+                    MountType::BIND
+                } else {
+                    MountType::VOLUME
+                }),
+                read_only: Some(mount.read_only),
+                ..Mount::default()
+            }),
+        }
+    }
+    (binds, others)
+}
+
+fn port_bindings(spec: &ContainerSpec) -> PortMap {
+    let mut map = PortMap::new();
+    for port in &spec.ports {
+        let binding = PortBinding {
+            host_ip: None,
+            host_port: Some(match port.host_port {
+                0 => String::new(),
+                fixed => fixed.to_string(),
+            }),
+        };
+        map.entry(format!("{}/{}", port.container_port, port.protocol))
+            .or_insert_with(|| Some(Vec::new()))
+            .get_or_insert_default()
+            .push(binding);
+    }
+    map
+}
+
+fn health_config(health: &HealthSpec) -> HealthConfig {
+    let nanos = |seconds: u32| Some(i64::from(seconds) * 1_000_000_000);
+    HealthConfig {
+        test: Some(health.test.clone()),
+        interval: nanos(health.interval_s),
+        timeout: nanos(health.timeout_s),
+        retries: Some(i64::from(health.retries)),
+        start_period: nanos(health.start_period_s),
+        ..HealthConfig::default()
+    }
+}
+
+/// A container as the engine describes it; `None` without an id or a state.
+fn observed(container: ContainerInspectResponse) -> Option<ObservedContainer> {
+    let said = container.state.unwrap_or_default();
+    let state = container_state(said.status?)?;
+    let config = container.config.unwrap_or_default();
+    let host = container.host_config.unwrap_or_default();
+    let network = container.network_settings.unwrap_or_default();
+    let bindings = bindings_of(&network.ports.unwrap_or_default());
+    let labels = config.labels.unwrap_or_default();
+    let mut host_ports: Vec<HostPort> = Vec::new();
+    if state.is_up() {
+        host_ports.extend(bindings.iter().map(|b| HostPort {
+            port: b.host_port,
+            protocol: b.protocol,
+        }));
+        // In the host's own network what a container exposes is taken on the host.
+        if host.network_mode.as_deref() == Some("host") {
+            let exposed = config.exposed_ports.unwrap_or_default();
+            host_ports.extend(exposed.iter().filter_map(|text| {
+                let (port, protocol) = port_of(text)?;
+                Some(HostPort { port, protocol })
+            }));
+        }
+        host_ports.sort_unstable();
+        host_ports.dedup();
+    }
+    Some(ObservedContainer {
+        runtime_id: container.id?,
+        name: container
+            .name
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
+        owner: owner_of(&labels),
+        image: config.image.unwrap_or_default(),
+        image_digest: container.image,
+        state,
+        exit_code: said.exit_code.filter(|_| state.has_ended()),
+        oom_killed: said.oom_killed.unwrap_or(false),
+        error: said.error.unwrap_or_default(),
+        started_at: said.started_at.as_deref().and_then(time_of),
+        finished_at: said.finished_at.as_deref().and_then(time_of),
+        health: said.health.and_then(|h| h.status).and_then(health_of),
+        network_bindings: bindings,
+        cpu: cpu_of(&host),
+        memory: memory_of(&host),
+        host_ports,
+        volumes: container
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mount| mount.name)
+            .collect(),
+    })
+}
+
+fn container_state(status: ContainerStateStatusEnum) -> Option<ContainerState> {
+    Some(match status {
+        ContainerStateStatusEnum::EMPTY => return None,
+        ContainerStateStatusEnum::CREATED => ContainerState::Created,
+        // Its processes are still there while it stops.
+        ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING => {
+            ContainerState::Running
+        }
+        ContainerStateStatusEnum::PAUSED => ContainerState::Paused,
+        ContainerStateStatusEnum::RESTARTING => ContainerState::Restarting,
+        ContainerStateStatusEnum::REMOVING => ContainerState::Removing,
+        ContainerStateStatusEnum::EXITED => ContainerState::Exited,
+        ContainerStateStatusEnum::DEAD => ContainerState::Dead,
+    })
+}
+
+fn health_of(status: HealthStatusEnum) -> Option<Health> {
+    match status {
+        HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
+        HealthStatusEnum::STARTING => Some(Health::Unknown),
+        HealthStatusEnum::HEALTHY => Some(Health::Healthy),
+        HealthStatusEnum::UNHEALTHY => Some(Health::Unhealthy),
+    }
+}
+
+fn owner_of(labels: &HashMap<String, String>) -> Option<Ownership> {
+    Some(Ownership {
+        control_plane: labels.get(label::CONTROL_PLANE)?.clone(),
+        task: labels.get(label::TASK_ID)?.parse().ok()?,
+        container: labels.get(label::CONTAINER)?.parse().ok()?,
+    })
+}
+
+/// `80/tcp`.
+fn port_of(text: &str) -> Option<(u16, Protocol)> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return None,
+    };
+    Some((port.parse().ok()?, protocol))
+}
+
+fn bindings_of(ports: &PortMap) -> Vec<NetworkBinding> {
+    let mut bindings: Vec<NetworkBinding> = ports
+        .iter()
+        .filter_map(|(port, bound)| Some((port_of(port)?, bound.as_ref()?)))
+        .flat_map(|((container_port, protocol), bound)| {
+            bound.iter().filter_map(move |binding| {
+                Some(NetworkBinding {
+                    bind_ip: binding.host_ip.clone().unwrap_or_default(),
+                    container_port,
+                    host_port: binding
+                        .host_port
+                        .as_ref()?
+                        .parse()
+                        .ok()
+                        .filter(|p| *p > 0)?,
+                    protocol,
+                })
+            })
+        })
+        .collect();
+    bindings.sort_unstable();
+    bindings
+}
+
+fn cpu_of(host: &HostConfig) -> CpuUnits {
+    let positive = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
+    let nanos = positive(host.nano_cpus).map(|n| n.saturating_mul(1024) / 1_000_000_000);
+    let quota = positive(host.cpu_quota).map(|quota| {
+        let period = positive(host.cpu_period).unwrap_or(100_000);
+        quota.saturating_mul(1024) / period
+    });
+    let units = nanos.or(quota).or(positive(host.cpu_shares));
+    CpuUnits(units.unwrap_or(0))
+}
+
+fn memory_of(host: &HostConfig) -> MemoryMib {
+    let positive = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
+    let bytes = positive(host.memory_reservation).or(positive(host.memory));
+    MemoryMib(bytes.unwrap_or(0).div_ceil(1 << 20))
+}
+
+fn counters(stats: &ContainerCpuStats) -> Option<Counters> {
+    Some(Counters {
+        used_ns: stats.cpu_usage.as_ref()?.total_usage?,
+        system_ns: stats.system_cpu_usage.filter(|ns| *ns > 0)?,
+        cpus: stats.online_cpus.unwrap_or(1).max(1),
+    })
+}

@@ -1,0 +1,115 @@
+//! Two readings of a counter make a rate.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Containers whose last reading is kept.
+const READINGS_MAX: usize = 1024;
+/// A reading older than this says little about now.
+const READING_AGE: Duration = Duration::from_secs(10);
+/// Two readings must be this far apart to make a rate.
+const READING_GAP: Duration = Duration::from_millis(200);
+
+/// The engine's counters of CPU time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// Used by the container, in nanoseconds.
+    pub used_ns: u64,
+    /// Passed on the host, summed over its CPUs, in nanoseconds.
+    pub system_ns: u64,
+    /// CPUs of the host.
+    pub cpus: u32,
+}
+
+impl Counters {
+    /// CPU units used between an earlier reading and this one.
+    #[must_use]
+    pub fn units_since(self, earlier: Self) -> f64 {
+        let used = self.used_ns.saturating_sub(earlier.used_ns);
+        let system = self.system_ns.saturating_sub(earlier.system_ns);
+        if system == 0 {
+            return 0.0;
+        }
+        used as f64 / system as f64 * f64::from(self.cpus) * 1024.0
+    }
+}
+
+/// The last reading of each container that was asked for lately.
+#[derive(Debug, Default)]
+pub struct Samples(Mutex<HashMap<String, (Instant, Counters)>>);
+
+impl Samples {
+    fn readings(&self) -> MutexGuard<'_, HashMap<String, (Instant, Counters)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a single further reading makes a rate.
+    #[must_use]
+    pub fn knows(&self, id: &str) -> bool {
+        self.readings().get(id).is_some_and(|(at, _)| {
+            let age = at.elapsed();
+            (READING_GAP..READING_AGE).contains(&age)
+        })
+    }
+
+    /// CPU units from this reading and the one before it, the engine's own or ours. The reading
+    /// is kept for the next time.
+    pub fn cpu_units(&self, id: &str, now: Option<Counters>, before: Option<Counters>) -> f64 {
+        let Some(now) = now else {
+            return 0.0;
+        };
+        let mut readings = self.readings();
+        if readings.len() >= READINGS_MAX {
+            readings.retain(|_, (at, _)| at.elapsed() < READING_AGE);
+        }
+        let kept = if readings.len() < READINGS_MAX || readings.contains_key(id) {
+            readings.insert(id.to_owned(), (Instant::now(), now))
+        } else {
+            None
+        };
+        let before = before.or(kept.map(|(_, counters)| counters));
+        before.map_or(0.0, |before| now.units_since(before))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(used_ns: u64, system_ns: u64) -> Counters {
+        Counters {
+            used_ns,
+            system_ns,
+            cpus: 2,
+        }
+    }
+
+    #[test]
+    fn half_of_one_cpu_is_512_units() {
+        // Two CPUs pass 2 s of system time in one second; the container used half a second.
+        let (before, now) = (counters(0, 0), counters(500_000_000, 2_000_000_000));
+        assert!((now.units_since(before) - 512.0).abs() < 1e-9);
+        assert_eq!(before.units_since(now).to_bits(), 0f64.to_bits());
+    }
+
+    #[test]
+    fn a_reading_is_completed_by_the_one_before_it() {
+        let samples = Samples::default();
+        assert!(!samples.knows("a"));
+        let first = samples.cpu_units("a", Some(counters(0, 1)), None);
+        assert_eq!(first.to_bits(), 0f64.to_bits());
+        let second = samples.cpu_units("a", Some(counters(1_000, 2_001)), None);
+        assert!((second - 1024.0).abs() < 1e-9);
+        assert_eq!(samples.cpu_units("a", None, None).to_bits(), 0f64.to_bits());
+    }
+
+    #[test]
+    fn readings_are_bounded() {
+        let samples = Samples::default();
+        for n in 0..2 * READINGS_MAX {
+            samples.cpu_units(&n.to_string(), Some(counters(0, 1)), None);
+        }
+        assert!(samples.readings().len() <= READINGS_MAX);
+    }
+}
