@@ -605,10 +605,8 @@ async fn links_and_volumes_are_the_tasks_own() {
     );
     engine.start(&a).await.unwrap();
     engine.start(&b).await.unwrap();
-    assert_eq!(
-        engine.inspect(&a).await.unwrap().volumes,
-        [volume.name.clone()]
-    );
+    let mounted = engine.inspect(&a).await.unwrap().volumes;
+    assert_eq!(mounted, std::slice::from_ref(&volume.name));
     let look_up = |name: &'static str| options(&["nslookup", name, "127.0.0.11"], false);
     let ((said, _), code) = run(&engine, &b, look_up("store"), &[]).await;
     assert_eq!(code, 0, "{said}");
