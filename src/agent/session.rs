@@ -197,6 +197,7 @@ impl Session<'_> {
             self.serve_timers();
             let wake = self.wake_at();
             look = tokio::select! {
+                biased; // In one order, so that a simulation replays from its seed.
                 event = events.next() => {
                     if let Err(end) = self.take_events(event, events) {
                         return end;

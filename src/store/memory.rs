@@ -65,6 +65,10 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn is_instant(&self) -> bool {
+        true
+    }
+
     fn load(&mut self) -> Result<(State, u64), StoreError> {
         self.state_at(TimeMs(u64::MAX))
     }

@@ -43,6 +43,12 @@ pub trait Store: Send + 'static {
     /// [`StoreError`] if it cannot be read whole.
     fn load(&mut self) -> Result<(State, u64), StoreError>;
 
+    /// Whether appending never waits for anything, so that it needs no thread of its own: a
+    /// simulation then replays to the millisecond.
+    fn is_instant(&self) -> bool {
+        false
+    }
+
     /// Appends changes, all or none, durably. Returns the number of the last one. `after` is the
     /// state with these changes in it, for a checkpoint when one is due.
     ///
