@@ -87,7 +87,6 @@ pub(crate) fn count(
     let fresh: Vec<&Task> = tasks
         .iter()
         .map(AsRef::as_ref)
-        .filter(|task| task.deployment.as_ref() == Some(&primary.id))
         .filter(|task| failed(task) && !counted.contains(&task.id))
         .collect();
     if fresh.is_empty() {
@@ -98,6 +97,10 @@ pub(crate) fn count(
     backoff.counted.retain(|id| known.contains(id));
     for task in fresh {
         backoff.counted.push(task.id);
+        // What is being replaced is only noted: it must not count when it is rolled back to.
+        if task.deployment.as_ref() != Some(&primary.id) {
+            continue;
+        }
         if backoff.failures == 0 || task.created_at >= backoff.round_at {
             backoff.failures = backoff.failures.saturating_add(1);
             backoff.round_at = now;

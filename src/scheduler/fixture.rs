@@ -13,9 +13,9 @@ use crate::model::task_definition::{
     ContainerDefinition, PortMapping, TaskDefinition, TaskDefinitionStatus,
 };
 use crate::model::{
-    Change, Cluster, ClusterName, Connection, ContainerName, CpuUnits, DeploymentId, Family,
-    Instance, InstanceName, InstanceStatus, MemoryMib, Partition, Resources, Revision, ServiceName,
-    State, TimeMs,
+    Change, Cluster, ClusterName, Connection, ContainerName, CpuUnits, DeploymentId, DesiredStatus,
+    Family, Instance, InstanceName, InstanceStatus, LastStatus, MemoryMib, Partition, Resources,
+    Revision, ServiceName, State, Task, TaskId, TimeMs,
 };
 
 /// The moment at which fixtures begin.
@@ -179,4 +179,44 @@ pub fn state(instances: impl IntoIterator<Item = Instance>) -> State {
 /// A source of ids that every test may share.
 pub fn ids() -> IdSource {
     IdSource::new(7)
+}
+
+/// A RUNNING task of that definition on that instance, run by hand in the group `family:FAMILY`.
+pub fn task(id: TaskId, family: &str, definition: &TaskDefinition, instance: &str) -> Task {
+    Task {
+        id,
+        cluster: ClusterName::default_cluster(),
+        instance: instance_name(instance),
+        task_definition: definition.id(),
+        service: None,
+        deployment: None,
+        group: format!("family:{family}"),
+        started_by: "tests".to_owned(),
+        desired_status: DesiredStatus::Running,
+        last_status: LastStatus::Running,
+        containers: super::containers(definition),
+        resources: definition.resources(),
+        created_at: START,
+        started_at: Some(START),
+        stopping_at: None,
+        stopped_at: None,
+        stop_code: None,
+        stopped_reason: None,
+        lost_at: None,
+        placement: String::new(),
+        client_token: None,
+    }
+}
+
+/// Gives every container of a definition a health check.
+pub fn check_health(definition: &mut TaskDefinition) {
+    for container in &mut definition.container_definitions {
+        container.health_check = Some(crate::model::task_definition::HealthCheck {
+            command: vec!["CMD".to_owned(), "true".to_owned()],
+            interval: None,
+            timeout: None,
+            retries: None,
+            start_period: None,
+        });
+    }
 }

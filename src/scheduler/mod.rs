@@ -4,6 +4,8 @@
 //! give up for lost or count again; carried out and asked again it says nothing. [`place`]
 //! finds instances for tasks run by hand, by the same rules.
 
+mod check;
+pub mod explain;
 mod expression;
 mod failures;
 mod feasible;
@@ -22,9 +24,16 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod plan_tests;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
 #[allow(dead_code)] // other rooms build their tests with it
 pub(crate) mod world;
 
+pub use check::{Violation, check};
 pub use expression::{Expression, ExpressionError};
 pub use failures::{
     BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BREAKER_THRESHOLD, HEALTHY_RESET_MS, backoff_delay_ms,

@@ -1,6 +1,7 @@
 //! Which of the instances that fit is the best one: strategies in their listed order, then the
 //! fewest tasks overall, then a hash of (seed, group, instance), so that runs replay.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::feasible::Ask;
@@ -131,7 +132,7 @@ impl Ranker {
             }
             fitting += 1;
             best = match best {
-                Some(other) if !self.before(index, at, other) => Some(other),
+                Some(other) if self.compare(index, at, other).is_gt() => Some(other),
                 _ => Some(at),
             };
         }
@@ -164,18 +165,35 @@ impl Ranker {
         }
     }
 
-    fn before(&self, index: &Index<'_>, a: usize, b: usize) -> bool {
+    /// Every node that fits, the best first, each with why it stands where it does.
+    pub fn order(&self, index: &Index<'_>, ask: &Ask) -> Vec<(usize, String)> {
+        let mut fitting: Vec<usize> = self
+            .candidates
+            .iter()
+            .copied()
+            .filter(|&at| {
+                let node = index.nodes.get(at);
+                node.is_some_and(|node| ask.fits(node, self.group_on(at)))
+            })
+            .collect();
+        fitting.sort_by(|&a, &b| self.compare(index, a, b));
+        let count = fitting.len();
+        fitting
+            .into_iter()
+            .map(|at| (at, self.reason(index, at, count)))
+            .collect()
+    }
+
+    fn compare(&self, index: &Index<'_>, a: usize, b: usize) -> Ordering {
         let (Some(left), Some(right)) = (index.nodes.get(a), index.nodes.get(b)) else {
-            return false;
+            return a.cmp(&b);
         };
-        for criterion in &self.criteria {
-            let (x, y) = (criterion.key(a, left), criterion.key(b, right));
-            if x != y {
-                return x < y;
-            }
-        }
         let last = |at: usize, node: &Node<'_>| (node.tasks, self.lot.get(at).copied(), at);
-        last(a, left) < last(b, right)
+        self.criteria
+            .iter()
+            .map(|criterion| criterion.key(a, left).cmp(&criterion.key(b, right)))
+            .find(|order| order.is_ne())
+            .unwrap_or_else(|| last(a, left).cmp(&last(b, right)))
     }
 
     fn reason(&self, index: &Index<'_>, at: usize, fitting: usize) -> String {

@@ -136,10 +136,12 @@ impl<'a> Turn<'a> {
     ) {
         self.stop_surplus(index);
         if reconcile::given_up(&self.service) {
+            self.shrink_old(index);
             return;
         }
         self.stop_replaced(index);
         self.line_up_victims(index);
+        self.trim(index);
         let need = self.need(now);
         if need > 0 {
             self.start(state, index, now, ids, need);
@@ -171,6 +173,42 @@ impl<'a> Turn<'a> {
         for at in self.which(|m| m.lost && m.place != Place::Keeper) {
             let why = self.why(at);
             self.stop(index, at, why);
+        }
+    }
+
+    /// After a deployment was given up, what it should have replaced serves on, but no more of it
+    /// than the service wants.
+    fn shrink_old(&mut self, index: &mut Index<'_>) {
+        let desired = self.service.desired_count as usize;
+        let old = self.which(|m| m.wanted() && m.place != Place::Keeper);
+        let surplus = old.len().saturating_sub(desired);
+        let chosen = reconcile::scale_in(index, &self.members, &old, surplus);
+        self.stop_all(index, chosen, &Why::Surplus);
+        self.trim_those(index, Member::wanted);
+    }
+
+    /// A service that shrank, or got tasks back, in the middle of a rollout can be over its
+    /// ceiling: stops what may be stopped above the floor, then what does not serve yet.
+    fn trim(&mut self, index: &mut Index<'_>) {
+        while self.occupancy() > self.ceiling()
+            && let Some(victim) = self.victims.pop_front()
+        {
+            let why = self.why(victim);
+            self.stop(index, victim, why);
+        }
+        self.trim_those(index, |m| {
+            m.wanted() && m.place == Place::Keeper && !m.serving()
+        });
+    }
+
+    /// Stops what `test` accepts as far as the service is over its ceiling, what serves last.
+    fn trim_those(&mut self, index: &mut Index<'_>, test: impl Fn(&Member<'a>) -> bool) {
+        let over = self.occupancy().saturating_sub(self.ceiling()) as usize;
+        if over > 0 {
+            let which = self.which(test);
+            let over = over.min(which.len());
+            let chosen = reconcile::scale_in(index, &self.members, &which, over);
+            self.stop_all(index, chosen, &Why::Surplus);
         }
     }
 
@@ -281,7 +319,8 @@ impl<'a> Turn<'a> {
         self.search = Some(search);
     }
 
-    fn search(&self, state: &State, index: &Index<'_>, definition: &TaskDefinition) -> Search {
+    /// What a placement of one more task needs.
+    pub fn search(&self, state: &State, index: &Index<'_>, definition: &TaskDefinition) -> Search {
         let service = &self.service;
         let ask = Ask::new(
             &service.cluster,
@@ -358,7 +397,10 @@ impl<'a> Turn<'a> {
             }
             let chosen = self.room_makers(index, &search, &hopes);
             if chosen.is_empty() {
-                self.unplaced = left.min(ceiling.saturating_sub(occupancy));
+                // As many as the ceiling and the floor would allow to start.
+                let victims = u32::try_from(self.victims.len()).unwrap_or(u32::MAX);
+                let startable = ceiling.saturating_sub(occupancy).saturating_add(victims);
+                self.unplaced = left.min(startable);
                 break;
             }
             for victim in chosen {

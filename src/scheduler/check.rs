@@ -1,0 +1,179 @@
+//! What must hold in every state after a pass, whatever happened before.
+
+use std::collections::BTreeMap;
+
+use super::index::Index;
+use crate::model::service::{Service, ServiceStatus};
+use crate::model::{
+    CpuUnits, DesiredStatus, HostPort, InstanceName, MemoryMib, ServiceName, State, TaskId,
+};
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// An instance's tasks hold more than it has.
+    #[error(
+        "instance {instance}: its tasks hold {cpu} CPU units and {memory} MiB, more than it has"
+    )]
+    Overcommitted {
+        /// The instance.
+        instance: InstanceName,
+        /// CPU units that its tasks hold.
+        cpu: CpuUnits,
+        /// MiB that its tasks hold.
+        memory: MemoryMib,
+    },
+    /// Two tasks hold one host port.
+    #[error("instance {instance}: tasks {first} and {second} both hold host port {port}")]
+    SamePort {
+        /// The instance.
+        instance: InstanceName,
+        /// The port.
+        port: HostPort,
+        /// One task.
+        first: TaskId,
+        /// The other.
+        second: TaskId,
+    },
+    /// More tasks are RUNNING or PENDING than the ceiling allows.
+    #[error("service {service}: {tasks} tasks are RUNNING or PENDING, over its ceiling {ceiling}")]
+    OverCeiling {
+        /// The service.
+        service: ServiceName,
+        /// How many tasks count.
+        tasks: u32,
+        /// How many may.
+        ceiling: u32,
+    },
+    /// An ACTIVE service has no deployment.
+    #[error("service {service} is ACTIVE and has no deployment")]
+    NoDeployment {
+        /// The service.
+        service: ServiceName,
+    },
+    /// A deleted service still wants a task.
+    #[error("service {service} was deleted and still wants task {task}")]
+    Undead {
+        /// The service.
+        service: ServiceName,
+        /// The task.
+        task: TaskId,
+    },
+    /// A task is lost although its instance answers.
+    #[error("task {task} is given up for lost, and its instance {instance} answers")]
+    NotLost {
+        /// The task.
+        task: TaskId,
+        /// Its instance.
+        instance: InstanceName,
+    },
+    /// A task has stopped and is still wanted: nothing would ever replace it.
+    #[error("task {task} is STOPPED, and its desired status is RUNNING")]
+    StoppedButWanted {
+        /// The task.
+        task: TaskId,
+    },
+    /// A wanted task is on an instance of another cluster, or on none.
+    #[error("task {task} is on instance {instance}, which is not in its cluster")]
+    Astray {
+        /// The task.
+        task: TaskId,
+        /// The instance that it names.
+        instance: InstanceName,
+    },
+}
+
+/// Everything that must not be, in a state to which a plan has just been applied.
+#[must_use]
+pub fn check(state: &State) -> Vec<Violation> {
+    let index = Index::new(state);
+    let mut found = Vec::new();
+    instances(state, &index, &mut found);
+    tasks(state, &mut found);
+    for (key, service) in &state.services {
+        let tasks = index.services.get(key).map_or(&[][..], Vec::as_slice);
+        let wanted = tasks.iter().filter(|task| task.is_wanted());
+        match service.status {
+            ServiceStatus::Active => {
+                let count = u32::try_from(wanted.count()).unwrap_or(u32::MAX);
+                active(service, count, &mut found);
+            }
+            ServiceStatus::Draining | ServiceStatus::Inactive => {
+                found.extend(wanted.map(|task| Violation::Undead {
+                    service: service.name.clone(),
+                    task: task.id,
+                }));
+            }
+        }
+    }
+    found
+}
+
+fn instances(state: &State, index: &Index<'_>, found: &mut Vec<Violation>) {
+    for node in &index.nodes {
+        let has = &node.instance.capacity;
+        if node.used_cpu > has.cpu || node.used_memory > has.memory {
+            found.push(Violation::Overcommitted {
+                instance: node.instance.name.clone(),
+                cpu: node.used_cpu,
+                memory: node.used_memory,
+            });
+        }
+    }
+    let mut ports: BTreeMap<(&InstanceName, HostPort), TaskId> = BTreeMap::new();
+    for task in state.tasks.values().filter(|task| !task.is_stopped()) {
+        for port in &task.resources.ports {
+            if let Some(first) = ports.insert((&task.instance, *port), task.id) {
+                found.push(Violation::SamePort {
+                    instance: task.instance.clone(),
+                    port: *port,
+                    first,
+                    second: task.id,
+                });
+            }
+        }
+    }
+}
+
+fn tasks(state: &State, found: &mut Vec<Violation>) {
+    for task in state.tasks.values() {
+        let wanted = task.desired_status == DesiredStatus::Running;
+        if task.is_stopped() {
+            if wanted {
+                found.push(Violation::StoppedButWanted { task: task.id });
+            }
+            continue;
+        }
+        let instance = state.instances.get(&task.instance);
+        if wanted && instance.is_none_or(|instance| instance.cluster != task.cluster) {
+            found.push(Violation::Astray {
+                task: task.id,
+                instance: task.instance.clone(),
+            });
+        }
+        if wanted && task.lost_at.is_some() && instance.is_some_and(|i| i.is_connected()) {
+            found.push(Violation::NotLost {
+                task: task.id,
+                instance: task.instance.clone(),
+            });
+        }
+    }
+}
+
+fn active(service: &Service, count: u32, found: &mut Vec<Violation>) {
+    if service.primary().is_none() {
+        found.push(Violation::NoDeployment {
+            service: service.name.clone(),
+        });
+    }
+    let desired = service.desired_count;
+    let ceiling = service.deployment_configuration.ceiling(desired);
+    let ceiling = ceiling.max(desired);
+    if count > ceiling {
+        found.push(Violation::OverCeiling {
+            service: service.name.clone(),
+            tasks: count,
+            ceiling,
+        });
+    }
+}

@@ -1,0 +1,202 @@
+//! Why it is where it is, or why it is not running: every instance, every reason.
+
+use serde::{Deserialize, Serialize};
+
+use super::index::Index;
+use super::reconcile;
+use super::rollout::Turn;
+use crate::model::service::{RolloutState, Service, ServiceStatus};
+use crate::model::{ClusterName, ServiceName, State, Task, TaskDefinitionId, TaskId, TimeMs};
+
+/// The whole answer to *why*.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// What is explained: `task 0a1b…` or `service web`.
+    pub subject: String,
+    /// The answer, a sentence a line.
+    pub answer: Vec<String>,
+    /// What every instance of the cluster says to one more such task: those that take it first,
+    /// best first, then the nearest misses.
+    pub instances: Vec<Verdict>,
+}
+
+/// What one instance says to a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// The instance.
+    pub instance: String,
+    /// Whether it would take one more such task now.
+    pub takes: bool,
+    /// If it takes it: why it stands where it does. Else every filter that refuses.
+    pub reasons: Vec<String>,
+}
+
+/// Explains a task; `None` if the state does not know it.
+#[must_use]
+pub fn task(state: &State, now: TimeMs, id: TaskId) -> Option<Explanation> {
+    let task = state.tasks.get(&id)?;
+    let service = task
+        .service
+        .as_ref()
+        .and_then(|name| state.service(&task.cluster, name));
+    let instances = service.map_or_else(Vec::new, |service| {
+        verdicts(state, now, service, &task.task_definition)
+    });
+    Some(Explanation {
+        subject: format!("task {id}"),
+        answer: task_answer(state, now, task),
+        instances,
+    })
+}
+
+fn task_answer(state: &State, now: TimeMs, task: &Task) -> Vec<String> {
+    let mut answer = vec![format!(
+        "It is {} (desired {}) on instance {}.",
+        task.last_status.as_str(),
+        match task.desired_status {
+            crate::model::DesiredStatus::Running => "RUNNING",
+            crate::model::DesiredStatus::Stopped => "STOPPED",
+        },
+        task.instance
+    )];
+    if !task.placement.is_empty() {
+        answer.push(format!("It was placed there because: {}.", task.placement));
+    }
+    if let Some(reason) = &task.stopped_reason {
+        let code = task
+            .stop_code
+            .map_or_else(String::new, |c| format!("{c:?}: "));
+        answer.push(format!("It was stopped: {code}{reason}."));
+    }
+    for container in &task.containers {
+        if let Some(reason) = &container.reason {
+            answer.push(format!("Container {}: {reason}.", container.name));
+        }
+    }
+    match state.instances.get(&task.instance) {
+        None => answer.push("Its instance is no longer in the config.".to_owned()),
+        Some(instance) => {
+            if let Some(since) = instance.disconnected_since() {
+                let seconds = now.since_ms(since) / 1000;
+                answer.push(format!(
+                    "Its instance has not answered for {seconds} s: what is shown is what was seen last."
+                ));
+            }
+        }
+    }
+    if task.lost_at.is_some() {
+        answer.push(
+            "It is given up for lost and has been replaced; it counts again if its instance returns."
+                .to_owned(),
+        );
+    }
+    answer
+}
+
+/// Explains a service; `None` if the state does not know it.
+#[must_use]
+pub fn service(
+    state: &State,
+    now: TimeMs,
+    cluster: &ClusterName,
+    name: &ServiceName,
+) -> Option<Explanation> {
+    let service = state.service(cluster, name)?;
+    let instances = match service.primary() {
+        Some(primary) if service.status == ServiceStatus::Active => {
+            verdicts(state, now, service, &primary.task_definition)
+        }
+        _ => Vec::new(),
+    };
+    Some(Explanation {
+        subject: format!("service {name}"),
+        answer: service_answer(state, now, service),
+        instances,
+    })
+}
+
+fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> {
+    let tasks: Vec<_> = state
+        .service_tasks(&service.cluster, &service.name)
+        .filter(|task| !task.is_stopped())
+        .collect();
+    let serving = tasks.iter().filter(|task| task.is_serving()).count();
+    let wanted = tasks.iter().filter(|task| task.is_wanted()).count();
+    let lost = tasks.iter().filter(|task| task.lost_at.is_some()).count();
+    let mut answer = vec![format!(
+        "It is {} and wants {} tasks: {serving} serve, {} are on the way.",
+        service.status.as_str(),
+        service.desired_count,
+        wanted - serving
+    )];
+    if lost > 0 {
+        answer.push(format!(
+            "{lost} more are lost on instances that do not answer; they count again if those return."
+        ));
+    }
+    if let Some(primary) = service.primary() {
+        let state = match primary.rollout_state {
+            RolloutState::InProgress => "under way",
+            RolloutState::Completed => "completed",
+            RolloutState::Failed => "given up: nothing new starts until the service is updated",
+        };
+        answer.push(format!(
+            "Deployment {} of {} is {state}.",
+            primary.id, primary.task_definition
+        ));
+    }
+    if service.backoff.held > 0 && now < service.backoff.until {
+        answer.push(format!(
+            "After {} failures in a row, {} failed tasks are replaced in {} s.",
+            service.backoff.failures,
+            service.backoff.held,
+            service.backoff.until.since_ms(now).div_ceil(1000)
+        ));
+    }
+    if let Some(unplaced) = &service.unplaced {
+        answer.push(format!(
+            "{} tasks have found no place for {} s. {}",
+            unplaced.count,
+            now.since_ms(unplaced.since) / 1000,
+            unplaced.message
+        ));
+    }
+    answer
+}
+
+/// What every instance says to one more task of a service.
+fn verdicts(
+    state: &State,
+    now: TimeMs,
+    service: &std::sync::Arc<Service>,
+    definition: &TaskDefinitionId,
+) -> Vec<Verdict> {
+    let Some(definition) = state.task_definitions.get(definition) else {
+        return Vec::new();
+    };
+    let index = Index::new(state);
+    let key = (service.cluster.clone(), service.name.clone());
+    let tasks = index.services.get(&key).map_or(&[][..], Vec::as_slice);
+    let turn = Turn::new(service, reconcile::members(&index, service, tasks, now));
+    let search = turn.search(state, &index, definition);
+    let name = |at: usize| {
+        let node = index.nodes.get(at);
+        node.map_or_else(String::new, |node| node.instance.name.to_string())
+    };
+    let takes = search.ranker.order(&index, &search.ask);
+    let takes = takes.into_iter().map(|(at, reason)| Verdict {
+        instance: name(at),
+        takes: true,
+        reasons: vec![reason],
+    });
+    let group = search.ranker.group.iter().copied().enumerate().collect();
+    let refuses = search.ask.all_rejections(&index, &group);
+    let refuses = refuses.into_iter().map(|(at, rejections)| Verdict {
+        instance: name(at),
+        takes: false,
+        reasons: rejections.iter().map(ToString::to_string).collect(),
+    });
+    takes.chain(refuses).collect()
+}

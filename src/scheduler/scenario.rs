@@ -1,0 +1,362 @@
+//! Scenario scripts: `tests/scenarios/*.txt` say what happens to a small fleet, line by line, and
+//! what is seen. Lines that begin with `|` are what the line above them shows; the rest are
+//! commands. A script passes when running it gives the same text again.
+//!
+//! ```text
+//! instance NAME zone Z cpu N memory N      definition FAMILY:N cpu N memory N [port P] [health]
+//! service NAME count N [min P] [max P] [grace S] [breaker] [rollback] [distinct]
+//! scale NAME N · update NAME REVISION · delete NAME
+//! drain I · activate I · disconnect I · reconnect I
+//! crash NAME [all | on I] · fail NAME REVISION · stop NAME on I · sicken NAME on I
+//! plan       one pass; hosts do not act yet          act      hosts do as they are told
+//! settle     plan and act until nothing is left      wait S   time goes on by S seconds
+//! roll NAME  settle, one task at a time, sampling the floor and the ceiling throughout
+//! show NAME · events · deployments NAME · refusals NAME · explain NAME · wake
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::world::World;
+use super::{check, explain, fixture};
+use crate::model::service::{PlacementConstraint, PlacementConstraintKind, ServiceStatus};
+use crate::model::task::Health;
+use crate::model::{ClusterName, InstanceStatus, TaskId, TimeMs};
+
+struct Script {
+    world: World,
+    told: usize,
+    deployments: u64,
+    /// Tasks by the order in which they were first told of: ids are long and say nothing.
+    numbers: BTreeMap<TaskId, usize>,
+}
+
+/// Runs a script and gives its text again, with what was really seen.
+fn run(text: &str) -> String {
+    let mut script = Script {
+        world: World::new([]),
+        told: 0,
+        deployments: 1,
+        numbers: BTreeMap::new(),
+    };
+    let mut out = String::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.starts_with('|') {
+            continue;
+        }
+        writeln!(out, "{line}").unwrap();
+        let command = line.split('#').next().unwrap();
+        let words: Vec<&str> = command.split_whitespace().collect();
+        if !words.is_empty() {
+            for shown in script.command(&words, number + 1) {
+                writeln!(out, "| {shown}").unwrap();
+            }
+        }
+    }
+    out
+}
+
+/// The number after a word, such as 50 in `min 50`.
+fn after<T: std::str::FromStr>(words: &[&str], word: &str) -> Option<T> {
+    let at = words.iter().position(|w| *w == word)?;
+    words.get(at + 1)?.parse().ok()
+}
+
+impl Script {
+    fn command(&mut self, words: &[&str], line: usize) -> Vec<String> {
+        let world = &mut self.world;
+        match words {
+            ["instance", name, rest @ ..] => {
+                let zone: String = after(rest, "zone").unwrap();
+                let (cpu, memory) = (after(rest, "cpu"), after(rest, "memory"));
+                let instance = fixture::instance(name, &zone, cpu.unwrap(), memory.unwrap(), &[]);
+                world
+                    .state
+                    .apply(&crate::model::Change::Instance(instance.into()));
+            }
+            ["definition", id, rest @ ..] => {
+                let (family, revision) = id.split_once(':').unwrap();
+                let ports: Vec<u16> = after(rest, "port").into_iter().collect();
+                let mut definition = fixture::definition(
+                    family,
+                    revision.parse().unwrap(),
+                    after(rest, "cpu").unwrap(),
+                    after(rest, "memory").unwrap(),
+                    &ports,
+                );
+                if rest.contains(&"health") {
+                    fixture::check_health(&mut definition);
+                }
+                world.put_definition(definition);
+            }
+            ["service", name, rest @ ..] => self.service(name, rest),
+            ["scale", name, count] => {
+                let count = count.parse().unwrap();
+                world.edit_service(name, |service| service.desired_count = count);
+            }
+            ["update", name, revision] => {
+                self.deployments += 1;
+                let revision = revision.parse().unwrap();
+                let new = fixture::deployment(self.deployments, name, revision, world.now);
+                world.edit_service(name, |service| service.deployments.insert(0, new));
+            }
+            ["delete", name] => {
+                world.edit_service(name, |service| service.status = ServiceStatus::Draining);
+            }
+            ["drain", name] => world.set_status(name, InstanceStatus::Draining),
+            ["activate", name] => world.set_status(name, InstanceStatus::Active),
+            ["disconnect", name] => world.disconnect(name),
+            ["reconnect", name] => world.reconnect(name),
+            ["crash", name, rest @ ..] => {
+                for id in self.pick(name, rest) {
+                    self.world.crash(id);
+                }
+            }
+            ["fail", name, revision] => {
+                let id = format!("{name}:{revision}").parse().unwrap();
+                let mut tasks = world.tasks(name);
+                tasks.retain(|task| task.is_wanted() && task.task_definition == id);
+                for task in tasks {
+                    world.crash(task.id);
+                }
+            }
+            ["stop", name, rest @ ..] => {
+                for id in self.pick(name, rest) {
+                    self.world.stop_by_hand(id);
+                }
+            }
+            ["sicken", name, rest @ ..] => {
+                for id in self.pick(name, rest) {
+                    self.world.edit_task(id, |task| {
+                        task.containers[0].health = Health::Unhealthy;
+                    });
+                }
+            }
+            ["wait", seconds] => {
+                let seconds: u64 = seconds.parse().unwrap();
+                world.advance_ms(seconds * 1000);
+            }
+            ["plan"] => {
+                world.plan();
+                assert_eq!(check(&world.state), [], "line {line}");
+            }
+            ["act"] => world.act(),
+            ["settle"] => {
+                world.settle();
+                assert_eq!(check(&world.state), [], "line {line}");
+            }
+            ["roll", name] => return self.roll(name),
+            _ => return self.look(words, line),
+        }
+        Vec::new()
+    }
+
+    fn look(&mut self, words: &[&str], line: usize) -> Vec<String> {
+        let world = &self.world;
+        match words {
+            ["show", name] => vec![self.show(name)],
+            ["events"] => self.events(),
+            ["deployments", name] => world
+                .service(name)
+                .deployments
+                .iter()
+                .map(|d| format!("{} {:?}", d.task_definition, d.rollout_state))
+                .collect(),
+            ["refusals", name] => match &world.service(name).unplaced {
+                None => vec!["every task has a place".to_owned()],
+                Some(unplaced) => unplaced
+                    .refusals
+                    .iter()
+                    .map(|r| format!("{}: {}", r.instance, r.reasons.join("; ")))
+                    .collect(),
+            },
+            ["explain", name] => {
+                let name = fixture::service_name(name);
+                let cluster = ClusterName::default_cluster();
+                let told = explain::service(&world.state, world.now, &cluster, &name).unwrap();
+                let verdicts = told.instances.iter().map(|verdict| {
+                    let takes = if verdict.takes {
+                        "takes one"
+                    } else {
+                        "refuses"
+                    };
+                    format!(
+                        "{} {takes}: {}",
+                        verdict.instance,
+                        verdict.reasons.join("; ")
+                    )
+                });
+                told.answer.iter().cloned().chain(verdicts).collect()
+            }
+            ["wake"] => {
+                let plan = super::plan(&world.state, world.now, &mut world.ids.clone());
+                vec![match plan.wake_at {
+                    None => "nothing changes by time alone".to_owned(),
+                    Some(at) => format!("in {} s", at.since_ms(world.now) / 1000),
+                }]
+            }
+            _ => panic!("line {line}: no such command: {words:?}"),
+        }
+    }
+
+    fn service(&mut self, name: &str, rest: &[&str]) {
+        let mut service = fixture::service(name, after(rest, "count").unwrap());
+        let bounds = &mut service.deployment_configuration;
+        if let Some(percent) = after(rest, "min") {
+            bounds.minimum_healthy_percent = percent;
+        }
+        if let Some(percent) = after(rest, "max") {
+            bounds.maximum_percent = percent;
+        }
+        bounds.deployment_circuit_breaker.enable = rest.contains(&"breaker");
+        bounds.deployment_circuit_breaker.rollback = rest.contains(&"rollback");
+        if let Some(seconds) = after(rest, "grace") {
+            service.grace_s = seconds;
+        }
+        if rest.contains(&"distinct") {
+            service.placement_constraints.push(PlacementConstraint {
+                kind: PlacementConstraintKind::DistinctInstance,
+                expression: None,
+            });
+        }
+        self.world.put_service(service);
+    }
+
+    /// The tasks meant: the first by default, `all`, or those on an instance.
+    fn pick(&self, name: &str, rest: &[&str]) -> Vec<TaskId> {
+        let mut tasks = self.world.tasks(name);
+        tasks.retain(|task| task.is_wanted());
+        match rest {
+            [] => tasks.truncate(1),
+            ["all"] => {}
+            ["on", instance] => tasks.retain(|task| task.instance.as_str() == *instance),
+            _ => panic!("which tasks? {rest:?}"),
+        }
+        tasks.iter().map(|task| task.id).collect()
+    }
+
+    fn show(&self, name: &str) -> String {
+        let service = self.world.service(name);
+        let tasks = self.world.tasks(name);
+        let count = |test: &dyn Fn(&crate::model::Task) -> bool| {
+            tasks.iter().filter(|task| test(task)).count()
+        };
+        let mut line = format!(
+            "{}: {}, {} of {} serve",
+            service.status.as_str(),
+            self.world.spread(name),
+            count(&|t| t.is_serving()),
+            service.desired_count
+        );
+        for (count, what) in [
+            (count(&|t| t.is_wanted() && !t.is_serving()), "pending"),
+            (count(&|t| t.lost_at.is_some()), "lost"),
+            (
+                count(&|t| t.desired_status == crate::model::DesiredStatus::Stopped),
+                "stopping",
+            ),
+            (
+                service.unplaced.as_ref().map_or(0, |u| u.count as usize),
+                "unplaced",
+            ),
+        ] {
+            if count > 0 {
+                write!(line, ", {count} {what}").unwrap();
+            }
+        }
+        if service.steady {
+            line.push_str(", steady");
+        }
+        line
+    }
+
+    /// What was told since the last time.
+    fn events(&mut self) -> Vec<String> {
+        let events: Vec<_> = self
+            .world
+            .state
+            .events
+            .iter()
+            .skip(self.told)
+            .cloned()
+            .collect();
+        self.told += events.len();
+        events
+            .iter()
+            .map(|event| {
+                let seconds = event.at.since_ms(TimeMs(fixture::START.0)) / 1000;
+                format!("{seconds:>4} s {}", self.short(&event.message))
+            })
+            .collect()
+    }
+
+    /// `(task #3)` for a long id.
+    fn short(&mut self, message: &str) -> String {
+        let mut parts = message.split("(task ");
+        let mut line = parts.next().unwrap().to_owned();
+        for part in parts {
+            let (id, rest) = part.split_once(')').unwrap();
+            let next = self.numbers.len() + 1;
+            let number = *self.numbers.entry(id.parse().unwrap()).or_insert(next);
+            write!(line, "(task #{number}){rest}").unwrap();
+        }
+        line
+    }
+
+    /// Settles with one task moving at a time, and samples before and after each.
+    fn roll(&mut self, name: &str) -> Vec<String> {
+        let world = &mut self.world;
+        let (mut fewest, mut most) = (usize::MAX, 0);
+        for _ in 0..1000 {
+            let plan = world.plan();
+            let tasks = world.tasks(name);
+            fewest = fewest.min(tasks.iter().filter(|t| t.is_serving()).count());
+            most = most.max(tasks.iter().filter(|t| t.is_wanted()).count());
+            let unfinished = tasks.iter().find(|t| !t.is_serving());
+            match unfinished {
+                Some(task) => world.act_on(task.id),
+                None if plan.is_empty() => break,
+                None => {}
+            }
+        }
+        let service = world.service(name);
+        let (bounds, desired) = (&service.deployment_configuration, service.desired_count);
+        vec![format!(
+            "fewest serving {fewest} (floor {}), most RUNNING and PENDING {most} (ceiling {})",
+            bounds.floor(desired),
+            bounds.ceiling(desired)
+        )]
+    }
+}
+
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let text = include_str!(concat!(
+                    env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/", stringify!($name), ".txt"
+                ));
+                let seen = run(text);
+                assert!(seen == text, "the script now reads\n---\n{seen}---\n");
+            }
+        )*
+    };
+}
+
+scenarios! {
+    spread
+    kill_one
+    host_loss
+    rolling_update
+    rolling_update_in_place
+    scale
+    full_instance
+    taken_port
+    distinct_instance
+    drain
+    delete
+    crash_loop
+    circuit_breaker
+    unhealthy
+}
