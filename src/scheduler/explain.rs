@@ -157,8 +157,11 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
     }
     if let Some(unplaced) = &service.unplaced {
         answer.push(format!(
-            "{} tasks have found no place for {} s. {}",
-            unplaced.count,
+            "{} wanted and without a place for {} s. {}",
+            match unplaced.count {
+                1 => "1 task is".to_owned(),
+                count => format!("{count} tasks are"),
+            },
             now.since_ms(unplaced.since) / 1000,
             unplaced.message
         ));

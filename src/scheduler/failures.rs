@@ -95,25 +95,33 @@ pub(crate) fn count(
     // Ids that the state has forgotten need not be remembered here either.
     let known: BTreeSet<TaskId> = tasks.iter().map(|task| task.id).collect();
     backoff.counted.retain(|id| known.contains(id));
-    for task in fresh {
-        backoff.counted.push(task.id);
-        // What is being replaced is only noted: it must not count when it is rolled back to.
-        if task.deployment.as_ref() != Some(&primary.id) {
-            continue;
-        }
-        if backoff.failures == 0 || task.created_at >= backoff.round_at {
-            backoff.failures = backoff.failures.saturating_add(1);
-            backoff.round_at = now;
-            backoff.until = now.plus_ms(backoff_delay_ms(backoff.failures));
-            backoff.held = 0;
-        }
-        if backoff.until > now {
-            backoff.held += 1;
-        }
-        if primary.rollout_state == RolloutState::InProgress {
-            primary.failed_tasks = primary.failed_tasks.saturating_add(1);
-            primary.updated_at = now;
-        }
+    backoff.counted.extend(fresh.iter().map(|task| task.id));
+    // What is being replaced is only noted: it must not count when it is rolled back to.
+    let failed: Vec<&Task> = fresh
+        .into_iter()
+        .filter(|task| task.deployment.as_ref() == Some(&primary.id))
+        .collect();
+    if failed.is_empty() {
+        return;
+    }
+    if now >= backoff.until {
+        backoff.held = 0;
+    }
+    let again = failed
+        .iter()
+        .any(|task| task.created_at >= backoff.round_at);
+    if backoff.failures == 0 || again {
+        backoff.failures = backoff.failures.saturating_add(1);
+        backoff.round_at = now;
+        backoff.until = now.plus_ms(backoff_delay_ms(backoff.failures));
+    }
+    let count = u32::try_from(failed.len()).unwrap_or(u32::MAX);
+    if now < backoff.until {
+        backoff.held = backoff.held.saturating_add(count);
+    }
+    if primary.rollout_state == RolloutState::InProgress {
+        primary.failed_tasks = primary.failed_tasks.saturating_add(count);
+        primary.updated_at = now;
     }
 }
 

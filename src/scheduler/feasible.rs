@@ -73,7 +73,7 @@ impl Rejection {
             Self::Draining => "draining".to_owned(),
             Self::Cpu { .. } => "short of CPU".to_owned(),
             Self::Memory { .. } => "short of memory".to_owned(),
-            Self::Port { port, .. } => format!("host port {port} taken"),
+            Self::Port { port, .. } => format!("with host port {port} taken"),
             Self::NotDistinct { .. } => "with a task of it already (distinctInstance)".to_owned(),
             Self::NotMember { .. } => "excluded by a memberOf constraint".to_owned(),
             Self::BadExpression { .. } => {

@@ -228,7 +228,10 @@ fn finish(plan: &mut Plan, index: &Index<'_>, mut turn: Turn<'_>, now: TimeMs) {
             turn.service.backoff = Backoff::default();
             plan.events.push(words::deleted(&turn.service, now));
         }
-        ServiceStatus::Draining | ServiceStatus::Inactive => turn.service.unplaced = None,
+        ServiceStatus::Draining | ServiceStatus::Inactive => {
+            turn.service.unplaced = None;
+            turn.service.steady = false;
+        }
     }
     plan.starts.append(&mut turn.starts);
     if turn.service != **turn.before {

@@ -222,7 +222,7 @@ fn constraints() -> impl Strategy<Value = Vec<PlacementConstraint>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn placement_agrees_with_the_whiteboard(

@@ -400,7 +400,11 @@ impl<'a> Turn<'a> {
                 // As many as the ceiling and the floor would allow to start.
                 let victims = u32::try_from(self.victims.len()).unwrap_or(u32::MAX);
                 let startable = ceiling.saturating_sub(occupancy).saturating_add(victims);
-                self.unplaced = left.min(startable);
+                self.unplaced = if self.moves_on() {
+                    0
+                } else {
+                    left.min(startable)
+                };
                 break;
             }
             for victim in chosen {
@@ -416,6 +420,15 @@ impl<'a> Turn<'a> {
             }
         }
         self.search = Some(search);
+    }
+
+    /// Whether what is under way will let more tasks go, and so make room by itself.
+    fn moves_on(&self) -> bool {
+        let under_way =
+            |m: &Member<'_>| !m.lost && (m.stopping || (m.place == Place::Keeper && !m.serving()));
+        let to_go = |m: &Member<'_>| m.wanted() && m.place != Place::Keeper;
+        self.members.iter().any(to_go)
+            && (!self.starts.is_empty() || self.members.iter().any(under_way))
     }
 
     /// The fewest victims, on the first instance that then will have room; empty if none has.
