@@ -119,16 +119,24 @@ fn happen(world: &mut World, happening: &Happening, number: u64) {
             });
         }
         Happening::Crash(at) => {
-            pick(world, *at).map(|id| world.crash(id));
+            if let Some(id) = pick(world, *at) {
+                world.crash(id);
+            }
         }
         Happening::StopByHand(at) => {
-            pick(world, *at).map(|id| world.stop_by_hand(id));
+            if let Some(id) = pick(world, *at) {
+                world.stop_by_hand(id);
+            }
         }
         Happening::Sicken(at) => {
-            pick(world, *at).map(|id| health(world, id, Health::Unhealthy));
+            if let Some(id) = pick(world, *at) {
+                health(world, id, Health::Unhealthy);
+            }
         }
         Happening::Recover(at) => {
-            pick(world, *at).map(|id| health(world, id, Health::Healthy));
+            if let Some(id) = pick(world, *at) {
+                health(world, id, Health::Healthy);
+            }
         }
         Happening::Disconnect(i) => {
             if world.state.instances[&fixture::instance_name(HOSTS[*i].0)].is_connected() {
@@ -141,7 +149,9 @@ fn happen(world: &mut World, happening: &Happening, number: u64) {
         Happening::Time(ms) => world.advance_ms(*ms),
         Happening::Act => world.act(),
         Happening::ActOn(at) => {
-            pick(world, *at).map(|id| world.act_on(id));
+            if let Some(id) = pick(world, *at) {
+                world.act_on(id);
+            }
         }
     }
 }
