@@ -3,6 +3,7 @@
 //! Data moves one way round: observe → decide → commit → act. `ARCHITECTURE.md` has the map.
 
 pub mod agent;
+pub mod api;
 pub mod client;
 pub mod config;
 pub mod controller;

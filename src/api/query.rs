@@ -1,0 +1,455 @@
+//! ECS's Describe* and List* operations over a snapshot. Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::shape;
+use crate::controller::{CommandError, ErrorKind};
+use crate::model::arn::{Partition, short_name};
+use crate::model::task_definition::TaskDefinitionStatus;
+use crate::model::{
+    Cluster, ClusterName, DesiredStatus, Family, InstanceName, InstanceStatus, ServiceName, State,
+    Task, TaskDefinition, TaskDefinitionId, TaskId,
+};
+use crate::model::{ServiceStatus, Snapshot};
+
+/// The operations that ask and change nothing.
+pub const OPERATIONS: [&str; 11] = [
+    "DescribeClusters",
+    "DescribeContainerInstances",
+    "DescribeServices",
+    "DescribeTaskDefinition",
+    "DescribeTasks",
+    "ListClusters",
+    "ListContainerInstances",
+    "ListServices",
+    "ListTaskDefinitionFamilies",
+    "ListTaskDefinitions",
+    "ListTasks",
+];
+
+/// Answers one of [`OPERATIONS`]. Unknown ids come in `failures`.
+///
+/// # Errors
+/// [`CommandError`] for another operation, a body that is not the operation's, a cluster that is
+/// not there.
+pub fn query(snapshot: &Snapshot, operation: &str, body: &Value) -> Result<Value, CommandError> {
+    let state = &snapshot.state;
+    match operation {
+        "DescribeClusters" => describe_clusters(state, &read(body)?),
+        "DescribeContainerInstances" => describe_instances(state, &read(body)?),
+        "DescribeServices" => describe_services(state, &read(body)?),
+        "DescribeTaskDefinition" => describe_definition(state, &read(body)?),
+        "DescribeTasks" => describe_tasks(state, &read(body)?),
+        "ListClusters" => list_clusters(state, &read(body)?),
+        "ListContainerInstances" => list_instances(state, &read(body)?),
+        "ListServices" => list_services(state, &read(body)?),
+        "ListTaskDefinitionFamilies" => list_families(state, &read(body)?),
+        "ListTaskDefinitions" => list_definitions(state, &read(body)?),
+        "ListTasks" => list_tasks(state, &read(body)?),
+        _ => Err(CommandError::new(
+            ErrorKind::UnknownOperationException,
+            format!("there is no operation {operation} here"),
+        )),
+    }
+}
+
+fn invalid(message: impl Into<String>) -> CommandError {
+    CommandError::new(ErrorKind::InvalidParameterException, message)
+}
+
+fn read<T: DeserializeOwned + Default>(body: &Value) -> Result<T, CommandError> {
+    if body.is_null() {
+        return Ok(T::default());
+    }
+    serde_path_to_error::deserialize(body.clone()).map_err(|error| invalid(error.to_string()))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Describe {
+    cluster: Option<String>,
+    clusters: Vec<String>,
+    container_instances: Vec<String>,
+    services: Vec<String>,
+    tasks: Vec<String>,
+    task_definition: Option<String>,
+    include: Vec<String>,
+}
+
+impl Describe {
+    fn with_tags(&self) -> bool {
+        self.include.iter().any(|word| word == "TAGS")
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct List {
+    cluster: Option<String>,
+    container_instance: Option<String>,
+    family: Option<String>,
+    family_prefix: Option<String>,
+    service_name: Option<String>,
+    started_by: Option<String>,
+    desired_status: Option<String>,
+    status: Option<String>,
+    launch_type: Option<String>,
+    scheduling_strategy: Option<String>,
+    sort: Option<String>,
+    filter: Option<String>,
+    max_results: Option<u32>,
+    next_token: Option<String>,
+}
+
+impl List {
+    /// Whether a filter asks for what there cannot be here.
+    fn asks_for_nothing(&self) -> bool {
+        let other = |asked: &Option<String>, have: &str| {
+            asked
+                .as_ref()
+                .is_some_and(|word| !word.is_empty() && word != have)
+        };
+        other(&self.launch_type, "EC2") || other(&self.scheduling_strategy, "REPLICA")
+    }
+}
+
+/// The cluster asked for; `default` where none is named.
+fn cluster<'a>(state: &'a State, asked: Option<&str>) -> Result<&'a Cluster, CommandError> {
+    let name = asked.map_or("default", short_name);
+    ClusterName::new(name)
+        .ok()
+        .and_then(|name| state.clusters.get(&name))
+        .map(AsRef::as_ref)
+        .ok_or_else(|| {
+            CommandError::new(
+                ErrorKind::ClusterNotFoundException,
+                format!("there is no cluster {name}; ListClusters tells those there are"),
+            )
+        })
+}
+
+/// Describes each of the things asked for; those that are not there come in `failures`, with
+/// the ARN that they would have.
+fn describe(
+    member: &str,
+    asked: &[String],
+    arn: impl Fn(&str) -> String,
+    find: impl Fn(&str) -> Option<Value>,
+) -> Result<Value, CommandError> {
+    if asked.is_empty() {
+        return Err(invalid(format!("{member} must not be empty")));
+    }
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for text in asked {
+        match find(short_name(text)) {
+            Some(value) => found.push(value),
+            None => {
+                let arn = if text.starts_with("arn:") {
+                    text.clone()
+                } else {
+                    arn(text)
+                };
+                failures.push(json!({"arn": arn, "reason": "MISSING"}));
+            }
+        }
+    }
+    Ok(json!({member: found, "failures": failures}))
+}
+
+fn under(partition: &Partition, kind: &str, cluster: &ClusterName, name: &str) -> String {
+    let root = partition.cluster(cluster);
+    root.replacen(":cluster/", &format!(":{kind}/"), 1) + "/" + name
+}
+
+fn describe_clusters(state: &State, asked: &Describe) -> Result<Value, CommandError> {
+    let default = [ClusterName::default_cluster().to_string()];
+    let names = if asked.clusters.is_empty() {
+        &default[..]
+    } else {
+        &asked.clusters[..]
+    };
+    describe(
+        "clusters",
+        names,
+        |name| {
+            let root = Partition::default().cluster(&ClusterName::default_cluster());
+            root.replacen("/default", &format!("/{name}"), 1)
+        },
+        |name| {
+            let cluster = state.clusters.get(&ClusterName::new(name).ok()?)?;
+            Some(shape::cluster(state, cluster))
+        },
+    )
+}
+
+fn describe_instances(state: &State, asked: &Describe) -> Result<Value, CommandError> {
+    let cluster = cluster(state, asked.cluster.as_deref())?;
+    describe(
+        "containerInstances",
+        &asked.container_instances,
+        |name| {
+            under(
+                &cluster.partition,
+                "container-instance",
+                &cluster.name,
+                name,
+            )
+        },
+        |name| {
+            let instance = state.instances.get(&InstanceName::new(name).ok()?)?;
+            (instance.cluster == cluster.name).then(|| shape::container_instance(state, instance))
+        },
+    )
+}
+
+fn describe_services(state: &State, asked: &Describe) -> Result<Value, CommandError> {
+    let cluster = cluster(state, asked.cluster.as_deref())?;
+    let counts = shape::Counts::of(state);
+    describe(
+        "services",
+        &asked.services,
+        |name| under(&cluster.partition, "service", &cluster.name, name),
+        |name| {
+            let service = state.service(&cluster.name, &ServiceName::new(name).ok()?)?;
+            let mut body = shape::service(state, service, &counts);
+            if let (false, Value::Object(members)) = (asked.with_tags(), &mut body) {
+                members.remove("tags");
+            }
+            Some(body)
+        },
+    )
+}
+
+fn describe_tasks(state: &State, asked: &Describe) -> Result<Value, CommandError> {
+    let cluster = cluster(state, asked.cluster.as_deref())?;
+    describe(
+        "tasks",
+        &asked.tasks,
+        |id| under(&cluster.partition, "task", &cluster.name, id),
+        |id| {
+            let task = state.tasks.get(&id.parse::<TaskId>().ok()?)?;
+            (task.cluster == cluster.name).then(|| shape::task(state, task))
+        },
+    )
+}
+
+fn describe_definition(state: &State, asked: &Describe) -> Result<Value, CommandError> {
+    let text = asked
+        .task_definition
+        .as_deref()
+        .ok_or_else(|| invalid("the member taskDefinition is missing"))?;
+    let definition = definition(state, short_name(text)).ok_or_else(|| {
+        CommandError::new(
+            ErrorKind::ClientException,
+            format!(
+                "there is no task definition {text}; ListTaskDefinitions tells those there are"
+            ),
+        )
+    })?;
+    let mut body = json!({"taskDefinition": shape::task_definition(state, definition)});
+    if asked.with_tags() {
+        let tags = definition.unsupported.get("tags").cloned();
+        body["tags"] = tags.unwrap_or_else(|| json!([]));
+    }
+    Ok(body)
+}
+
+fn definition<'a>(state: &'a State, text: &str) -> Option<&'a TaskDefinition> {
+    if text.contains(':') {
+        let id: TaskDefinitionId = text.parse().ok()?;
+        return state.task_definitions.get(&id).map(AsRef::as_ref);
+    }
+    let family = Family::new(text).ok()?;
+    state.latest_definition(&family).map(AsRef::as_ref)
+}
+
+/// One page of a list: everything where `maxResults` is not given. A token holds the last item of
+/// the page before, so that a list that changes meanwhile loses nothing that stays.
+fn page(member: &str, items: Vec<String>, asked: &List) -> Result<Value, CommandError> {
+    let from = match &asked.next_token {
+        None => 0,
+        Some(token) => {
+            let last = URL_SAFE_NO_PAD
+                .decode(token)
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .ok_or_else(|| invalid("nextToken is not one that was given"))?;
+            match items.iter().position(|item| *item == last) {
+                Some(index) => index + 1,
+                None => items
+                    .iter()
+                    .position(|item| *item > last)
+                    .unwrap_or(items.len()),
+            }
+        }
+    };
+    let most = match asked.max_results {
+        None => items.len(),
+        Some(0) => return Err(invalid("maxResults must be 1 or more")),
+        Some(most) => most as usize,
+    };
+    let shown: Vec<&String> = items.iter().skip(from).take(most).collect();
+    let mut body = json!({member: shown});
+    if let (Some(last), true) = (shown.last(), from + shown.len() < items.len()) {
+        body["nextToken"] = URL_SAFE_NO_PAD.encode(last.as_bytes()).into();
+    }
+    Ok(body)
+}
+
+fn list_clusters(state: &State, asked: &List) -> Result<Value, CommandError> {
+    let arns = state
+        .clusters
+        .values()
+        .map(|it| it.partition.cluster(&it.name));
+    page("clusterArns", arns.collect(), asked)
+}
+
+fn list_instances(state: &State, asked: &List) -> Result<Value, CommandError> {
+    let cluster = cluster(state, asked.cluster.as_deref())?;
+    if asked.filter.as_ref().is_some_and(|text| !text.is_empty()) {
+        return Err(CommandError::new(
+            ErrorKind::UnsupportedFeatureException,
+            "filter is not supported yet; list all and choose",
+        ));
+    }
+    let status = match asked.status.as_deref() {
+        None => None,
+        Some("ACTIVE") => Some(InstanceStatus::Active),
+        Some("DRAINING") => Some(InstanceStatus::Draining),
+        Some("REGISTERING") => Some(InstanceStatus::Registering),
+        Some("DEREGISTERING" | "REGISTRATION_FAILED") => {
+            return page("containerInstanceArns", Vec::new(), asked);
+        }
+        Some(other) => {
+            return Err(invalid(format!(
+                "\"{other}\" is no container instance status"
+            )));
+        }
+    };
+    let arns = state
+        .instances
+        .values()
+        .filter(|it| it.cluster == cluster.name && status.is_none_or(|status| it.status == status))
+        .map(|it| cluster.partition.instance(&cluster.name, &it.name));
+    page("containerInstanceArns", arns.collect(), asked)
+}
+
+fn list_services(state: &State, asked: &List) -> Result<Value, CommandError> {
+    let cluster = cluster(state, asked.cluster.as_deref())?;
+    if asked.asks_for_nothing() {
+        return page("serviceArns", Vec::new(), asked);
+    }
+    let arns = state
+        .services
+        .values()
+        .filter(|it| it.cluster == cluster.name && it.status != ServiceStatus::Inactive)
+        .map(|it| cluster.partition.service(&cluster.name, &it.name));
+    page("serviceArns", arns.collect(), asked)
+}
+
+fn list_tasks(state: &State, asked: &List) -> Result<Value, CommandError> {
+    let cluster = cluster(state, asked.cluster.as_deref())?;
+    if asked.asks_for_nothing() {
+        return page("taskArns", Vec::new(), asked);
+    }
+    let desired = match asked.desired_status.as_deref() {
+        None | Some("RUNNING") => DesiredStatus::Running,
+        Some("STOPPED") => DesiredStatus::Stopped,
+        // As in ECS: no task is ever desired to be PENDING.
+        Some("PENDING") => return page("taskArns", Vec::new(), asked),
+        Some(other) => return Err(invalid(format!("\"{other}\" is no desired status"))),
+    };
+    if let Some(name) = asked.service_name.as_deref() {
+        let name = short_name(name);
+        let known = ServiceName::new(name)
+            .ok()
+            .and_then(|name| state.service(&cluster.name, &name));
+        if known.is_none() {
+            return Err(CommandError::new(
+                ErrorKind::ServiceNotFoundException,
+                format!("there is no service {name} in cluster {}", cluster.name),
+            ));
+        }
+    }
+    let arns = state
+        .tasks
+        .values()
+        .filter(|it| it.cluster == cluster.name && it.desired_status == desired)
+        .filter(|it| matches(asked, it))
+        .map(|it| cluster.partition.task(&cluster.name, &it.id));
+    page("taskArns", arns.collect(), asked)
+}
+
+fn matches(asked: &List, task: &Task) -> bool {
+    let same = |asked: &Option<String>, have: Option<&str>| {
+        asked
+            .as_deref()
+            .is_none_or(|text| Some(short_name(text)) == have)
+    };
+    same(&asked.container_instance, Some(task.instance.as_str()))
+        && same(&asked.family, Some(task.task_definition.family.as_str()))
+        && same(
+            &asked.service_name,
+            task.service.as_ref().map(ServiceName::as_str),
+        )
+        && asked
+            .started_by
+            .as_ref()
+            .is_none_or(|by| *by == task.started_by)
+}
+
+/// Which definitions a status asks for; `None` = those of any status.
+fn definition_status(asked: Option<&str>) -> Result<Option<TaskDefinitionStatus>, CommandError> {
+    match asked {
+        None | Some("ACTIVE") => Ok(Some(TaskDefinitionStatus::Active)),
+        Some("INACTIVE") => Ok(Some(TaskDefinitionStatus::Inactive)),
+        Some("ALL") => Ok(None),
+        Some(other) => Err(invalid(format!("\"{other}\" is no task definition status"))),
+    }
+}
+
+fn list_definitions(state: &State, asked: &List) -> Result<Value, CommandError> {
+    let status = definition_status(asked.status.as_deref())?;
+    // In spite of its name, familyPrefix is a whole family here, as in ECS.
+    let mut arns: Vec<String> = state
+        .task_definitions
+        .values()
+        .filter(|it| status.is_none_or(|status| it.status == status))
+        .filter(|it| {
+            asked
+                .family_prefix
+                .as_deref()
+                .is_none_or(|family| family == it.family.as_str())
+        })
+        .map(|it| shape::definition_arn(state, &it.id()))
+        .collect();
+    match asked.sort.as_deref() {
+        None | Some("ASC") => {}
+        Some("DESC") => arns.reverse(),
+        Some(other) => return Err(invalid(format!("\"{other}\" is no order: ASC or DESC"))),
+    }
+    page("taskDefinitionArns", arns, asked)
+}
+
+fn list_families(state: &State, asked: &List) -> Result<Value, CommandError> {
+    let status = definition_status(asked.status.as_deref())?;
+    let prefix = asked.family_prefix.as_deref().unwrap_or("");
+    let mut families: Vec<String> = state
+        .task_definitions
+        .values()
+        .filter(|it| it.family.as_str().starts_with(prefix))
+        .filter(|it| match status {
+            // INACTIVE asks for families without any active revision.
+            Some(TaskDefinitionStatus::Inactive) => state.latest_definition(&it.family).is_none(),
+            Some(TaskDefinitionStatus::Active) => it.status == TaskDefinitionStatus::Active,
+            None => true,
+        })
+        .map(|it| it.family.to_string())
+        .collect();
+    families.dedup();
+    page("families", families, asked)
+}

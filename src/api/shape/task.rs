@@ -1,0 +1,106 @@
+//! ECS's Task.
+
+use serde_json::{Value, json};
+
+use super::{definition_arn, plain, set, set_time, uuid};
+use crate::model::instance::attribute;
+use crate::model::task::Container;
+use crate::model::{ContainerDefinition, Partition, State, Task, TaskDefinition};
+
+/// ECS's Task. Its cpu and memory, and its containers', are strings, as in ECS.
+#[must_use]
+pub fn task(state: &State, task: &Task) -> Value {
+    let partition = state.partition(&task.cluster);
+    let definition = state.task_definitions.get(&task.task_definition);
+    let containers: Vec<Value> = task
+        .containers
+        .iter()
+        .map(|it| container(&partition, task, definition.map(AsRef::as_ref), it))
+        .collect();
+    let mut body = json!({
+        "taskArn": partition.task(&task.cluster, &task.id),
+        "clusterArn": partition.cluster(&task.cluster),
+        "taskDefinitionArn": definition_arn(state, &task.task_definition),
+        "containerInstanceArn": partition.instance(&task.cluster, &task.instance),
+        "containers": containers,
+        "group": task.group,
+        "launchType": "EC2",
+        "desiredStatus": plain(&task.desired_status),
+        "lastStatus": task.last_status.as_str(),
+        "healthStatus": plain(&task.health()),
+        "cpu": task.resources.cpu.to_string(),
+        "memory": task.resources.memory.to_string(),
+        "createdAt": task.created_at.as_wire_seconds(),
+        "enableExecuteCommand": false,
+        "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": []},
+        "attachments": [], "inferenceAccelerators": [], "tags": [],
+        "version": 1,
+    });
+    set_time(&mut body, "startedAt", task.started_at);
+    set_time(&mut body, "stoppingAt", task.stopping_at);
+    set_time(&mut body, "stoppedAt", task.stopped_at);
+    set(&mut body, "stopCode", task.stop_code.as_ref().map(plain));
+    set(&mut body, "stoppedReason", task.stopped_reason.clone());
+    let by = Some(task.started_by.clone()).filter(|by| !by.is_empty());
+    set(&mut body, "startedBy", by);
+    place(state, task, &mut body);
+    body
+}
+
+/// What its instance says of it: zone, architecture, whether it is heard.
+fn place(state: &State, task: &Task, body: &mut Value) {
+    let instance = state.instances.get(&task.instance);
+    let connected = instance.is_some_and(|it| it.is_connected());
+    body["connectivity"] = if connected {
+        "CONNECTED"
+    } else {
+        "DISCONNECTED"
+    }
+    .into();
+    body["attributes"] = json!([]);
+    let Some(instance) = instance else { return };
+    if !instance.zone().is_empty() {
+        body["availabilityZone"] = instance.zone().into();
+    }
+    if let Some(architecture) = instance.attribute(attribute::CPU_ARCHITECTURE) {
+        body["attributes"] = json!([
+            {"name": attribute::CPU_ARCHITECTURE, "value": architecture}
+        ]);
+    }
+}
+
+fn container(
+    partition: &Partition,
+    task: &Task,
+    definition: Option<&TaskDefinition>,
+    container: &Container,
+) -> Value {
+    let task_arn = partition.task(&task.cluster, &task.id);
+    let id = uuid(&format!("{} {}", task.id, container.name));
+    let mut body = json!({
+        "containerArn": format!("{}/{id}", task_arn.replacen(":task/", ":container/", 1)),
+        "taskArn": task_arn,
+        "name": container.name,
+        "lastStatus": container.last_status.as_str(),
+        "healthStatus": plain(&container.health),
+        "networkBindings": container.network_bindings,
+        "networkInterfaces": [],
+    });
+    if let Some(written) = definition.and_then(|it| it.container(&container.name)) {
+        asked_for(written, &mut body);
+    }
+    let runtime_id = Some(container.runtime_id.clone()).filter(|id| !id.is_empty());
+    set(&mut body, "runtimeId", runtime_id);
+    set(&mut body, "exitCode", container.exit_code);
+    set(&mut body, "reason", container.reason.clone());
+    set(&mut body, "imageDigest", container.image_digest.clone());
+    body
+}
+
+fn asked_for(definition: &ContainerDefinition, body: &mut Value) {
+    body["image"] = definition.image.clone().into();
+    body["cpu"] = definition.cpu.to_string().into();
+    set(body, "memory", definition.memory.map(|it| it.to_string()));
+    let reservation = definition.memory_reservation.map(|it| it.to_string());
+    set(body, "memoryReservation", reservation);
+}
