@@ -2,6 +2,15 @@
 
 pub mod command;
 pub mod core;
+pub mod driver;
+pub mod handle;
 pub mod wire;
 
+#[cfg(test)]
+mod driver_tests;
+#[cfg(test)]
+pub(crate) mod fixture;
+
 pub use command::{Command, CommandError, ErrorKind, Response};
+pub use driver::{ControlPlane, Ended, Start, StartError, start};
+pub use handle::{Answer, Handle};

@@ -40,6 +40,10 @@ pub struct Holder {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
+    /// Number of the picture: every delta adds one, also where only `live` moved. It begins anew
+    /// with every control plane.
+    #[serde(default)]
+    pub version: u64,
     /// Number of the last change in it.
     pub seq: u64,
     /// When it was taken, in the control plane's clock.
@@ -56,6 +60,9 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delta {
+    /// Number of the picture that it leads to, from the one before.
+    #[serde(default)]
+    pub version: u64,
     /// Number of the last change in it; unchanged where only `live` moved.
     pub seq: u64,
     /// When.
@@ -71,6 +78,7 @@ pub struct Delta {
 impl Snapshot {
     /// Takes a delta in.
     pub fn advance(&mut self, delta: &Delta) {
+        self.version = delta.version;
         self.seq = delta.seq;
         self.at = delta.at;
         self.state.apply_all(&delta.changes);

@@ -1,0 +1,467 @@
+//! Drives the core with tokio: takes in what is queued, decides, stores, and only then adopts,
+//! publishes and answers.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, error};
+
+use super::command::CommandError;
+use super::core::{self, Decision, Fleet, Input};
+use super::handle::{Answer, COMMANDS_MAX, DELTAS_MAX, Handle, Request};
+use crate::agent::{self, AgentHandle, Clock, EngineDirectory, Tuning};
+use crate::config::Settings;
+use crate::docker::Connector;
+use crate::model::id::mix;
+use crate::model::snapshot::{Delta, Holder, Live};
+use crate::model::{Change, Observation, Snapshot, State, TimeMs};
+use crate::store::{Store, StoreError};
+
+/// How many reports of agents may wait; an agent with more waits itself, and keeps the newest.
+const OBSERVATIONS_MAX: usize = 1_024;
+/// How many inputs one decision takes in.
+const BATCH_MAX: usize = 256;
+/// What is only shown is taken in and published at most this often.
+const LIVE_GAP: Duration = Duration::from_millis(250);
+/// At the latest after this time everything is looked at again, whatever the clock did.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// At the earliest after this time a wake-up comes, whatever the core asked for.
+const WAKE_GAP: Duration = Duration::from_millis(5);
+
+/// What a control plane is started with.
+pub struct Start {
+    /// The validated configuration.
+    pub settings: Settings,
+    /// Its change log. Who holds the state folder's lock is the caller's to see to.
+    pub store: Box<dyn Store>,
+    /// Opens engines.
+    pub connector: Arc<dyn Connector>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes a run replay; `None` = drawn from the machine.
+    pub seed: Option<u64>,
+    /// Who carries the control plane.
+    pub holder: Holder,
+    /// The agents' numbers.
+    pub tuning: Tuning,
+}
+
+/// Why a control plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its state could not be read, or the first change not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The machine gave no random number.
+    #[error("no random number is to be had from /dev/urandom: {0}")]
+    Random(std::io::Error),
+    /// A part of it broke down.
+    #[error("the control plane could not start: {0}")]
+    Broken(String),
+}
+
+/// Why a control plane ended without being asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the control plane has stopped: {0}")]
+pub struct Ended(pub String);
+
+/// A running control plane. Dropped without [`ControlPlane::stop`] it ends as if killed.
+pub struct ControlPlane {
+    /// The way in and out.
+    pub handle: Handle,
+    agents: Vec<AgentHandle>,
+    stop: Option<oneshot::Sender<()>>,
+    driver: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl ControlPlane {
+    /// Stops the agents, takes in what is queued, stores it, and ends. Containers go on running.
+    ///
+    /// # Errors
+    /// [`Ended`] if it had ended before, or the last change could not be stored.
+    pub async fn stop(mut self) -> Result<(), Ended> {
+        for agent in std::mem::take(&mut self.agents) {
+            agent.stop().await;
+        }
+        if let Some(stop) = self.stop.take() {
+            // A driver that is gone already tells why below.
+            let _ = stop.send(());
+        }
+        self.ended().await
+    }
+
+    /// Resolves when the control plane has ended. May be dropped and called anew until then.
+    ///
+    /// # Errors
+    /// [`Ended`] if it was not asked to end.
+    pub async fn ended(&mut self) -> Result<(), Ended> {
+        let outcome = match (&mut self.driver).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(failure)) => failure.to_string(),
+            Err(broken) => format!("a fault in the program: {broken}"),
+        };
+        Err(Ended(outcome))
+    }
+}
+
+/// Reads the state, takes in the configuration, and starts the driver and one agent for each
+/// instance. When this returns, the first picture is there.
+///
+/// # Errors
+/// [`StartError`]; then nothing was started.
+pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
+    let seed = match start.seed {
+        Some(seed) => seed,
+        None => random().map_err(StartError::Random)?,
+    };
+    let mut store = start.store;
+    let loaded = tokio::task::spawn_blocking(move || store.load().map(|loaded| (store, loaded)));
+    let (store, (state, seq)) = loaded
+        .await
+        .map_err(|broken| StartError::Broken(broken.to_string()))??;
+    let snapshot = Snapshot {
+        version: 0,
+        seq,
+        at: start.clock.now(),
+        state,
+        live: Live::default(),
+        holder: start.holder,
+    };
+    let (commands, requests) = mpsc::channel(COMMANDS_MAX);
+    let (reports, observations) = mpsc::channel(OBSERVATIONS_MAX);
+    let (stop, stopped) = oneshot::channel();
+    let fate = Arc::new(OnceLock::new());
+    let mut driver = Driver {
+        live: Live::default(),
+        live_waits: false,
+        live_published: None,
+        snapshots: watch::Sender::new(Arc::new(snapshot)),
+        deltas: broadcast::Sender::new(DELTAS_MAX),
+        store: Some(store),
+        clock: start.clock.clone(),
+        seed,
+        requests,
+        observations,
+        stopped,
+        held: Vec::new(),
+        wake: Instant::now(),
+        fate: fate.clone(),
+    };
+    let fleet = Fleet {
+        clusters: start.settings.clusters.clone(),
+        instances: start.settings.instances.clone(),
+    };
+    driver
+        .pass(vec![Input::Configure(fleet)], Vec::new())
+        .await?;
+    let handle = Handle {
+        commands,
+        snapshots: driver.snapshots.subscribe(),
+        deltas: driver.deltas.downgrade(),
+        engines: EngineDirectory::default(),
+        connector: start.connector.clone(),
+        fate,
+    };
+    let driver = tokio::spawn(driver.run());
+    let agents = start
+        .settings
+        .instances
+        .into_iter()
+        .map(|instance| {
+            let agent = agent::spawn(
+                instance,
+                start.connector.clone(),
+                handle.snapshots(),
+                reports.clone(),
+                start.clock.clone(),
+                start.tuning.clone(),
+            );
+            handle
+                .engines
+                .enter(agent.instance.clone(), agent.engine.clone());
+            agent
+        })
+        .collect();
+    Ok(ControlPlane {
+        handle,
+        agents,
+        stop: Some(stop),
+        driver,
+    })
+}
+
+/// 64 bits from the machine.
+fn random() -> std::io::Result<u64> {
+    use std::io::Read;
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// The one owner of the state.
+struct Driver {
+    /// What is true only now; the published picture may be a moment behind it.
+    live: Live,
+    /// Whether it is.
+    live_waits: bool,
+    /// When the live part was last published.
+    live_published: Option<Instant>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    deltas: broadcast::Sender<Arc<Delta>>,
+    /// Away only while it writes.
+    store: Option<Box<dyn Store>>,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+    requests: mpsc::Receiver<Request>,
+    observations: mpsc::Receiver<Observation>,
+    stopped: oneshot::Receiver<()>,
+    /// Reports of what is only shown: they wait for company.
+    held: Vec<Input>,
+    wake: Instant,
+    fate: Arc<OnceLock<String>>,
+}
+
+type Reply = oneshot::Sender<Result<Answer, CommandError>>;
+
+/// What one decision takes in.
+#[derive(Default)]
+struct Batch {
+    inputs: Vec<Input>,
+    replies: Vec<Reply>,
+}
+
+impl Batch {
+    fn command(&mut self, request: Request) {
+        self.inputs.push(Input::Command {
+            command: request.command,
+            who: request.who,
+        });
+        self.replies.push(request.reply);
+    }
+}
+
+/// What woke the driver.
+enum Turn {
+    Stop,
+    Pass,
+    Live,
+}
+
+impl Driver {
+    async fn run(mut self) -> Result<(), StoreError> {
+        let outcome = self.drive().await;
+        if let Err(failure) = &outcome {
+            error!(%failure, "the control plane stops: what cannot be stored is not acted on");
+        }
+        outcome
+    }
+
+    async fn drive(&mut self) -> Result<(), StoreError> {
+        loop {
+            let mut batch = Batch::default();
+            let turn = self.wait(&mut batch).await;
+            if matches!(turn, Turn::Stop) {
+                self.requests.close();
+                self.observations.close();
+            }
+            self.drain(&mut batch);
+            match turn {
+                Turn::Live if batch.inputs.is_empty() && self.held.is_empty() => {
+                    self.publish(Vec::new(), None);
+                }
+                Turn::Pass if batch.inputs.is_empty() && self.held.len() < BATCH_MAX => {}
+                _ => {
+                    let mut inputs = std::mem::take(&mut self.held);
+                    inputs.append(&mut batch.inputs);
+                    self.pass(inputs, batch.replies).await?;
+                }
+            }
+            if matches!(turn, Turn::Stop) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until there is something to take in.
+    async fn wait(&mut self, batch: &mut Batch) -> Turn {
+        let live_waits = self.live_waits || !self.held.is_empty();
+        let live_due = self.live_due();
+        tokio::select! {
+            biased;
+            _ = &mut self.stopped => Turn::Stop,
+            Some(request) = self.requests.recv() => {
+                batch.command(request);
+                Turn::Pass
+            }
+            Some(observation) = self.observations.recv() => {
+                self.observe(batch, observation);
+                Turn::Pass
+            }
+            () = sleep_until(self.wake) => {
+                batch.inputs.push(Input::Wake);
+                Turn::Pass
+            }
+            () = sleep_until(live_due), if live_waits => Turn::Live,
+        }
+    }
+
+    fn live_due(&self) -> Instant {
+        let Some(published) = self.live_published else {
+            return Instant::now();
+        };
+        // The live part travels whole, so a very large fleet sees it less often.
+        let size = u32::try_from(self.live.agents.len() / 500).unwrap_or(u32::MAX);
+        published + LIVE_GAP.saturating_mul(size.saturating_add(1))
+    }
+
+    /// Takes in what else is queued, as far as one decision goes.
+    fn drain(&mut self, batch: &mut Batch) {
+        while batch.inputs.len() < BATCH_MAX / 2 {
+            let Ok(request) = self.requests.try_recv() else {
+                break;
+            };
+            batch.command(request);
+        }
+        while batch.inputs.len() < BATCH_MAX && self.held.len() < BATCH_MAX {
+            let Ok(observation) = self.observations.try_recv() else {
+                break;
+            };
+            self.observe(batch, observation);
+        }
+    }
+
+    fn observe(&mut self, batch: &mut Batch, observation: Observation) {
+        let shown_only = matches!(
+            observation,
+            Observation::Agent { .. } | Observation::Pulling { .. }
+        );
+        let inputs = if shown_only {
+            &mut self.held
+        } else {
+            &mut batch.inputs
+        };
+        inputs.push(Input::Observation(observation));
+    }
+
+    /// One round: decide, store, adopt, publish, answer.
+    async fn pass(&mut self, inputs: Vec<Input>, replies: Vec<Reply>) -> Result<(), StoreError> {
+        let before = self.snapshots.borrow().clone();
+        let now = self.clock.now();
+        // Equal for a decision that is made again on the same state, and never drawn twice: what
+        // uses an id makes a change.
+        let seed = mix(self.seed ^ mix(before.seq));
+        let count = inputs.len();
+        let decision = core::decide(&before.state, &self.live, now, seed, inputs);
+        debug!(inputs = count, changes = decision.changes.len(), "decided");
+        let Decision {
+            changes,
+            state,
+            live,
+            replies: answers,
+            wake_at,
+        } = decision;
+        let changed = if changes.is_empty() {
+            (Vec::new(), None)
+        } else {
+            let (changes, seq) = self.append(now, changes, state.clone()).await?;
+            (changes, Some((seq, state)))
+        };
+        if let Some(live) = live {
+            self.live = live;
+            self.live_waits = true;
+        }
+        self.publish(changed.0, changed.1);
+        self.set_wake(now, wake_at);
+        let after = self.snapshots.borrow().clone();
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            let answer = answer.map(|response| Answer {
+                response,
+                snapshot: after.clone(),
+            });
+            // Who asked may have gone; the change stands.
+            let _ = reply.send(answer);
+        }
+        Ok(())
+    }
+
+    /// Stores changes on a thread that may block.
+    async fn append(
+        &mut self,
+        at: TimeMs,
+        changes: Vec<Change>,
+        after: State,
+    ) -> Result<(Vec<Change>, u64), StoreError> {
+        let outcome = match self.store.take() {
+            Some(mut store) => tokio::task::spawn_blocking(move || {
+                let outcome = store.append(at, &changes, &after);
+                (store, changes, outcome)
+            })
+            .await
+            .map_err(|broken| broken.to_string()),
+            None => Err("it was lost in an earlier failure".to_owned()),
+        };
+        let outcome = match outcome {
+            Ok((store, changes, outcome)) => {
+                self.store = Some(store);
+                outcome.map(|seq| (changes, seq))
+            }
+            Err(message) => Err(StoreError::Failed {
+                place: "of this control plane".to_owned(),
+                message,
+            }),
+        };
+        if let Err(failure) = &outcome {
+            // Set before anyone who waits for an answer learns that none comes.
+            let _ = self.fate.set(failure.to_string());
+        }
+        outcome
+    }
+
+    /// Publishes what changed, and the live part when its turn has come. Nothing new, nothing
+    /// published.
+    fn publish(&mut self, changes: Vec<Change>, after: Option<(u64, State)>) {
+        let live = (self.live_waits && self.live_due() <= Instant::now()).then(|| {
+            self.live_waits = false;
+            self.live_published = Some(Instant::now());
+            self.live.clone()
+        });
+        if after.is_none() && live.is_none() {
+            return;
+        }
+        let before = self.snapshots.borrow().clone();
+        let mut next = Snapshot::clone(&before);
+        next.version += 1;
+        next.at = self.clock.now();
+        if let Some((seq, state)) = after {
+            next.seq = seq;
+            next.state = state;
+        }
+        if let Some(live) = &live {
+            next.live = live.clone();
+        }
+        let delta = Delta {
+            version: next.version,
+            seq: next.seq,
+            at: next.at,
+            changes,
+            live,
+        };
+        self.snapshots.send_replace(Arc::new(next));
+        // Nobody listening is no fault.
+        let _ = self.deltas.send(Arc::new(delta));
+    }
+
+    fn set_wake(&mut self, now: TimeMs, wake_at: Option<TimeMs>) {
+        let wait = wake_at.map_or(LOOK_AGAIN, |at| Duration::from_millis(at.since_ms(now)));
+        self.wake = Instant::now() + wait.clamp(WAKE_GAP, LOOK_AGAIN);
+    }
+}

@@ -1,0 +1,150 @@
+//! The way in and out of a running control plane.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::command::{Command, CommandError, ErrorKind, Response};
+use crate::agent::EngineDirectory;
+use crate::docker::{Connector, EngineResult};
+use crate::model::snapshot::Delta;
+use crate::model::{InstanceName, Snapshot};
+
+/// How many commands may wait; who asks for more waits with them.
+pub const COMMANDS_MAX: usize = 256;
+/// How many deltas a slow listener may fall behind before it has to begin anew.
+pub const DELTAS_MAX: usize = 512;
+
+/// A command on its way to the one owner of the state.
+pub(super) struct Request {
+    pub command: Command,
+    pub who: String,
+    pub reply: oneshot::Sender<Result<Answer, CommandError>>,
+}
+
+/// What came of a command, and the picture right after it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The response.
+    pub response: Response,
+    /// The first picture with the command's effect in it.
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// Why a listener got no delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// It fell too far behind: take a fresh picture and go on from there.
+    Behind,
+    /// The control plane is gone.
+    Gone,
+}
+
+/// A running control plane, as everyone but its owner sees it. Cheap to copy.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) commands: mpsc::Sender<Request>,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) deltas: broadcast::WeakSender<Arc<Delta>>,
+    pub(super) engines: EngineDirectory,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) fate: Arc<OnceLock<String>>,
+}
+
+impl Handle {
+    /// Asks for a change; `who` goes into the event. Resolves after the change is stored.
+    ///
+    /// # Errors
+    /// [`CommandError`] when it is refused, or as ServerException when the control plane is
+    /// gone: then it is not known whether the change was stored.
+    pub async fn command(&self, command: Command, who: String) -> Result<Answer, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            command,
+            who,
+            reply,
+        };
+        if self.commands.send(request).await.is_err() {
+            return Err(self.gone());
+        }
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn gone(&self) -> CommandError {
+        let message = match self.fate.get() {
+            Some(reason) => format!("the control plane has stopped: {reason}"),
+            None => "the control plane has stopped".to_owned(),
+        };
+        CommandError::new(ErrorKind::ServerException, message)
+    }
+
+    /// Why the control plane stopped, once it has, if it was not asked to.
+    #[must_use]
+    pub fn fate(&self) -> Option<&str> {
+        self.fate.get().map(String::as_str)
+    }
+
+    /// The newest picture, and a signal when there is a newer one. Closed when the control
+    /// plane is gone.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// The newest picture.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// A picture, and every delta after it.
+    ///
+    /// # Errors
+    /// [`Missed::Gone`] when the control plane is gone.
+    pub fn listen(&self) -> Result<(Arc<Snapshot>, Deltas), Missed> {
+        let sender = self.deltas.upgrade().ok_or(Missed::Gone)?;
+        // First the ear, then the picture: what comes between is heard and left out by number.
+        let receiver = sender.subscribe();
+        let snapshot = self.snapshot();
+        let version = snapshot.version;
+        Ok((snapshot, Deltas { receiver, version }))
+    }
+
+    /// Where logs, stats and shells find an instance's engine.
+    #[must_use]
+    pub fn engines(&self) -> &EngineDirectory {
+        &self.engines
+    }
+
+    /// Fails an instance of a simulated fleet or mends it; `None` where engines are real.
+    #[must_use]
+    pub fn toggle_fault(&self, instance: &InstanceName) -> Option<EngineResult<String>> {
+        self.connector.toggle_fault(instance)
+    }
+}
+
+/// Deltas from one picture on, without a gap.
+pub struct Deltas {
+    receiver: broadcast::Receiver<Arc<Delta>>,
+    version: u64,
+}
+
+impl Deltas {
+    /// The next delta. May be dropped half-way.
+    ///
+    /// # Errors
+    /// [`Missed`] when there is a gap or the control plane is gone.
+    pub async fn next(&mut self) -> Result<Arc<Delta>, Missed> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(delta) if delta.version <= self.version => {}
+                Ok(delta) if delta.version == self.version + 1 => {
+                    self.version = delta.version;
+                    return Ok(delta);
+                }
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return Err(Missed::Behind),
+                Err(broadcast::error::RecvError::Closed) => return Err(Missed::Gone),
+            }
+        }
+    }
+}
