@@ -169,7 +169,9 @@ impl Session<'_> {
             info,
         });
         self.take_list(0, containers);
-        self.report();
+        if self.pacer.take(Instant::now()) {
+            self.report();
+        }
         self.publish_status(None);
         let newest = self.with.snapshots.borrow_and_update().clone();
         self.assignments.advance(newest);
