@@ -8,4 +8,5 @@
     dead_code
 )]
 
+mod architecture;
 mod real;
