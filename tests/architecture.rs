@@ -224,11 +224,7 @@ fn tree(
     found: &mut Vec<Vec<String>>,
 ) -> usize {
     let depth = before.len();
-    loop {
-        let Some(token) = tokens.get(at) else { break };
-        if !is_word(token) {
-            break;
-        }
+    while let Some(token) = tokens.get(at).filter(|token| is_word(token)) {
         before.push(token.clone());
         at += 1;
         if tokens.get(at).is_none_or(|t| t != "::") {

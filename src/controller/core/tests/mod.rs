@@ -4,3 +4,4 @@ mod observing;
 mod purging;
 mod rig;
 mod services;
+mod storm;
