@@ -88,3 +88,26 @@ fn scaling_moves_both_ways() {
         assert_eq!(world.tasks("web").len(), total);
     }
 }
+
+/// The size that the design promises: a thousand instances, ten thousand tasks in one pass. Not
+/// timed; building an index per task instead of per pass would make it hang visibly.
+#[test]
+fn a_thousand_instances_take_ten_thousand_tasks_evenly() {
+    let zones = ["a", "b", "c", "d"];
+    let mut world = World::new(
+        (0..1000).map(|n| fixture::instance(&format!("i{n:04}"), zones[n % 4], 8192, 8192, &[])),
+    );
+    for name in ["web", "api"] {
+        world.put_definition(fixture::definition(name, 1, 64, 64, &[]));
+        world.put_service(fixture::service(name, 5000));
+    }
+    let plan = world.plan();
+    assert_eq!(plan.starts.len(), 10_000);
+    for name in world.state.instances.keys() {
+        assert_eq!(world.state.instance_tasks(name).count(), 10, "{name}");
+    }
+    world.act();
+    world.disconnect("i0000");
+    world.advance_ms(30_000);
+    assert_eq!(world.plan().starts.len(), 10);
+}

@@ -8,7 +8,7 @@ use super::world::World;
 use super::{check, fixture};
 use crate::model::service::{PlacementConstraint, PlacementConstraintKind, ServiceStatus};
 use crate::model::task::Health;
-use crate::model::{InstanceStatus, TaskId};
+use crate::model::{InstanceStatus, TaskId, TimeMs};
 
 const SERVICES: [&str; 3] = ["web", "api", "db"];
 const HOSTS: [(&str, &str); 5] = [
@@ -161,12 +161,23 @@ fn serving(world: &World, name: &str) -> u32 {
     world.tasks(name).iter().filter(|t| t.is_serving()).count() as u32
 }
 
+/// Until `wake_at`, time alone changes nothing.
+fn nothing_before_wake(world: &World) {
+    let again = super::plan(&world.state, world.now, &mut world.ids.clone());
+    let last = again
+        .wake_at
+        .map_or(world.now.plus_ms(1 << 40), |at| TimeMs(at.0 - 1));
+    let later = super::plan(&world.state, last, &mut world.ids.clone());
+    assert!(later.is_empty(), "before {:?}: {later:#?}", again.wake_at);
+}
+
 /// A plan never takes a service below its floor, or further below it; tasks that come back from
 /// a lost host only add.
 fn plan_within_bounds(world: &mut World) {
     let before = SERVICES.map(|name| serving(world, name));
     world.plan();
     assert_eq!(check(&world.state), []);
+    nothing_before_wake(world);
     for (name, before) in SERVICES.iter().zip(before) {
         let service = world.service(name);
         if service.status != ServiceStatus::Active {
