@@ -352,6 +352,7 @@ scenarios! {
     rolling_update_in_place
     scale
     full_instance
+    given_up
     taken_port
     distinct_instance
     drain
