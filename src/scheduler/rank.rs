@@ -54,6 +54,8 @@ pub(crate) struct Ranker {
     criteria: Vec<Criterion>,
     /// Nodes that no standing filter refuses.
     candidates: Vec<usize>,
+    /// How many instances the cluster has.
+    asked: usize,
     /// The last tie-break, by node.
     lot: Vec<u64>,
     /// How many tasks of the group are on each node, for `distinctInstance`.
@@ -99,6 +101,11 @@ impl Ranker {
                     })
                 })
                 .collect(),
+            asked: index
+                .nodes
+                .iter()
+                .filter(|node| node.instance.cluster == ask.cluster)
+                .count(),
             lot: index
                 .nodes
                 .iter()
@@ -202,7 +209,7 @@ impl Ranker {
             .iter()
             .map(|criterion| criterion.reason(index, at, &self.name))
             .collect();
-        parts.push(format!("{fitting} of {} instances fit", index.nodes.len()));
+        parts.push(format!("{fitting} of {} instances fit", self.asked));
         parts.join("; ")
     }
 }
