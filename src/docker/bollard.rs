@@ -1,6 +1,5 @@
 //! The real engine. The only file that names bollard.
 
-use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,28 +20,26 @@ use bollard::{BollardRequest, ClientVersion, Docker};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use hyper::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
 use super::image::{Layers, reference};
 use super::lines::time_of;
-use super::spec::{ContainerSpec, HealthSpec, MountSpec, NetworkSpec, VolumeSpec, label};
+use super::observe::{cpu_of, memory_of, owner_of, port_of};
+use super::spec::{ContainerSpec, HealthSpec, MountSpec, NetworkSpec, VolumeSpec};
 use super::stats::{Counters, Samples};
 use super::transport::{ANSWER_WAIT, Route, Transport, error_of_status};
+use super::version::{Version, negotiate};
 use super::{
     Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession, LogLine, LogOptions,
     PullStep, StatsSample,
 };
-use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, Ownership};
+use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer};
 use crate::model::task::{Health, NetworkBinding};
-use crate::model::{CpuUnits, HostPort, MemoryMib, Protocol};
+use crate::model::{CpuUnits, HostPort, MemoryMib};
 
-/// Docker 20.10's API, the oldest that is spoken.
-const OLDEST: Version = Version(1, 41);
-/// The newest API whose answers are known here.
-const NEWEST: Version = Version(1, 53);
 /// Longest wait for work: making, starting, removing. A slow disk takes its time.
 const WORK_WAIT: Duration = Duration::from_secs(60);
 /// Longest wait for a pull's first word; the registry is asked before it.
@@ -54,48 +51,6 @@ const BOLLARD_WAIT_S: u64 = 24 * 3600;
 /// Containers inspected at the same time.
 const INSPECTIONS: usize = 8;
 
-/// A version of Docker's API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version(u32, u32);
-
-impl Version {
-    fn parse(text: &str) -> Option<Self> {
-        let (major, minor) = text.split_once('.')?;
-        Some(Self(major.parse().ok()?, minor.parse().ok()?))
-    }
-}
-
-impl std::fmt::Display for Version {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.0, self.1)
-    }
-}
-
-/// The version to speak with an engine, or why there is none.
-fn negotiate(endpoint: &str, answer: &Value) -> EngineResult<Version> {
-    let text = |name: &str| answer.get(name).and_then(Value::as_str);
-    let Some(newest) = text("ApiVersion").and_then(Version::parse) else {
-        return Err(EngineError::Refused(format!(
-            "{endpoint}: what answers does not tell an API version; is this a Docker Engine?"
-        )));
-    };
-    let docker = text("Version").unwrap_or("of unknown version");
-    if newest < OLDEST {
-        return Err(EngineError::Refused(format!(
-            "{endpoint}: Docker {docker} speaks API {newest}, which is too old: \
-             Docker 20.10 (API {OLDEST}) or later is needed"
-        )));
-    }
-    let oldest = text("MinAPIVersion").and_then(Version::parse);
-    if let Some(oldest) = oldest.filter(|oldest| *oldest > NEWEST) {
-        return Err(EngineError::Refused(format!(
-            "{endpoint}: Docker {docker} speaks API {oldest} or later, and this program \
-             speaks up to {NEWEST}: use a newer one"
-        )));
-    }
-    Ok(newest.min(NEWEST))
-}
-
 /// One Docker Engine over its HTTP API.
 pub struct BollardEngine {
     docker: Docker,
@@ -105,20 +60,14 @@ pub struct BollardEngine {
     cache: Arc<Cache>,
     samples: Samples,
     network: tokio::sync::Mutex<()>,
-    /// Keeps the way to the engine open, such as an SSH connection.
-    _way: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl BollardEngine {
-    /// Opens an engine and agrees on a version with it. `way` is kept as long as the engine.
+    /// Opens an engine and agrees on a version with it.
     ///
     /// # Errors
     /// [`EngineError`] when it does not answer, or speaks no version that this program knows.
-    pub async fn open(
-        route: Route,
-        credentials: Credentials,
-        way: Option<Arc<dyn Any + Send + Sync>>,
-    ) -> EngineResult<Self> {
+    pub async fn open(route: Route, credentials: Credentials) -> EngineResult<Self> {
         let transport = Transport::new(route);
         let answer = transport.json(Method::GET, "/version", None).await?;
         let version = negotiate(transport.endpoint(), &answer)?;
@@ -150,7 +99,6 @@ impl BollardEngine {
             cache: Arc::new(Cache::default()),
             samples: Samples::default(),
             network: tokio::sync::Mutex::new(()),
-            _way: way,
         })
     }
 
@@ -528,14 +476,7 @@ impl Pull {
         if self.warnings.is_empty() {
             return error;
         }
-        let add = |text: String| format!("{text} ({})", self.warnings.join("; "));
-        match error {
-            EngineError::Unreachable(text) => EngineError::Unreachable(add(text)),
-            EngineError::NotFound(text) => EngineError::NotFound(add(text)),
-            EngineError::Conflict(text) => EngineError::Conflict(add(text)),
-            EngineError::Refused(text) => EngineError::Refused(add(text)),
-            EngineError::Failed(text) => EngineError::Failed(add(text)),
-        }
+        error.with(&self.warnings.join("; "))
     }
 }
 
@@ -720,8 +661,13 @@ fn observed(container: ContainerInspectResponse) -> Option<ObservedContainer> {
         finished_at: said.finished_at.as_deref().and_then(time_of),
         health: said.health.and_then(|h| h.status).and_then(health_of),
         network_bindings: bindings,
-        cpu: cpu_of(&host),
-        memory: memory_of(&host),
+        cpu: cpu_of(
+            host.nano_cpus,
+            host.cpu_quota,
+            host.cpu_period,
+            host.cpu_shares,
+        ),
+        memory: memory_of(host.memory_reservation, host.memory),
         host_ports,
         volumes: container
             .mounts
@@ -757,25 +703,6 @@ fn health_of(status: HealthStatusEnum) -> Option<Health> {
     }
 }
 
-fn owner_of(labels: &HashMap<String, String>) -> Option<Ownership> {
-    Some(Ownership {
-        control_plane: labels.get(label::CONTROL_PLANE)?.clone(),
-        task: labels.get(label::TASK_ID)?.parse().ok()?,
-        container: labels.get(label::CONTAINER)?.parse().ok()?,
-    })
-}
-
-/// `80/tcp`.
-fn port_of(text: &str) -> Option<(u16, Protocol)> {
-    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let protocol = match protocol {
-        "tcp" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        _ => return None,
-    };
-    Some((port.parse().ok()?, protocol))
-}
-
 fn bindings_of(ports: &PortMap) -> Vec<NetworkBinding> {
     let mut bindings: Vec<NetworkBinding> = ports
         .iter()
@@ -798,23 +725,6 @@ fn bindings_of(ports: &PortMap) -> Vec<NetworkBinding> {
         .collect();
     bindings.sort_unstable();
     bindings
-}
-
-fn cpu_of(host: &HostConfig) -> CpuUnits {
-    let positive = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
-    let nanos = positive(host.nano_cpus).map(|n| n.saturating_mul(1024) / 1_000_000_000);
-    let quota = positive(host.cpu_quota).map(|quota| {
-        let period = positive(host.cpu_period).unwrap_or(100_000);
-        quota.saturating_mul(1024) / period
-    });
-    let units = nanos.or(quota).or(positive(host.cpu_shares));
-    CpuUnits(units.unwrap_or(0))
-}
-
-fn memory_of(host: &HostConfig) -> MemoryMib {
-    let positive = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
-    let bytes = positive(host.memory_reservation).or(positive(host.memory));
-    MemoryMib(bytes.unwrap_or(0).div_ceil(1 << 20))
 }
 
 fn counters(stats: &ContainerCpuStats) -> Option<Counters> {

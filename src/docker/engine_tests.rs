@@ -39,7 +39,7 @@ fn route() -> Route {
 
 async fn open() -> EngineResult<BollardEngine> {
     let nowhere = Credentials::in_folder(PathBuf::from("/nonexistent"));
-    BollardEngine::open(route(), nowhere, None).await
+    BollardEngine::open(route(), nowhere).await
 }
 
 /// The engine with the test image in it; `None` (said aloud) where there is none.
@@ -643,8 +643,7 @@ async fn what_is_not_there_is_unreachable_and_says_where() {
         explain: None,
     };
     let nowhere = Credentials::in_folder(PathBuf::from("/nonexistent"));
-    let Err(EngineError::Unreachable(text)) = BollardEngine::open(route, nowhere, None).await
-    else {
+    let Err(EngineError::Unreachable(text)) = BollardEngine::open(route, nowhere).await else {
         panic!("an engine answered at a path that is not there");
     };
     assert!(

@@ -15,14 +15,19 @@ use crate::model::{InstanceName, TimeMs};
 
 pub mod bollard;
 pub mod cache;
+pub mod connector;
 pub mod credentials;
 pub mod exec;
 pub mod image;
 pub mod lines;
 pub mod logs;
+pub mod observe;
 pub mod spec;
+pub mod ssh;
 pub mod stats;
+pub mod tls;
 pub mod transport;
+pub mod version;
 pub mod volume;
 
 pub use spec::ContainerSpec;
@@ -45,6 +50,21 @@ pub enum EngineError {
     /// The engine failed at it (5xx): a taken port, a full disk, a missing runtime.
     #[error("{0}")]
     Failed(String),
+}
+
+impl EngineError {
+    /// The same error with a note added.
+    #[must_use]
+    pub fn with(self, note: &str) -> Self {
+        let add = |text: String| format!("{text} ({note})");
+        match self {
+            Self::Unreachable(text) => Self::Unreachable(add(text)),
+            Self::NotFound(text) => Self::NotFound(add(text)),
+            Self::Conflict(text) => Self::Conflict(add(text)),
+            Self::Refused(text) => Self::Refused(add(text)),
+            Self::Failed(text) => Self::Failed(add(text)),
+        }
+    }
 }
 
 /// The outcome of a call to an engine.

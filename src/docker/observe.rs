@@ -1,0 +1,85 @@
+//! What an engine's figures and labels mean here. Pure.
+
+use std::collections::HashMap;
+
+use super::spec::label;
+use crate::model::observation::Ownership;
+use crate::model::{CpuUnits, MemoryMib, Protocol};
+
+/// Whose a container is; `None` without our labels.
+#[must_use]
+pub fn owner_of(labels: &HashMap<String, String>) -> Option<Ownership> {
+    Some(Ownership {
+        control_plane: labels.get(label::CONTROL_PLANE)?.clone(),
+        task: labels.get(label::TASK_ID)?.parse().ok()?,
+        container: labels.get(label::CONTAINER)?.parse().ok()?,
+    })
+}
+
+/// `80/tcp`; `None` for protocols that are not counted, such as sctp.
+#[must_use]
+pub fn port_of(text: &str) -> Option<(u16, Protocol)> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return None,
+    };
+    Some((port.parse().ok()?, protocol))
+}
+
+fn positive(n: Option<i64>) -> Option<u64> {
+    n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)
+}
+
+/// The CPU that a container asks for: its quota (in billionths of a CPU, or microseconds in each
+/// period) if it has one, else its shares where they were set.
+#[must_use]
+pub fn cpu_of(
+    nanos: Option<i64>,
+    quota: Option<i64>,
+    period: Option<i64>,
+    shares: Option<i64>,
+) -> CpuUnits {
+    let nanos = positive(nanos).map(|n| n.saturating_mul(1024) / 1_000_000_000);
+    let quota = positive(quota).map(|quota| {
+        let period = positive(period).unwrap_or(100_000);
+        quota.saturating_mul(1024) / period
+    });
+    CpuUnits(nanos.or(quota).or(positive(shares)).unwrap_or(0))
+}
+
+/// The memory that a container asks for, from bytes: its reservation, else its limit.
+#[must_use]
+pub fn memory_of(reservation: Option<i64>, limit: Option<i64>) -> MemoryMib {
+    let bytes = positive(reservation).or(positive(limit));
+    MemoryMib(bytes.unwrap_or(0).div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_counts_before_shares_and_a_reservation_before_a_limit() {
+        let some = |n: i64| Some(n);
+        assert_eq!(cpu_of(some(1_500_000_000), None, None, some(2)).0, 1536);
+        assert_eq!(cpu_of(some(0), some(50_000), some(0), None).0, 512);
+        assert_eq!(cpu_of(None, some(-1), None, some(256)).0, 256);
+        assert_eq!(cpu_of(None, None, None, some(0)).0, 0);
+        assert_eq!(memory_of(some(32 << 20), some(64 << 20)).0, 32);
+        assert_eq!(memory_of(some(0), some((64 << 20) + 1)).0, 65);
+    }
+
+    #[test]
+    fn ports_and_owners_are_read_or_left() {
+        assert_eq!(port_of("53/udp"), Some((53, Protocol::Udp)));
+        assert_eq!(port_of("80"), Some((80, Protocol::Tcp)));
+        assert_eq!(port_of("5000/sctp"), None);
+        let mut labels = HashMap::from([(label::CONTROL_PLANE.to_owned(), "p".to_owned())]);
+        assert!(owner_of(&labels).is_none());
+        labels.insert(label::TASK_ID.to_owned(), format!("{:032x}", 5));
+        labels.insert(label::CONTAINER.to_owned(), "app".to_owned());
+        assert_eq!(owner_of(&labels).map(|o| o.task.0), Some(5));
+    }
+}
