@@ -100,6 +100,8 @@ impl Rig {
         let mut rebuilt = self.state.clone();
         rebuilt.apply_all(&decision.changes);
         assert_eq!(rebuilt, decision.state, "the changes lead to the state");
+        let violations = crate::scheduler::check(&decision.state);
+        assert!(violations.is_empty(), "{violations:#?}");
         self.state = decision.state.clone();
         if let Some(live) = &decision.live {
             self.live = live.clone();
