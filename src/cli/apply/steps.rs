@@ -1,0 +1,310 @@
+//! From what files ask for and what there is, to what has to be done. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::difference;
+use super::read::{Item, Wanted};
+use crate::controller::Command;
+use crate::controller::command::{CreateService, RegisterTaskDefinition, UpdateService};
+use crate::controller::wire;
+use crate::document::{Fault, Faults, nearest};
+use crate::model::arn::short_name;
+use crate::model::members::Shape;
+use crate::model::service::DEFAULT_GRACE_S;
+use crate::model::state::ServiceKey;
+use crate::model::{
+    ClusterName, Family, Revision, Service, ServiceStatus, State, TaskDefinition, TaskDefinitionId,
+};
+
+/// One thing to do, or to leave as it is.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The difference: a headline that begins with `+`, `~` or `=`, then a line for each member.
+    pub lines: Vec<String>,
+    /// What to ask for; `None` if it is as wanted.
+    pub command: Option<Command>,
+    /// The service it is about.
+    pub service: Option<ServiceKey>,
+}
+
+/// What has to be done, task definitions first.
+///
+/// # Errors
+/// [`Faults`] of what only the state can tell: a cluster or a definition that is not there.
+pub fn steps(items: &[Item], state: &State, cluster: &str) -> Result<Vec<Step>, Faults> {
+    let mut steps = Vec::new();
+    let mut faults = Faults::default();
+    let mut new: BTreeMap<Family, Revision> = BTreeMap::new();
+    for item in items {
+        if let Wanted::Definition(request) = &item.wanted {
+            let step = definition(request, state);
+            if step.command.is_some() {
+                let revision = state.next_revision(&request.family);
+                new.insert(request.family.clone(), revision);
+            }
+            steps.push(step);
+        }
+    }
+    for item in items {
+        if let Wanted::Service {
+            request,
+            says_count,
+        } = &item.wanted
+        {
+            match service(item, request, *says_count, state, &new, cluster) {
+                Ok(step) => steps.push(step),
+                Err(fault) => faults.0.push(fault),
+            }
+        }
+    }
+    faults.or(steps)
+}
+
+fn definition(request: &RegisterTaskDefinition, state: &State) -> Step {
+    let family = &request.family;
+    let revision = state.next_revision(family);
+    let asked = Command::RegisterTaskDefinition(Box::new(request.clone()));
+    let Some(newest) = state.latest_definition(family) else {
+        let mut lines = vec![format!("+ task definition {family}:{revision}")];
+        lines.extend(request.container_definitions.iter().map(|container| {
+            format!("    container {}: {}", container.name, container.image)
+        }));
+        return Step {
+            lines,
+            command: Some(asked),
+            service: None,
+        };
+    };
+    let same = request.clone().definition(newest.revision, newest.registered_at);
+    if same == **newest {
+        return Step {
+            lines: vec![format!("= task definition {}", newest.id())],
+            command: None,
+            service: None,
+        };
+    }
+    let before = wire::encode(&Command::RegisterTaskDefinition(Box::new(request_of(newest))));
+    let mut lines = vec![format!(
+        "+ task definition {family}:{revision}, against {}:",
+        newest.id()
+    )];
+    let changed = difference::between(&before, &wire::encode(&asked));
+    lines.extend(changed.iter().map(|line| format!("    {line}")));
+    Step {
+        lines,
+        command: Some(asked),
+        service: None,
+    }
+}
+
+/// The request that would register this definition again.
+fn request_of(definition: &TaskDefinition) -> RegisterTaskDefinition {
+    let definition = definition.clone();
+    RegisterTaskDefinition {
+        family: definition.family,
+        container_definitions: definition.container_definitions,
+        volumes: definition.volumes,
+        network_mode: definition.network_mode,
+        cpu: definition.cpu,
+        memory: definition.memory,
+        placement_constraints: definition.placement_constraints,
+        unsupported: definition.unsupported,
+    }
+}
+
+fn service(
+    item: &Item,
+    request: &CreateService,
+    says_count: bool,
+    state: &State,
+    new: &BTreeMap<Family, Revision>,
+    cluster: &str,
+) -> Result<Step, Fault> {
+    let cluster = cluster_of(item, request, state, cluster)?;
+    let wanted = definition_of(item, request, state, new)?;
+    let key = (cluster.clone(), request.service_name.clone());
+    let existing = state
+        .services
+        .get(&key)
+        .filter(|service| service.status == ServiceStatus::Active);
+    let (lines, command) = match existing {
+        None => {
+            let mut request = request.clone();
+            request.cluster = Some(cluster.to_string());
+            (
+                created(&request, &wanted),
+                Some(Command::CreateService(Box::new(request))),
+            )
+        }
+        Some(service) => updated(service, request, says_count, &wanted),
+    };
+    Ok(Step {
+        lines,
+        command,
+        service: Some(key),
+    })
+}
+
+fn cluster_of(
+    item: &Item,
+    request: &CreateService,
+    state: &State,
+    cluster: &str,
+) -> Result<ClusterName, Fault> {
+    let name = short_name(request.cluster.as_deref().unwrap_or(cluster));
+    let found = state.clusters.keys().find(|known| known.as_str() == name);
+    found.cloned().ok_or_else(|| {
+        let names = state.clusters.keys().map(ClusterName::as_str);
+        item.fault("cluster", format!("there is no cluster \"{name}\""))
+            .or_nearest(nearest(name, names))
+    })
+}
+
+/// The revision that a service would run.
+fn definition_of(
+    item: &Item,
+    request: &CreateService,
+    state: &State,
+    new: &BTreeMap<Family, Revision>,
+) -> Result<TaskDefinitionId, Fault> {
+    let text = short_name(&request.task_definition);
+    let (family_text, revision) = match text.rsplit_once(':') {
+        Some((family, revision)) => (family, Some(revision)),
+        None => (text, None),
+    };
+    let fault = |what: String| item.fault("taskDefinition", what);
+    let family = Family::new(family_text).map_err(|error| fault(error.to_string()))?;
+    let newest = new
+        .get(&family)
+        .copied()
+        .or_else(|| state.latest_definition(&family).map(|it| it.revision));
+    let Some(newest) = newest else {
+        let known = state.task_definitions.keys().map(|id| id.family.as_str());
+        let names: Vec<&str> = known.chain(new.keys().map(Family::as_str)).collect();
+        return Err(
+            fault(format!("there is no task definition \"{family_text}\""))
+                .or_nearest(nearest(family_text, names)),
+        );
+    };
+    let Some(revision) = revision else {
+        return Ok(TaskDefinitionId {
+            family,
+            revision: newest,
+        });
+    };
+    let id: TaskDefinitionId = format!("{family}:{revision}")
+        .parse()
+        .map_err(|error: crate::model::id::IdError| fault(error.to_string()))?;
+    let is_new = new.get(&id.family) == Some(&id.revision);
+    if is_new || state.task_definitions.contains_key(&id) {
+        Ok(id)
+    } else {
+        let what = format!("there is no revision {} of {}", id.revision, id.family);
+        Err(fault(what).or_nearest(Some(format!("{}:{newest}", id.family))))
+    }
+}
+
+fn created(request: &CreateService, wanted: &TaskDefinitionId) -> Vec<String> {
+    let count = request.desired_count;
+    let noun = if count == 1 { "task" } else { "tasks" };
+    let headline = format!("+ service {}: {count} {noun} of {wanted}", request.service_name);
+    let default = json!({
+        "deploymentConfiguration": crate::model::service::DeploymentConfiguration::default(),
+    });
+    let mut members = wire::encode(&Command::CreateService(Box::new(request.clone())));
+    if let Value::Object(members) = &mut members {
+        for told in ["cluster", "serviceName", "taskDefinition", "desiredCount"] {
+            members.remove(told);
+        }
+        members.retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
+    }
+    let mut lines = vec![headline];
+    let more = difference::between(&default, &members);
+    lines.extend(more.iter().map(|line| format!("    {line}")));
+    lines
+}
+
+fn updated(
+    service: &Service,
+    request: &CreateService,
+    says_count: bool,
+    wanted: &TaskDefinitionId,
+) -> (Vec<String>, Option<Command>) {
+    let mut update = UpdateService {
+        cluster: Some(service.cluster.to_string()),
+        service: service.name.to_string(),
+        ..UpdateService::default()
+    };
+    let mut lines = Vec::new();
+    let mut differs = |member: &str, before: Value, after: Value| {
+        let differs = before != after;
+        if differs {
+            lines.extend(difference::between(
+                &json!({member: before}),
+                &json!({member: after}),
+            ));
+        }
+        differs
+    };
+    let now = service.primary().map(|primary| &primary.task_definition);
+    if differs("taskDefinition", json!(now), json!(wanted)) {
+        update.task_definition = Some(request.task_definition.clone());
+    }
+    if says_count
+        && differs(
+            "desiredCount",
+            service.desired_count.into(),
+            request.desired_count.into(),
+        )
+    {
+        update.desired_count = Some(request.desired_count);
+    }
+    if differs(
+        "deploymentConfiguration",
+        json!(service.deployment_configuration),
+        json!(request.deployment_configuration),
+    ) {
+        update.deployment_configuration = Some(request.deployment_configuration.clone().into());
+    }
+    if differs(
+        "placementConstraints",
+        json!(service.placement_constraints),
+        json!(request.placement_constraints),
+    ) {
+        update.placement_constraints = Some(request.placement_constraints.clone());
+    }
+    if differs(
+        "placementStrategy",
+        json!(service.placement_strategy),
+        json!(request.placement_strategy),
+    ) {
+        update.placement_strategy = Some(request.placement_strategy.clone());
+    }
+    let grace = request
+        .host_loss_grace_period_seconds
+        .unwrap_or(DEFAULT_GRACE_S);
+    if differs(
+        "hostLossGracePeriodSeconds",
+        service.grace_s.into(),
+        grace.into(),
+    ) {
+        update.host_loss_grace_period_seconds = Some(grace);
+    }
+    // Of the members that are only kept, those can be updated that ECS's UpdateService has.
+    for (path, value) in &request.unsupported {
+        let member = path.split('.').next().unwrap_or(path);
+        let known = Shape::UpdateService.known().any(|name| name == member);
+        let before = service.unsupported.get(path).cloned().unwrap_or_default();
+        if known && differs(path, before, value.clone()) {
+            update.unsupported.insert(path.clone(), value.clone());
+        }
+    }
+    if lines.is_empty() {
+        return (vec![format!("= service {}", service.name)], None);
+    }
+    let mut all = vec![format!("~ service {}", service.name)];
+    all.extend(lines.iter().map(|line| format!("    {line}")));
+    (all, Some(Command::UpdateService(Box::new(update))))
+}

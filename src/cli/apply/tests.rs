@@ -1,0 +1,126 @@
+//! Files against states.
+
+use std::sync::Arc;
+
+use super::read::{self, Item};
+use super::steps::{Step, steps};
+use crate::controller::Command;
+use crate::document::{Document, Faults};
+use crate::model::State;
+use crate::scheduler::fixture;
+use crate::scheduler::world::World;
+
+const FILE: &str = r#"
+[[service]]
+serviceName = "web"
+taskDefinition = "web"
+desiredCount = 2
+
+[[taskDefinition]]
+family = "web"
+containerDefinitions = [{ name = "main", image = "web:1", cpu = 256, memory = 256 }]
+"#;
+
+fn items(text: &str) -> Vec<Item> {
+    let document = Arc::new(Document::parse("f.toml", text).unwrap());
+    let mut faults = Faults::default();
+    let items = read::document_items(&document, &mut faults);
+    faults.or(items).unwrap()
+}
+
+fn told(steps: &[Step]) -> Vec<String> {
+    steps.iter().flat_map(|step| step.lines.clone()).collect()
+}
+
+fn running() -> World {
+    let mut world = World::new([fixture::instance("a", "z", 4096, 4096)]);
+    world.put_definition(fixture::definition("web", 1, 256, 256, &[]));
+    world.put_service(fixture::service("web", 2));
+    world
+}
+
+#[test]
+fn in_an_empty_state_everything_is_new_and_definitions_come_first() {
+    let state = fixture::state([]);
+    let steps = steps(&items(FILE), &state, "default").unwrap();
+    assert_eq!(
+        told(&steps),
+        [
+            "+ task definition web:1",
+            "    container main: web:1",
+            "+ service web: 2 tasks of web:1",
+        ]
+    );
+    let operations: Vec<_> = steps
+        .iter()
+        .filter_map(|step| step.command.as_ref().map(Command::operation))
+        .collect();
+    assert_eq!(operations, ["RegisterTaskDefinition", "CreateService"]);
+}
+
+#[test]
+fn what_is_as_wanted_is_left_alone() {
+    let world = running();
+    let steps = steps(&items(FILE), &world.state, "default").unwrap();
+    assert_eq!(told(&steps), ["= task definition web:1", "= service web"]);
+    assert!(steps.iter().all(|step| step.command.is_none()));
+}
+
+#[test]
+fn a_new_image_is_a_new_revision_and_an_update() {
+    let world = running();
+    let text = FILE.replace("web:1", "web:9");
+    let steps = steps(&items(&text), &world.state, "default").unwrap();
+    assert_eq!(
+        told(&steps),
+        [
+            "+ task definition web:2, against web:1:",
+            "    ~ containerDefinitions[main].image: \"web:1\" → \"web:9\"",
+            "~ service web",
+            "    ~ taskDefinition: \"web:1\" → \"web:2\"",
+        ]
+    );
+    let Some(Command::UpdateService(update)) = &steps[1].command else {
+        panic!("{steps:?}");
+    };
+    assert_eq!(update.task_definition.as_deref(), Some("web"));
+    assert_eq!(update.desired_count, None);
+}
+
+#[test]
+fn a_file_that_says_no_count_leaves_it() {
+    let world = running();
+    let text = FILE.replace("desiredCount = 2\n", "");
+    let same = steps(&items(&text), &world.state, "default").unwrap();
+    assert_eq!(told(&same)[1], "= service web");
+    let text = FILE.replace("desiredCount = 2", "desiredCount = 5");
+    let more = steps(&items(&text), &world.state, "default").unwrap();
+    assert_eq!(told(&more)[2], "    ~ desiredCount: 2 → 5");
+}
+
+#[test]
+fn what_is_not_there_is_told_with_the_nearest_name() {
+    let faults = |text: &str, state: &State| {
+        let faults = steps(&items(text), state, "default").unwrap_err();
+        faults.0.iter().map(|it| it.headline()).collect::<Vec<_>>()
+    };
+    let text = FILE.replace("taskDefinition = \"web\"", "taskDefinition = \"wep\"");
+    let world = running();
+    assert_eq!(
+        faults(&text, &world.state),
+        ["f.toml:4:18: there is no task definition \"wep\"; did you mean \"web\"?"]
+    );
+    let text = FILE.replace("taskDefinition = \"web\"", "taskDefinition = \"web:7\"");
+    assert_eq!(
+        faults(&text, &world.state),
+        ["f.toml:4:18: there is no revision 7 of web; did you mean \"web:1\"?"]
+    );
+    let text = FILE.replace(
+        "desiredCount = 2",
+        "desiredCount = 2\ncluster = \"defualt\"",
+    );
+    assert_eq!(
+        faults(&text, &world.state),
+        ["f.toml:6:11: there is no cluster \"defualt\"; did you mean \"default\"?"]
+    );
+}

@@ -1,0 +1,433 @@
+//! The command line's words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Runs services on the Docker hosts you have, as Amazon ECS does, from one console.
+#[derive(Debug, Parser)]
+#[command(name = "qd", version, about, max_term_width = 100, infer_long_args = true)]
+pub struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; the console, or off a terminal the status, where nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Verb>,
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Config file; else $QD_CONFIG, ./quarterdeck.toml, the XDG folder, /etc/quarterdeck
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// State folder; else quarterdeck in the XDG state folder
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Cluster
+    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
+    pub cluster: String,
+    /// Table for people, or JSON in the shape of ECS's Describe* answers
+    #[arg(long, short, global = true, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+    /// Tells on standard error what is going on (-vv: in detail)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Aligned columns.
+    Table,
+    /// JSON.
+    Json,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// The console over a simulated fleet; needs no Docker
+    Demo,
+    /// The control plane without a screen, in the foreground
+    Serve,
+    /// Create or update task definitions and services from files of JSON or TOML
+    Apply(Apply),
+    /// What apply would do: the difference, where each task would go, and why
+    Plan(Files),
+    /// Run tasks once
+    Run(Run),
+    /// Services
+    #[command(subcommand)]
+    Service(ServiceVerb),
+    /// Tasks
+    #[command(subcommand)]
+    Task(TaskVerb),
+    /// Container instances
+    #[command(subcommand)]
+    Instance(InstanceVerb),
+    /// Task definitions
+    #[command(subcommand)]
+    Taskdef(TaskdefVerb),
+    /// Clusters
+    #[command(subcommand)]
+    Cluster(ClusterVerb),
+    /// Logs of a task, or of all tasks of a service merged by time
+    Logs(Logs),
+    /// Run a program in a task's container
+    Exec(Exec),
+    /// Why it is where it is, or why it is not running
+    Explain(Target),
+    /// What happened
+    Events(Events),
+    /// Instances, services and tasks in short
+    Status,
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Completions for a shell, to be sourced
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Files to apply.
+#[derive(Clone, Debug, Args)]
+pub struct Files {
+    /// ECS's own JSON (the input of register-task-definition and of create-service), or the
+    /// same members in TOML; several in one file if wanted; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Waiting for an effect.
+#[derive(Clone, Debug, Args)]
+pub struct Wait {
+    /// Wait until it has settled; exit code 1 with the reason if it does not
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait at most, such as 90s, 10m, 1h
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = super::time::duration)]
+    pub timeout: std::time::Duration,
+}
+
+/// Asking first.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Sure {
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `apply`.
+#[derive(Clone, Debug, Args)]
+pub struct Apply {
+    /// The files.
+    #[command(flatten)]
+    pub files: Files,
+    /// Waiting.
+    #[command(flatten)]
+    pub wait: Wait,
+    /// Asking.
+    #[command(flatten)]
+    pub sure: Sure,
+    /// Only show what it would do
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `run`.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// FAMILY (its newest revision) or FAMILY:REVISION
+    #[arg(value_name = "FAMILY[:REV]")]
+    pub definition: String,
+    /// How many tasks, 1 to 10
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub count: u32,
+    /// Waiting: until every task has ended.
+    #[command(flatten)]
+    pub wait: Wait,
+}
+
+/// A service's name.
+#[derive(Clone, Debug, Args)]
+pub struct Named {
+    /// Its name
+    pub name: String,
+}
+
+/// `service …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum ServiceVerb {
+    /// List them
+    Ls,
+    /// One in detail
+    Show(Named),
+    /// Keep this many tasks running
+    Scale {
+        /// Its name
+        name: String,
+        /// How many tasks
+        count: u32,
+        /// Waiting.
+        #[command(flatten)]
+        wait: Wait,
+        /// Asking.
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Roll out another task definition, or change the bounds
+    Update(Box<ServiceUpdate>),
+    /// Roll out the definition of the last completed deployment, or the revision before
+    Rollback(ServiceAct),
+    /// Replace every task, within the bounds of a deployment
+    Restart(ServiceAct),
+    /// Delete it and stop its tasks
+    Rm(ServiceAct),
+}
+
+/// A service and what is common to acting on it.
+#[derive(Clone, Debug, Args)]
+pub struct ServiceAct {
+    /// Its name
+    pub name: String,
+    /// Waiting.
+    #[command(flatten)]
+    pub wait: Wait,
+    /// Asking.
+    #[command(flatten)]
+    pub sure: Sure,
+}
+
+/// `service update`.
+#[derive(Clone, Debug, Args)]
+pub struct ServiceUpdate {
+    /// The service.
+    #[command(flatten)]
+    pub act: ServiceAct,
+    /// FAMILY (its newest revision) or FAMILY:REVISION; where nothing is said, the newest
+    /// revision of the family it has, unless another option is given
+    #[arg(long, value_name = "FAMILY[:REV]")]
+    pub task_definition: Option<String>,
+    /// How many tasks
+    #[arg(long)]
+    pub desired_count: Option<u32>,
+    /// Percent of the desired count that must stay up
+    #[arg(long, value_name = "PERCENT")]
+    pub minimum_healthy_percent: Option<u32>,
+    /// Percent of the desired count that RUNNING and PENDING together may reach
+    #[arg(long, value_name = "PERCENT")]
+    pub maximum_percent: Option<u32>,
+    /// Seconds that tasks on an instance that does not answer are waited for
+    #[arg(long, value_name = "SECONDS")]
+    pub grace: Option<u32>,
+}
+
+/// `task …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum TaskVerb {
+    /// List them
+    Ls {
+        /// Only those of this service
+        #[arg(long)]
+        service: Option<String>,
+        /// Only those on this instance
+        #[arg(long)]
+        instance: Option<String>,
+        /// Stopped ones too
+        #[arg(long, short)]
+        all: bool,
+    },
+    /// One in detail
+    Show(Target),
+    /// Stop one; a service replaces it
+    Stop {
+        /// Task id, or the beginning of it
+        task: String,
+        /// Why, for the stopped reason
+        #[arg(long)]
+        reason: Option<String>,
+        /// Waiting.
+        #[command(flatten)]
+        wait: Wait,
+        /// Asking.
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Logs; the same as `qd logs`
+    Logs(Logs),
+    /// Run a program in a container; the same as `qd exec`
+    Exec(Exec),
+}
+
+/// `instance …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum InstanceVerb {
+    /// List them
+    Ls,
+    /// One in detail
+    Show(Named),
+    /// Move its services' tasks away and place nothing on it
+    Drain {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Asking.
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Place tasks on it again
+    Activate {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Connect to each and tell what is there
+    Check {
+        /// Their names; all of them where nothing is said
+        names: Vec<String>,
+    },
+}
+
+/// `taskdef …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum TaskdefVerb {
+    /// List them
+    Ls {
+        /// Only this family
+        family: Option<String>,
+        /// Every revision, INACTIVE ones too
+        #[arg(long, short)]
+        all: bool,
+    },
+    /// One in detail
+    Show(Definition),
+    /// Register the task definitions of files
+    Register(Files),
+    /// Make one INACTIVE: what runs goes on, nothing new starts from it
+    Deregister {
+        /// Which.
+        #[command(flatten)]
+        definition: Definition,
+        /// Asking.
+        #[command(flatten)]
+        sure: Sure,
+    },
+}
+
+/// A task definition.
+#[derive(Clone, Debug, Args)]
+pub struct Definition {
+    /// FAMILY (its newest revision) or FAMILY:REVISION
+    #[arg(value_name = "FAMILY[:REV]")]
+    pub definition: String,
+}
+
+/// `cluster …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum ClusterVerb {
+    /// List them
+    Ls,
+    /// Make one
+    Create(Named),
+    /// Delete an empty one
+    Rm {
+        /// Its name
+        name: String,
+        /// Asking.
+        #[command(flatten)]
+        sure: Sure,
+    },
+}
+
+/// A task or a service.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// Service name, or task id or the beginning of it
+    pub target: String,
+}
+
+/// `logs`.
+#[derive(Clone, Debug, Args)]
+pub struct Logs {
+    /// Whose.
+    #[command(flatten)]
+    pub target: Target,
+    /// Stay for what comes
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only from this moment on: 10m (ago), or 2026-05-04T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// At most this many of the last lines to begin with
+    #[arg(long, short = 'n', value_name = "LINES")]
+    pub tail: Option<u32>,
+    /// Only this container of a task
+    #[arg(long)]
+    pub container: Option<String>,
+    /// Print the time of every line
+    #[arg(long, short)]
+    pub timestamps: bool,
+}
+
+/// `exec`.
+#[derive(Clone, Debug, Args)]
+pub struct Exec {
+    /// Task id, or the beginning of it; a service's name is its one running task
+    pub task: String,
+    /// Which container; the first essential one where nothing is said
+    #[arg(long)]
+    pub container: Option<String>,
+    /// Program and arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// `events`.
+#[derive(Clone, Debug, Args)]
+pub struct Events {
+    /// Stay for what comes
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only this service's
+    #[arg(long)]
+    pub service: Option<String>,
+    /// At most this many of the last events to begin with
+    #[arg(long, short = 'n', value_name = "EVENTS", default_value_t = 50)]
+    pub tail: usize,
+}
+
+/// `config …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Report everything that is wrong with it
+    Check,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        let read = |line: &str| Arguments::try_parse_from(line.split(' ')).unwrap();
+        let arguments = read("qd service ls --output json --cluster blue");
+        assert_eq!(arguments.global.output, Output::Json);
+        assert_eq!(arguments.global.cluster, "blue");
+        let arguments = read("qd -v exec ab12 -- sh -c ls");
+        let Some(Verb::Exec(exec)) = arguments.command else {
+            panic!("not exec");
+        };
+        assert_eq!(exec.command, ["sh", "-c", "ls"]);
+    }
+}

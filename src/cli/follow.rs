@@ -1,0 +1,381 @@
+//! Whether a service has come to rest, is on its way, or is not going to get there. Pure: the
+//! time is an argument.
+
+use std::collections::BTreeSet;
+
+use crate::model::state::ServiceKey;
+use crate::model::{
+    DeploymentId, RolloutState, Service, ServiceStatus, State, StopCode, Task, TimeMs,
+};
+use crate::scheduler::breaker_threshold;
+
+/// How long tasks may keep failing to start before waiting is given up, where no circuit breaker
+/// decides it.
+pub const FAILING_PATIENCE_MS: u64 = 20_000;
+/// How long tasks may find no place before waiting is given up. Hosts that connect late, or a
+/// rolling update that makes room, solve it sooner.
+pub const UNPLACED_PATIENCE_MS: u64 = 30_000;
+/// How many different reasons of failed tasks are told.
+const REASONS_MAX: usize = 3;
+
+/// How a service stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is as wanted.
+    Settled(String),
+    /// It is on its way.
+    Moving(String),
+    /// It is not going to get there, and why.
+    Failed(String),
+}
+
+/// Follows one service from a change of it to its rest.
+#[derive(Clone, Debug)]
+pub struct Follow {
+    key: ServiceKey,
+    deleting: bool,
+    deployment: Option<DeploymentId>,
+    failing_since: Option<TimeMs>,
+    unplaced_since: Option<TimeMs>,
+}
+
+impl Follow {
+    /// Follows a service from now on: its PRIMARY deployment is the one that has to complete.
+    #[must_use]
+    pub fn new(state: &State, key: ServiceKey) -> Self {
+        let service = state.services.get(&key);
+        Self {
+            deployment: service
+                .and_then(|service| service.primary())
+                .map(|deployment| deployment.id.clone()),
+            deleting: service.is_none_or(|service| service.status != ServiceStatus::Active),
+            key,
+            failing_since: None,
+            unplaced_since: None,
+        }
+    }
+
+    /// How it stands now.
+    pub fn look(&mut self, state: &State, now: TimeMs) -> Standing {
+        let name = self.key.1.clone();
+        let service = state
+            .services
+            .get(&self.key)
+            .filter(|service| service.status != ServiceStatus::Inactive);
+        let Some(service) = service else {
+            return if self.deleting {
+                Standing::Settled(format!("{name}: deleted"))
+            } else {
+                Standing::Failed(format!("{name}: the service was deleted meanwhile"))
+            };
+        };
+        let tasks = Counts::of(state, service);
+        if service.status == ServiceStatus::Draining {
+            if self.deleting {
+                let left = tasks.serving + tasks.starting + tasks.others;
+                return Standing::Moving(format!("{name}: {left} tasks left to stop"));
+            }
+            return Standing::Failed(format!("{name}: the service was deleted meanwhile"));
+        }
+        if let Some(reason) = self.given_up(state, service) {
+            return Standing::Failed(format!("{name}: {reason}"));
+        }
+        let line = tasks.line(service);
+        if tasks.is_settled(service) {
+            return Standing::Settled(line);
+        }
+        match self.out_of_patience(state, service, now) {
+            Some(reason) => Standing::Failed(format!("{line}\n{reason}")),
+            None => Standing::Moving(line),
+        }
+    }
+
+    /// Why the deployment that is followed was given up, if it was.
+    fn given_up(&self, state: &State, service: &Service) -> Option<String> {
+        let primary = service.primary()?;
+        let followed = self.deployment.as_ref()?;
+        let ours = service.deployments.iter().find(|it| &it.id == followed);
+        match ours {
+            Some(ours) if ours.rollout_state == RolloutState::Failed => {
+                let mut text = format!(
+                    "the deployment of {} FAILED: {}",
+                    ours.task_definition, ours.rollout_state_reason
+                );
+                for reason in reasons(state, &self.key, Some(&ours.id)) {
+                    text.push_str(&format!("\n  {reason}"));
+                }
+                Some(text)
+            }
+            Some(ours) if ours.id == primary.id => None,
+            _ => {
+                let mut text = format!(
+                    "another deployment, of {}, has taken its place: {}",
+                    primary.task_definition, primary.rollout_state_reason
+                );
+                for reason in reasons(state, &self.key, Some(followed)) {
+                    text.push_str(&format!("\n  {reason}"));
+                }
+                Some(text)
+            }
+        }
+    }
+
+    fn out_of_patience(
+        &mut self,
+        state: &State,
+        service: &Service,
+        now: TimeMs,
+    ) -> Option<String> {
+        let primary = service.primary()?;
+        let breaker = &service.deployment_configuration.deployment_circuit_breaker;
+        let failing = !breaker.enable
+            && primary.failed_tasks >= breaker_threshold(service.desired_count);
+        let failing_for = lasting(&mut self.failing_since, failing, now);
+        if failing_for.is_some_and(|ms| ms >= FAILING_PATIENCE_MS) {
+            let mut text = format!(
+                "{} tasks in a row failed to start, and it is tried on with growing pauses",
+                primary.failed_tasks
+            );
+            for reason in reasons(state, &self.key, Some(&primary.id)) {
+                text.push_str(&format!("\n  {reason}"));
+            }
+            return Some(text);
+        }
+        let unplaced_for = lasting(&mut self.unplaced_since, service.unplaced.is_some(), now);
+        let unplaced = service.unplaced.as_ref()?;
+        if unplaced_for.is_some_and(|ms| ms >= UNPLACED_PATIENCE_MS) {
+            let mut text = format!("{} of its tasks find no place:", unplaced.count);
+            for refusal in &unplaced.refusals {
+                let why = refusal.reasons.join("; ");
+                text.push_str(&format!("\n  {}: {why}", refusal.instance));
+            }
+            return Some(text);
+        }
+        None
+    }
+}
+
+/// For how long something has been so; starts and ends the count.
+fn lasting(since: &mut Option<TimeMs>, is_so: bool, now: TimeMs) -> Option<u64> {
+    if !is_so {
+        *since = None;
+        return None;
+    }
+    Some(now.since_ms(*since.get_or_insert(now)))
+}
+
+/// A service's tasks by how they stand to its PRIMARY deployment.
+struct Counts {
+    serving: u32,
+    starting: u32,
+    others: u32,
+}
+
+impl Counts {
+    fn of(state: &State, service: &Service) -> Self {
+        let wanted = service.primary().map(|primary| &primary.id);
+        let mut counts = Self {
+            serving: 0,
+            starting: 0,
+            others: 0,
+        };
+        let heard = |task: &Task| {
+            let instance = state.instances.get(&task.instance);
+            instance.is_some_and(|instance| instance.is_connected())
+        };
+        for task in state.service_tasks(&service.cluster, &service.name) {
+            if task.is_stopped() || task.lost_at.is_some() {
+                continue;
+            }
+            if task.is_wanted() && task.deployment.as_ref() == wanted {
+                if task.is_serving() {
+                    counts.serving += 1;
+                } else {
+                    counts.starting += 1;
+                }
+            } else if heard(task) {
+                // What is to stop on a host that does not answer is not waited for.
+                counts.others += 1;
+            }
+        }
+        counts
+    }
+
+    fn is_settled(&self, service: &Service) -> bool {
+        let completed = service.deployments.len() == 1
+            && service
+                .primary()
+                .is_some_and(|primary| primary.rollout_state == RolloutState::Completed);
+        completed
+            && self.serving == service.desired_count
+            && self.starting == 0
+            && self.others == 0
+            && service.unplaced.is_none()
+    }
+
+    fn line(&self, service: &Service) -> String {
+        let mut line = format!(
+            "{}: {} of {} running",
+            service.name, self.serving, service.desired_count
+        );
+        if let Some(primary) = service.primary() {
+            line.push_str(&format!(" ({})", primary.task_definition));
+        }
+        if self.starting > 0 {
+            line.push_str(&format!(", {} starting", self.starting));
+        }
+        if self.others > 0 {
+            line.push_str(&format!(", {} to be stopped", self.others));
+        }
+        if let Some(unplaced) = &service.unplaced {
+            line.push_str(&format!(", {} without a place", unplaced.count));
+        }
+        line
+    }
+}
+
+/// Why a service's tasks failed, the latest first, each reason once. With a deployment, only
+/// those that it started.
+#[must_use]
+pub fn reasons(
+    state: &State,
+    key: &ServiceKey,
+    deployment: Option<&DeploymentId>,
+) -> Vec<String> {
+    let mut failed: Vec<_> = state
+        .service_tasks(&key.0, &key.1)
+        .filter(|task| deployment.is_none() || task.deployment.as_ref() == deployment)
+        .filter(|task| {
+            matches!(
+                task.stop_code,
+                Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited)
+            )
+        })
+        .collect();
+    failed.sort_by_key(|task| std::cmp::Reverse(task.stopped_at.or(task.stopping_at)));
+    let mut seen = BTreeSet::new();
+    failed
+        .iter()
+        .filter_map(|task| {
+            let why = failure(task);
+            seen.insert(why.clone())
+                .then(|| format!("task {} on {}: {why}", task.id.short(), task.instance))
+        })
+        .take(REASONS_MAX)
+        .collect()
+}
+
+/// Why a task stopped: its own reason, and what its containers say.
+#[must_use]
+pub fn failure(task: &Task) -> String {
+    let mut text = task
+        .stopped_reason
+        .clone()
+        .unwrap_or_else(|| "no reason known".into());
+    for container in &task.containers {
+        let code = container
+            .exit_code
+            .filter(|code| *code != 0 || container.essential)
+            .map(|code| format!("exit code {code}"));
+        let reason = container.reason.clone().filter(|it| !text.contains(it.as_str()));
+        let parts: Vec<String> = [code, reason].into_iter().flatten().collect();
+        if !parts.is_empty() {
+            text.push_str(&format!(" ({}: {})", container.name, parts.join(", ")));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::fixture;
+    use crate::scheduler::world::World;
+
+    fn world() -> (World, ServiceKey) {
+        let mut world = World::new([fixture::instance("a", "z1", 4096, 4096)]);
+        world.put_definition(fixture::definition("web", 1, 256, 256, &[]));
+        world.put_service(fixture::service("web", 2));
+        let key = (
+            crate::model::ClusterName::default_cluster(),
+            fixture::service_name("web"),
+        );
+        (world, key)
+    }
+
+    #[test]
+    fn a_service_is_followed_to_its_rest() {
+        let (mut world, key) = world();
+        let mut follow = Follow::new(&world.state, key);
+        assert_eq!(
+            follow.look(&world.state, world.now),
+            Standing::Moving("web: 0 of 2 running (web:1)".into())
+        );
+        world.plan();
+        assert_eq!(
+            follow.look(&world.state, world.now),
+            Standing::Moving("web: 0 of 2 running (web:1), 2 starting".into())
+        );
+        world.settle();
+        assert_eq!(
+            follow.look(&world.state, world.now),
+            Standing::Settled("web: 2 of 2 running (web:1)".into())
+        );
+    }
+
+    #[test]
+    fn what_finds_no_place_is_waited_for_only_so_long() {
+        let (mut world, key) = world();
+        world.put_definition(fixture::definition("web", 1, 9999, 256, &[]));
+        let mut follow = Follow::new(&world.state, key);
+        world.plan();
+        let early = follow.look(&world.state, world.now);
+        assert!(matches!(early, Standing::Moving(_)), "{early:?}");
+        let late = follow.look(&world.state, world.now.plus_ms(UNPLACED_PATIENCE_MS));
+        let Standing::Failed(reason) = late else {
+            panic!("{late:?}");
+        };
+        assert!(reason.contains("2 without a place"), "{reason}");
+        assert!(reason.contains("\n  a: "), "{reason}");
+    }
+
+    #[test]
+    fn a_failed_deployment_ends_the_wait_with_its_reason() {
+        let (mut world, key) = world();
+        let mut follow = Follow::new(&world.state, key);
+        world.edit_service("web", |service| {
+            service.deployments[0].rollout_state = RolloutState::Failed;
+            service.deployments[0].rollout_state_reason = "tasks failed to start.".into();
+        });
+        assert_eq!(
+            follow.look(&world.state, world.now),
+            Standing::Failed(
+                "web: the deployment of web:1 FAILED: tasks failed to start.".into()
+            )
+        );
+        world.edit_service("web", |service| {
+            service.deployments = vec![fixture::deployment(9, "web", 7, fixture::START)];
+        });
+        let Standing::Failed(reason) = follow.look(&world.state, world.now) else {
+            panic!("not failed");
+        };
+        assert!(reason.contains("another deployment, of web:7"), "{reason}");
+    }
+
+    #[test]
+    fn a_deletion_is_followed_to_its_end() {
+        let (mut world, key) = world();
+        world.settle();
+        world.edit_service("web", |service| service.status = ServiceStatus::Draining);
+        let mut follow = Follow::new(&world.state, key);
+        assert_eq!(
+            follow.look(&world.state, world.now),
+            Standing::Moving("web: 2 tasks left to stop".into())
+        );
+        world.edit_service("web", |service| service.status = ServiceStatus::Inactive);
+        assert_eq!(
+            follow.look(&world.state, world.now),
+            Standing::Settled("web: deleted".into())
+        );
+    }
+}

@@ -1,0 +1,454 @@
+//! `qd service …`
+
+use serde_json::json;
+
+use super::args::{Output, ServiceAct, ServiceUpdate, ServiceVerb, Wait};
+use super::error::{CliError, CliResult};
+use super::out::{self, Table};
+use super::session::Session;
+use super::{follow, resolve, time, wait};
+use crate::api::shape;
+use crate::controller::Command;
+use crate::controller::command::{DeleteService, DeploymentConfigurationUpdate, UpdateService};
+use crate::model::state::ServiceKey;
+use crate::model::{
+    LastStatus, Revision, Service, Snapshot, State, Task, TaskDefinitionId,
+};
+
+/// How many events `show` prints.
+const EVENTS_SHOWN: usize = 10;
+
+/// Runs one of them.
+///
+/// # Errors
+/// What the command runs into.
+pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliResult {
+    match verb {
+        ServiceVerb::Ls => list(session, output).await,
+        ServiceVerb::Show(named) => show(session, &named.name, output).await,
+        ServiceVerb::Scale {
+            name,
+            count,
+            wait,
+            sure,
+        } => {
+            let service = find(session, name)?;
+            let effect = format!(
+                "Service {} in cluster {}: desired count {} → {count}.",
+                service.name, service.cluster, service.desired_count
+            );
+            out::confirm(&effect, sure.yes)?;
+            let update = UpdateService {
+                desired_count: Some(*count),
+                ..of(&service)
+            };
+            change(session, &service, update, wait, output).await
+        }
+        ServiceVerb::Update(asked) => update(session, asked, output).await,
+        ServiceVerb::Rollback(act) => rollback(session, act, output).await,
+        ServiceVerb::Restart(act) => {
+            let service = find(session, &act.name)?;
+            let effect = format!(
+                "Every one of the {} tasks of service {} is replaced, within the bounds of its \
+                 deployments.",
+                service.desired_count, service.name
+            );
+            out::confirm(&effect, act.sure.yes)?;
+            let update = UpdateService {
+                force_new_deployment: true,
+                ..of(&service)
+            };
+            change(session, &service, update, &act.wait, output).await
+        }
+        ServiceVerb::Rm(act) => remove(session, act, output).await,
+    }
+}
+
+fn find(session: &Session, name: &str) -> CliResult<std::sync::Arc<Service>> {
+    let snapshot = session.snapshot();
+    resolve::service(&snapshot.state, &session.cluster(&snapshot)?, name)
+}
+
+fn of(service: &Service) -> UpdateService {
+    UpdateService {
+        cluster: Some(service.cluster.to_string()),
+        service: service.name.to_string(),
+        ..UpdateService::default()
+    }
+}
+
+async fn change(
+    session: &Session,
+    service: &Service,
+    update: UpdateService,
+    asked: &Wait,
+    output: Output,
+) -> CliResult {
+    let command = Command::UpdateService(Box::new(update));
+    let body = session.command(command).await?;
+    if output == Output::Json {
+        out::json(&body)?;
+    } else {
+        out::line(format!("updated service {}", service.name))?;
+    }
+    rest(session, service, asked).await
+}
+
+async fn rest(session: &Session, service: &Service, asked: &Wait) -> CliResult {
+    if asked.wait {
+        let key: ServiceKey = (service.cluster.clone(), service.name.clone());
+        return wait::services(session, vec![key], asked.timeout).await;
+    }
+    session.say_who_carries();
+    Ok(())
+}
+
+async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> CliResult {
+    let service = find(session, &asked.act.name)?;
+    let snapshot = session.snapshot();
+    let bounds = DeploymentConfigurationUpdate {
+        minimum_healthy_percent: asked.minimum_healthy_percent,
+        maximum_percent: asked.maximum_percent,
+        deployment_circuit_breaker: None,
+    };
+    let other = bounds != DeploymentConfigurationUpdate::default()
+        || asked.desired_count.is_some()
+        || asked.grace.is_some();
+    let now = service.primary().map(|primary| &primary.task_definition);
+    let definition = match (&asked.task_definition, now) {
+        (Some(text), _) => Some(resolve::definition(&snapshot.state, text)?.id()),
+        (None, Some(now)) if !other => {
+            Some(resolve::definition(&snapshot.state, now.family.as_str())?.id())
+        }
+        _ => None,
+    };
+    let mut effects = Vec::new();
+    if let Some(definition) = definition.as_ref().filter(|it| Some(*it) != now) {
+        let now = now.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        effects.push(format!("task definition {now} → {definition}"));
+    }
+    if let Some(count) = asked.desired_count {
+        effects.push(format!("desired count {} → {count}", service.desired_count));
+    }
+    if bounds != DeploymentConfigurationUpdate::default() {
+        let (before, after) = (
+            &service.deployment_configuration,
+            bounds.over(&service.deployment_configuration),
+        );
+        effects.push(format!(
+            "bounds {}–{} % → {}–{} %",
+            before.minimum_healthy_percent,
+            before.maximum_percent,
+            after.minimum_healthy_percent,
+            after.maximum_percent
+        ));
+    }
+    if let Some(grace) = asked.grace {
+        effects.push(format!("grace period {} s → {grace} s", service.grace_s));
+    }
+    if effects.is_empty() {
+        out::note(format!(
+            "service {} is as asked already; qd service restart replaces its tasks all the same",
+            service.name
+        ));
+        return rest(session, &service, &asked.act.wait).await;
+    }
+    let effect = format!("Service {}: {}.", service.name, effects.join(", "));
+    out::confirm(&effect, asked.act.sure.yes)?;
+    let update = UpdateService {
+        task_definition: definition.map(|it| it.to_string()),
+        desired_count: asked.desired_count,
+        deployment_configuration: (bounds != DeploymentConfigurationUpdate::default())
+            .then_some(bounds),
+        host_loss_grace_period_seconds: asked.grace,
+        ..of(&service)
+    };
+    change(session, &service, update, &asked.act.wait, output).await
+}
+
+async fn rollback(session: &Session, act: &ServiceAct, output: Output) -> CliResult {
+    let service = find(session, &act.name)?;
+    let snapshot = session.snapshot();
+    let to = rollback_target(&snapshot.state, &service)?;
+    let from = service.primary().map(|it| it.task_definition.to_string());
+    let effect = format!(
+        "Service {}: back from {} to {to}, within the bounds of its deployments.",
+        service.name,
+        from.unwrap_or_default()
+    );
+    out::confirm(&effect, act.sure.yes)?;
+    let update = UpdateService {
+        task_definition: Some(to.to_string()),
+        ..of(&service)
+    };
+    change(session, &service, update, &act.wait, output).await
+}
+
+/// Where a rollback leads: the definition of the last completed deployment, or, where that is
+/// the one it has, the revision before.
+fn rollback_target(state: &State, service: &Service) -> CliResult<TaskDefinitionId> {
+    let now = service.primary().map(|primary| primary.task_definition.clone());
+    let Some(now) = now else {
+        return Err(CliError::Usage(format!("service {} has no deployment", service.name)));
+    };
+    if let Some(last) = service.last_completed.clone().filter(|last| *last != now) {
+        return Ok(last);
+    }
+    let before = state
+        .family(&now.family)
+        .filter(|definition| definition.revision < now.revision)
+        .filter(|definition| {
+            definition.status == crate::model::task_definition::TaskDefinitionStatus::Active
+        })
+        .map(|definition| definition.revision)
+        .max_by_key(|Revision(number)| *number);
+    match before {
+        Some(revision) => Ok(TaskDefinitionId {
+            family: now.family,
+            revision,
+        }),
+        None => Err(CliError::Usage(format!(
+            "service {} runs {now}, and there is no ACTIVE revision before it to go back to",
+            service.name
+        ))),
+    }
+}
+
+async fn remove(session: &Session, act: &ServiceAct, output: Output) -> CliResult {
+    let service = find(session, &act.name)?;
+    let snapshot = session.snapshot();
+    let tasks = snapshot
+        .state
+        .service_tasks(&service.cluster, &service.name)
+        .filter(|task| !task.is_stopped())
+        .count();
+    let effect = format!(
+        "Service {} in cluster {} is deleted and its {tasks} tasks are stopped.",
+        service.name, service.cluster
+    );
+    out::confirm(&effect, act.sure.yes)?;
+    let body = session
+        .command(Command::DeleteService(DeleteService {
+            cluster: Some(service.cluster.to_string()),
+            service: service.name.to_string(),
+            force: true,
+        }))
+        .await?;
+    if output == Output::Json {
+        out::json(&body)?;
+    } else {
+        out::line(format!("deleted service {}", service.name))?;
+    }
+    rest(session, &service, &act.wait).await
+}
+
+async fn list(session: &Session, output: Output) -> CliResult {
+    let snapshot = session.whole().await;
+    let cluster = session.cluster(&snapshot)?;
+    if output == Output::Json {
+        let counts = shape::Counts::of(&snapshot.state);
+        let services: Vec<_> = resolve::services(&snapshot.state, &cluster)
+            .map(|service| shape::service(&snapshot.state, service, &counts))
+            .collect();
+        return out::json(&json!({"services": services, "failures": []}));
+    }
+    let services = resolve::services(&snapshot.state, &cluster);
+    table(&snapshot, services.map(AsRef::as_ref)).print(&format!(
+        "there is no service in cluster {cluster}; qd apply FILE makes one"
+    ))
+}
+
+/// Services, one a row.
+pub(super) fn table<'a>(
+    snapshot: &Snapshot,
+    services: impl Iterator<Item = &'a Service>,
+) -> Table {
+    let mut table = Table::new(&["SERVICE", "STATUS", "RUNNING", "DEFINITION", "DEPLOYMENT", "NOTE"]);
+    for service in services {
+        let serving = tasks_of(&snapshot.state, service)
+            .filter(|task| task.is_wanted() && task.is_serving())
+            .count();
+        table.row([
+            service.name.to_string(),
+            service.status.as_str().to_owned(),
+            format!("{serving}/{}", service.desired_count),
+            service
+                .primary()
+                .map(|it| it.task_definition.to_string())
+                .unwrap_or_default(),
+            service.primary().map(rollout).unwrap_or_default(),
+            remark(&snapshot.state, service),
+        ]);
+    }
+    table
+}
+
+fn rollout(deployment: &crate::model::Deployment) -> String {
+    use crate::model::RolloutState;
+    match deployment.rollout_state {
+        RolloutState::InProgress => "IN_PROGRESS",
+        RolloutState::Completed => "COMPLETED",
+        RolloutState::Failed => "FAILED",
+    }
+    .to_owned()
+}
+
+fn tasks_of<'a>(state: &'a State, service: &'a Service) -> impl Iterator<Item = &'a Task> {
+    state
+        .service_tasks(&service.cluster, &service.name)
+        .map(AsRef::as_ref)
+}
+
+/// What is not as it should be with a service, in a few words.
+fn remark(state: &State, service: &Service) -> String {
+    let mut remarks = Vec::new();
+    if let Some(unplaced) = &service.unplaced {
+        remarks.push(format!("{} without a place", unplaced.count));
+    }
+    let starting = tasks_of(state, service)
+        .filter(|task| task.is_wanted() && task.last_status < LastStatus::Running)
+        .count();
+    if starting > 0 {
+        remarks.push(format!("{starting} starting"));
+    }
+    let stale = tasks_of(state, service)
+        .filter(|task| task.is_wanted() && !heard(state, task))
+        .count();
+    if stale > 0 {
+        remarks.push(format!("{stale} on a host that does not answer"));
+    }
+    let failed = service.primary().map_or(0, |it| it.failed_tasks);
+    if failed > 0 {
+        remarks.push(format!("{failed} failed in a row"));
+    }
+    remarks.join(", ")
+}
+
+fn heard(state: &State, task: &Task) -> bool {
+    let instance = state.instances.get(&task.instance);
+    instance.is_some_and(|instance| instance.is_connected())
+}
+
+async fn show(session: &Session, name: &str, output: Output) -> CliResult {
+    let snapshot = session.whole().await;
+    let state = &snapshot.state;
+    let service = resolve::service(state, &session.cluster(&snapshot)?, name)?;
+    if output == Output::Json {
+        let service = shape::service(state, &service, &shape::Counts::of(state));
+        return out::json(&json!({"services": [service], "failures": []}));
+    }
+    let bounds = &service.deployment_configuration;
+    let breaker = &bounds.deployment_circuit_breaker;
+    let deployments: Vec<String> = service
+        .deployments
+        .iter()
+        .map(|it| {
+            let reason = match it.rollout_state_reason.as_str() {
+                "" => String::new(),
+                reason => format!(": {reason}"),
+            };
+            format!("{} {}{reason}", it.task_definition, rollout(it))
+        })
+        .collect();
+    out::facts(&[
+        ("service", service.name.to_string()),
+        ("cluster", service.cluster.to_string()),
+        ("status", service.status.as_str().to_owned()),
+        ("desired", service.desired_count.to_string()),
+        ("deployments", deployments.join("\n")),
+        (
+            "bounds",
+            format!(
+                "{}–{} % of the desired count ({} to {} tasks)",
+                bounds.minimum_healthy_percent,
+                bounds.maximum_percent,
+                bounds.floor(service.desired_count),
+                bounds.ceiling(service.desired_count)
+            ),
+        ),
+        (
+            "circuit breaker",
+            match (breaker.enable, breaker.rollback) {
+                (false, _) => "off".into(),
+                (true, false) => "on".into(),
+                (true, true) => "on, with rollback".into(),
+            },
+        ),
+        ("grace period", format!("{} s", service.grace_s)),
+        ("created", time::local(service.created_at)),
+    ])?;
+    if let Some(unplaced) = &service.unplaced {
+        out::line(format!("\n{} without a place:", unplaced.count))?;
+        for refusal in &unplaced.refusals {
+            out::line(format!("  {}: {}", refusal.instance, refusal.reasons.join("; ")))?;
+        }
+    }
+    out::line("")?;
+    super::task::table(&snapshot, tasks_of(state, &service).filter(|it| !it.is_stopped()))
+        .print("no task of it runs")?;
+    let key = (service.cluster.clone(), service.name.clone());
+    let reasons = follow::reasons(state, &key, None);
+    if !reasons.is_empty() {
+        out::line("\nlatest failures:")?;
+        for reason in reasons {
+            out::line(format!("  {reason}"))?;
+        }
+    }
+    let events: Vec<_> = state
+        .events
+        .iter()
+        .rev()
+        .filter(|it| it.cluster == service.cluster && it.service.as_ref() == Some(&service.name))
+        .take(EVENTS_SHOWN)
+        .collect();
+    if !events.is_empty() {
+        out::line("\nevents:")?;
+        for event in events.iter().rev() {
+            out::line(format!("  {}  {}", time::local(event.at), event.message))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::fixture;
+    use crate::scheduler::world::World;
+
+    #[test]
+    fn a_rollback_goes_to_what_last_completed_else_to_the_revision_before() {
+        let mut world = World::new([]);
+        for revision in 1..=3 {
+            world.put_definition(fixture::definition("web", revision, 1, 1, &[]));
+        }
+        let mut service = fixture::service("web", 1);
+        service.deployments = vec![fixture::deployment(1, "web", 3, fixture::START)];
+        let to = |service: &Service| rollback_target(&world.state, service).unwrap().to_string();
+        assert_eq!(to(&service), "web:2");
+        service.last_completed = "web:3".parse().ok();
+        assert_eq!(to(&service), "web:2");
+        service.last_completed = "web:1".parse().ok();
+        assert_eq!(to(&service), "web:1");
+        service.last_completed = None;
+        service.deployments = vec![fixture::deployment(1, "web", 1, fixture::START)];
+        let error = rollback_target(&world.state, &service).unwrap_err();
+        assert!(error.to_string().contains("no ACTIVE revision before"));
+    }
+
+    #[test]
+    fn a_row_tells_what_is_not_as_it_should_be() {
+        let mut world = World::new([fixture::instance("a", "z", 1024, 1024)]);
+        world.put_definition(fixture::definition("web", 1, 512, 256, &[]));
+        world.put_service(fixture::service("web", 3));
+        world.plan();
+        world.act();
+        let snapshot = Snapshot {
+            state: world.state.clone(),
+            ..Snapshot::default()
+        };
+        let lines = table(&snapshot, std::iter::once(world.service("web").as_ref())).lines();
+        assert!(lines[1].starts_with("web      ACTIVE"), "{lines:?}");
+        assert!(lines[1].contains("1 without a place"), "{lines:?}");
+    }
+}

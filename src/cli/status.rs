@@ -1,0 +1,87 @@
+//! `qd status`: everything in short, for people and for monitoring.
+
+use serde_json::json;
+
+use super::args::Output;
+use super::error::CliResult;
+use super::session::Session;
+use super::{instance, out, resolve, service, time};
+use crate::api::shape;
+use crate::model::{Severity, Snapshot};
+
+/// How many warnings are shown.
+const WARNINGS_SHOWN: usize = 5;
+
+/// Prints it.
+///
+/// # Errors
+/// What the command runs into.
+pub async fn run(session: &Session, output: Output) -> CliResult {
+    let snapshot = session.whole().await;
+    let state = &snapshot.state;
+    let cluster = session.cluster(&snapshot)?;
+    let instances = || state.instances.values().filter(|it| it.cluster == cluster);
+    if output == Output::Json {
+        let counts = shape::Counts::of(state);
+        let clusters = state.clusters.get(&cluster);
+        return out::json(&json!({
+            "clusters": clusters.map(|it| shape::cluster(state, it)).into_iter().collect::<Vec<_>>(),
+            "services": resolve::services(state, &cluster)
+                .map(|it| shape::service(state, it, &counts))
+                .collect::<Vec<_>>(),
+            "containerInstances": instances()
+                .map(|it| shape::container_instance(state, it))
+                .collect::<Vec<_>>(),
+            "failures": [],
+        }));
+    }
+    out::line(holder(session, &snapshot))?;
+    let connected = instances().filter(|it| it.is_connected()).count();
+    let tasks = state.tasks.values().filter(|it| it.cluster == cluster);
+    out::line(format!(
+        "cluster {cluster}: {connected} of {} instances answer, {} services, {} tasks run\n",
+        instances().count(),
+        resolve::services(state, &cluster).count(),
+        tasks.filter(|it| it.is_serving()).count(),
+    ))?;
+    instance::table(&snapshot, instances().map(AsRef::as_ref)).print("no instances")?;
+    let services = service::table(
+        &snapshot,
+        resolve::services(state, &cluster).map(AsRef::as_ref),
+    );
+    if !services.is_empty() {
+        out::line("")?;
+        services.print("")?;
+    }
+    let warnings: Vec<_> = state
+        .events
+        .iter()
+        .rev()
+        .filter(|it| it.cluster == cluster && it.severity > Severity::Info)
+        .take(WARNINGS_SHOWN)
+        .collect();
+    if !warnings.is_empty() {
+        out::line("\nlatest warnings:")?;
+        for event in warnings.iter().rev() {
+            out::line(format!("  {}  {}", time::local(event.at), event.message))?;
+        }
+    }
+    Ok(())
+}
+
+fn holder(session: &Session, snapshot: &Snapshot) -> String {
+    if session.carried {
+        return "no control plane runs: this is what the hosts say now; nothing keeps services \
+                running until `qd serve` or the console is started"
+            .into();
+    }
+    let holder = &snapshot.holder;
+    let simulated = if holder.simulated { ", SIMULATED" } else { "" };
+    format!(
+        "control plane: {} (pid {}, {}, for {}{simulated})",
+        holder.role,
+        holder.pid,
+        holder.user,
+        time::age(holder.since, snapshot.at)
+    )
+}

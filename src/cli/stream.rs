@@ -1,0 +1,201 @@
+//! `qd logs` and `qd events`.
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use super::args::{Events, Logs, Output};
+use super::error::{CliError, CliResult};
+use super::session::Session;
+use super::wait::EventCursor;
+use super::{out, resolve, time};
+use crate::agent::{Clock as _, SystemClock};
+use crate::client::{LogItem, LogTarget};
+use crate::docker::LogOptions;
+use crate::model::{ContainerName, Event, Severity};
+
+/// `qd logs`.
+///
+/// # Errors
+/// What the command runs into.
+pub async fn logs(session: &Session, asked: &Logs, output: Output) -> CliResult {
+    let now = SystemClock.now();
+    let since = asked
+        .since
+        .as_deref()
+        .map(|text| time::moment(text, now))
+        .transpose()
+        .map_err(|error| CliError::Usage(format!("--since: {error}")))?;
+    // The instances have to be connected before they can be asked.
+    let snapshot = session.whole().await;
+    let cluster = session.cluster(&snapshot)?;
+    let container = asked
+        .container
+        .as_deref()
+        .map(ContainerName::new)
+        .transpose()
+        .map_err(|error| CliError::Usage(error.to_string()))?;
+    let target = resolve::target(&snapshot.state, &cluster, &asked.target.target)?;
+    let (target, several) = match target {
+        resolve::Target::Task(task) => {
+            if let Some(name) = &container
+                && !task.containers.iter().any(|it| &it.name == name)
+            {
+                let names: Vec<&str> = task.containers.iter().map(|it| it.name.as_str()).collect();
+                return Err(CliError::Usage(format!(
+                    "task {} has no container \"{name}\"; it has {}",
+                    task.id.short(),
+                    names.join(", ")
+                )));
+            }
+            let several = container.is_none() && task.containers.len() > 1;
+            let target = LogTarget::Task {
+                task: task.id,
+                container,
+            };
+            (target, several)
+        }
+        resolve::Target::Service(_) if container.is_some() => {
+            return Err(CliError::Usage(
+                "--container goes with a task; a service's logs are those of all its containers"
+                    .into(),
+            ));
+        }
+        resolve::Target::Service(service) => {
+            let target = LogTarget::Service {
+                cluster: service.cluster.clone(),
+                service: service.name.clone(),
+            };
+            (target, true)
+        }
+    };
+    let options = LogOptions {
+        follow: asked.follow,
+        since,
+        until: None,
+        tail: asked.tail,
+    };
+    let mut stream = session.client.logs(target, options).await?;
+    let printer = Printer {
+        several,
+        timestamps: asked.timestamps,
+        output,
+        terminal: out::on_terminal(),
+    };
+    let mut broken = false;
+    while let Some(item) = stream.next().await {
+        broken |= printer.print(&item?)?;
+    }
+    if broken { Err(CliError::Told) } else { Ok(()) }
+}
+
+struct Printer {
+    several: bool,
+    timestamps: bool,
+    output: Output,
+    terminal: bool,
+}
+
+impl Printer {
+    /// Prints an item; `true` if it says that a source broke off.
+    fn print(&self, item: &LogItem) -> CliResult<bool> {
+        if self.output == Output::Json {
+            let value = serde_json::to_value(item)
+                .map_err(|error| CliError::Failed(format!("a log line as JSON: {error}")))?;
+            out::line(value.to_string())?;
+            return Ok(matches!(item, LogItem::Broken { .. }));
+        }
+        match item {
+            LogItem::Line {
+                at,
+                task,
+                container,
+                text,
+                ..
+            } => {
+                let mut line = String::new();
+                if self.timestamps {
+                    line.push_str(&format!("{}  ", time::local(*at)));
+                }
+                if self.several {
+                    line.push_str(&format!("{} {container} | ", task.short()));
+                }
+                if self.terminal {
+                    line.push_str(&out::harmless(text));
+                } else {
+                    line.push_str(text);
+                }
+                out::line(line)?;
+                Ok(false)
+            }
+            LogItem::Dropped { count } => {
+                out::note(format!("{count} lines were dropped: they came too fast"));
+                Ok(false)
+            }
+            LogItem::Broken { task, reason } => {
+                out::note(format!("task {}: {reason}", task.short()));
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// `qd events`.
+///
+/// # Errors
+/// What the command runs into.
+pub async fn events(session: &Session, asked: &Events, output: Output) -> CliResult {
+    let mut snapshots = session.client.snapshots();
+    let first = session.snapshot();
+    let cluster = session.cluster(&first)?;
+    let service = match &asked.service {
+        Some(name) => Some(resolve::service_name(name)?),
+        None => None,
+    };
+    let wanted = |event: &Event| {
+        event.cluster == cluster && (service.is_none() || event.service == service)
+    };
+    let all: Vec<_> = first.state.events.iter().filter(|it| wanted(it)).collect();
+    for event in all.iter().skip(all.len().saturating_sub(asked.tail)) {
+        print_event(event, output)?;
+    }
+    if !asked.follow {
+        return Ok(());
+    }
+    let mut cursor = EventCursor::after(&first);
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        for event in cursor.fresh(&snapshot).iter().filter(|it| wanted(it)) {
+            print_event(event, output)?;
+        }
+        if snapshots.changed().await.is_err() {
+            return Session::gone();
+        }
+    }
+}
+
+fn print_event(event: &Event, output: Output) -> CliResult {
+    if output == Output::Json {
+        let mut value = json!({
+            "createdAt": event.at.as_wire_seconds(),
+            "severity": event.severity,
+            "kind": event.kind,
+            "message": event.message,
+        });
+        for (member, text) in [
+            ("serviceName", event.service.as_ref().map(ToString::to_string)),
+            ("task", event.task.as_ref().map(ToString::to_string)),
+            ("instance", event.instance.as_ref().map(ToString::to_string)),
+        ] {
+            if let Some(text) = text {
+                value[member] = Value::String(text);
+            }
+        }
+        return out::line(value.to_string());
+    }
+    let mark = match event.severity {
+        Severity::Info => " ",
+        Severity::Warning => "!",
+        Severity::Error => "✗",
+    };
+    out::line(format!("{} {mark} {}", time::local(event.at), event.message))
+}

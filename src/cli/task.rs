@@ -1,0 +1,299 @@
+//! `qd task …` and `qd run`.
+
+use serde_json::{Value, json};
+
+use super::args::{Output, Run, Sure, TaskVerb, Wait};
+use super::error::{CliError, CliResult};
+use super::out::{self, Table};
+use super::session::Session;
+use super::{follow, resolve, stream, time, wait};
+use crate::api::shape;
+use crate::controller::Command;
+use crate::controller::command::{RunTask, StopTask};
+use crate::model::arn::short_name;
+use crate::model::task::Health;
+use crate::model::{Snapshot, Task, TaskId};
+
+/// Runs one of them.
+///
+/// # Errors
+/// What the command runs into.
+pub async fn run(session: &Session, verb: &TaskVerb, output: Output) -> CliResult {
+    match verb {
+        TaskVerb::Ls {
+            service,
+            instance,
+            all,
+        } => list(session, service.as_deref(), instance.as_deref(), *all, output).await,
+        TaskVerb::Show(target) => show(session, &target.target, output).await,
+        TaskVerb::Stop {
+            task,
+            reason,
+            wait,
+            sure,
+        } => stop(session, task, reason.clone(), wait, *sure, output).await,
+        TaskVerb::Logs(asked) => stream::logs(session, asked, output).await,
+        TaskVerb::Exec(asked) => super::exec::exec(session, asked).await,
+    }
+}
+
+async fn list(
+    session: &Session,
+    service: Option<&str>,
+    instance: Option<&str>,
+    all: bool,
+    output: Output,
+) -> CliResult {
+    let snapshot = session.whole().await;
+    let state = &snapshot.state;
+    let cluster = session.cluster(&snapshot)?;
+    let service = service
+        .map(|name| resolve::service(state, &cluster, name))
+        .transpose()?;
+    let instance = instance
+        .map(|name| resolve::instance(state, name))
+        .transpose()?;
+    let mut tasks: Vec<&Task> = state
+        .tasks
+        .values()
+        .map(AsRef::as_ref)
+        .filter(|task| task.cluster == cluster && (all || !task.is_stopped()))
+        .filter(|task| {
+            let of_service = |it: &_| task.service.as_ref() == Some(it);
+            service.as_ref().is_none_or(|it| of_service(&it.name))
+        })
+        .filter(|task| instance.as_ref().is_none_or(|it| task.instance == it.name))
+        .collect();
+    tasks.sort_by(|a, b| (&a.group, a.created_at, a.id).cmp(&(&b.group, b.created_at, b.id)));
+    if output == Output::Json {
+        let tasks: Vec<_> = tasks.iter().map(|task| shape::task(state, task)).collect();
+        return out::json(&json!({"tasks": tasks, "failures": []}));
+    }
+    let nothing = if all { "there is no task" } else { "no task runs; --all shows stopped ones too" };
+    table(&snapshot, tasks.into_iter()).print(nothing)
+}
+
+/// Tasks, one a row.
+pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Task>) -> Table {
+    let mut table = Table::new(&[
+        "TASK", "GROUP", "DEFINITION", "INSTANCE", "STATUS", "HEALTH", "AGE", "PORTS", "NOTE",
+    ]);
+    for task in tasks {
+        table.row([
+            task.id.short(),
+            task.group.clone(),
+            task.task_definition.to_string(),
+            task.instance.to_string(),
+            task.last_status.as_str().to_owned(),
+            health(task),
+            time::age(task.created_at, snapshot.at),
+            ports(task),
+            remark(snapshot, task),
+        ]);
+    }
+    table
+}
+
+fn health(task: &Task) -> String {
+    match task.health() {
+        Health::Healthy => "HEALTHY",
+        Health::Unhealthy => "UNHEALTHY",
+        Health::Unknown if task.containers.iter().any(|it| it.has_health_check) => "UNKNOWN",
+        Health::Unknown => "",
+    }
+    .to_owned()
+}
+
+fn ports(task: &Task) -> String {
+    let bindings = task.containers.iter().flat_map(|it| &it.network_bindings);
+    let mut ports: Vec<String> = bindings
+        .map(|it| format!("{}→{}/{}", it.host_port, it.container_port, it.protocol))
+        .collect();
+    // An engine binds IPv4 and IPv6 apart; people read one port.
+    ports.sort();
+    ports.dedup();
+    ports.join(" ")
+}
+
+fn remark(snapshot: &Snapshot, task: &Task) -> String {
+    if let Some(pull) = snapshot.live.pulls.get(&task.id) {
+        let percent = (pull.done_bytes * 100).checked_div(pull.total_bytes);
+        let percent = percent.map_or_else(String::new, |it| format!(" {it} %"));
+        return format!("pulling {}{percent}", pull.image);
+    }
+    if let Some(lost) = task.lost_at {
+        return format!("given up for lost {} ago", time::age(lost, snapshot.at));
+    }
+    if task.stopped_reason.is_some() {
+        return follow::failure(task);
+    }
+    let instance = snapshot.state.instances.get(&task.instance);
+    match instance.and_then(|it| it.disconnected_since()) {
+        Some(since) => format!("last heard of {} ago", time::age(since, snapshot.at)),
+        None => String::new(),
+    }
+}
+
+async fn show(session: &Session, target: &str, output: Output) -> CliResult {
+    let snapshot = session.whole().await;
+    let state = &snapshot.state;
+    let task = resolve::task(state, &session.cluster(&snapshot)?, target)?;
+    if output == Output::Json {
+        return out::json(&json!({"tasks": [shape::task(state, &task)], "failures": []}));
+    }
+    let moment = |at: Option<crate::model::TimeMs>| at.map(time::local).unwrap_or_default();
+    let reason = task.stopped_reason.as_ref().map(|_| follow::failure(&task));
+    let wanted = match task.desired_status {
+        crate::model::DesiredStatus::Running => "RUNNING",
+        crate::model::DesiredStatus::Stopped => "STOPPED",
+    };
+    let mut facts = vec![
+        ("task", task.id.to_string()),
+        ("group", task.group.clone()),
+        ("definition", task.task_definition.to_string()),
+        ("instance", task.instance.to_string()),
+        ("status", format!("{} (desired {wanted})", task.last_status.as_str())),
+        ("health", health(&task)),
+        ("placed", task.placement.clone()),
+        ("created", time::local(task.created_at)),
+        ("started", moment(task.started_at)),
+        ("stopped", moment(task.stopped_at)),
+        ("reason", reason.unwrap_or_default()),
+        ("note", remark(&snapshot, &task)),
+    ];
+    facts.retain(|(_, value)| !value.is_empty());
+    if task.stopped_reason.is_some() {
+        facts.retain(|(name, _)| *name != "note");
+    }
+    out::facts(&facts)?;
+    out::line("")?;
+    let mut table = Table::new(&["CONTAINER", "STATUS", "HEALTH", "EXIT", "ESSENTIAL", "ID", "REASON"]);
+    for it in &task.containers {
+        let health = match it.health {
+            Health::Healthy => "HEALTHY",
+            Health::Unhealthy => "UNHEALTHY",
+            Health::Unknown => "",
+        };
+        table.row([
+            it.name.to_string(),
+            it.last_status.as_str().to_owned(),
+            health.to_owned(),
+            it.exit_code.map(|code| code.to_string()).unwrap_or_default(),
+            if it.essential { "yes" } else { "no" }.to_owned(),
+            it.runtime_id.chars().take(12).collect(),
+            it.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    table.print("it has no containers")
+}
+
+async fn stop(
+    session: &Session,
+    task: &str,
+    reason: Option<String>,
+    asked: &Wait,
+    sure: Sure,
+    output: Output,
+) -> CliResult {
+    let snapshot = session.snapshot();
+    let task = resolve::task(&snapshot.state, &session.cluster(&snapshot)?, task)?;
+    if task.is_stopped() {
+        out::note(format!("task {} has stopped already", task.id.short()));
+        return Ok(());
+    }
+    let then = match &task.service {
+        Some(service) => format!("; service {service} starts another in its place"),
+        None => String::new(),
+    };
+    let effect = format!(
+        "Task {} ({}) on {} is stopped{then}.",
+        task.id.short(),
+        task.group,
+        task.instance
+    );
+    out::confirm(&effect, sure.yes)?;
+    let body = session
+        .command(Command::StopTask(StopTask {
+            cluster: Some(task.cluster.to_string()),
+            task: task.id.to_string(),
+            reason,
+        }))
+        .await?;
+    if output == Output::Json {
+        out::json(&body)?;
+    } else {
+        out::line(format!("stopping task {}", task.id.short()))?;
+    }
+    if asked.wait {
+        return wait::tasks(session, &[task.id], asked.timeout).await;
+    }
+    session.say_who_carries();
+    Ok(())
+}
+
+/// `qd run`.
+///
+/// # Errors
+/// Exit code 1 when not every task found a place, or with `--wait` when one failed.
+pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResult {
+    // Placing needs to know which instances answer.
+    let snapshot = session.whole().await;
+    let cluster = session.cluster(&snapshot)?;
+    let definition = resolve::definition(&snapshot.state, &asked.definition)?;
+    let body = session
+        .command(Command::RunTask(Box::new(RunTask {
+            cluster: Some(cluster.to_string()),
+            task_definition: definition.id().to_string(),
+            count: asked.count,
+            group: None,
+            started_by: None,
+            placement_constraints: Vec::new(),
+            placement_strategy: Vec::new(),
+            client_token: None,
+            unsupported: std::collections::BTreeMap::new(),
+        })))
+        .await?;
+    let ids = task_ids(&body)?;
+    if output == Output::Json {
+        out::json(&body)?;
+    } else {
+        for id in &ids {
+            out::line(id.to_string())?;
+        }
+    }
+    let failures: Vec<String> = body["failures"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|failure| {
+            let text = |member: &str| failure[member].as_str().unwrap_or("").to_owned();
+            format!("{}: {}", text("reason"), text("detail"))
+        })
+        .collect();
+    let short = asked.count.saturating_sub(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+    if asked.wait.wait && !ids.is_empty() {
+        wait::tasks(session, &ids, asked.wait.timeout).await?;
+    } else if !ids.is_empty() {
+        session.say_who_carries();
+    }
+    if short > 0 {
+        return Err(CliError::Failed(format!(
+            "{short} of {} tasks found no place:\n{}",
+            asked.count,
+            failures.join("\n")
+        )));
+    }
+    Ok(())
+}
+
+fn task_ids(body: &Value) -> CliResult<Vec<TaskId>> {
+    let tasks = body["tasks"].as_array().into_iter().flatten();
+    tasks
+        .map(|task| {
+            let arn = task["taskArn"].as_str().unwrap_or("");
+            short_name(arn).parse().map_err(|_| {
+                CliError::Failed(format!("the control plane's answer names a task {arn:?}"))
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,96 @@
+//! Times as people write and read them.
+
+use std::time::Duration;
+
+use crate::model::TimeMs;
+
+/// Reads `90s`, `10m`, `2h`, `1d`; a bare number is seconds.
+///
+/// # Errors
+/// In words, when it is none of these.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => 0,
+    };
+    match number.parse::<u64>() {
+        Ok(number) if seconds > 0 => Ok(Duration::from_secs(number.saturating_mul(seconds))),
+        _ => Err("expected a time such as 90s, 10m, 2h or 1d".into()),
+    }
+}
+
+/// Reads a moment: how long before `now`, or a date and time as in RFC 3339.
+///
+/// # Errors
+/// In words, when it is neither.
+pub fn moment(text: &str, now: TimeMs) -> Result<TimeMs, String> {
+    if let Ok(ago) = duration(text) {
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        return Ok(TimeMs(now.0.saturating_sub(ago)));
+    }
+    let stamp: jiff::Timestamp = text.parse().map_err(|_| {
+        format!("\"{text}\" is no time; expected 10m (ago) or 2026-05-04T12:00:00Z")
+    })?;
+    Ok(TimeMs(u64::try_from(stamp.as_millisecond()).unwrap_or(0)))
+}
+
+/// A moment in the local time zone, to the second.
+#[must_use]
+pub fn local(at: TimeMs) -> String {
+    let stamp = i64::try_from(at.0)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    match stamp {
+        Some(stamp) => stamp
+            .to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
+        None => "-".into(),
+    }
+}
+
+/// How long it was from `then` to `now`, in one unit: `12s`, `5m`, `3h`, `2d`.
+#[must_use]
+pub fn age(then: TimeMs, now: TimeMs) -> String {
+    let seconds = now.since_ms(then) / 1000;
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_moments() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
+        for wrong in ["", "m", "10 m", "-3s", "1w"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        let now = TimeMs(1_000_000);
+        assert_eq!(moment("10m", now), Ok(TimeMs(400_000)));
+        assert_eq!(moment("1970-01-01T00:00:01Z", now), Ok(TimeMs(1_000)));
+        assert!(moment("yesterday", now).is_err());
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        let at = |s: u64| age(TimeMs(0), TimeMs(s * 1000));
+        assert_eq!(at(5), "5s");
+        assert_eq!(at(125), "2m");
+        assert_eq!(at(7_200), "2h");
+        assert_eq!(at(200_000), "2d");
+        assert_eq!(age(TimeMs(9), TimeMs(5)), "0s");
+    }
+}

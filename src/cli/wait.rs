@@ -1,0 +1,197 @@
+//! Waits for services to come to rest and for tasks to end, and tells how it goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::error::{CliError, CliResult};
+use super::follow::{Follow, Standing, failure};
+use super::session::Session;
+use super::{out, time};
+use crate::agent::{Clock as _, SystemClock};
+use crate::model::state::ServiceKey;
+use crate::model::{Event, EventKind, LastStatus, Severity, Snapshot, StopCode, TaskId};
+
+/// How often patience is looked at while nothing happens.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Remembers the last event seen, to tell which are new.
+#[derive(Clone, Debug, Default)]
+pub struct EventCursor {
+    last: Option<Arc<Event>>,
+}
+
+impl EventCursor {
+    /// Only events after those of this picture are new.
+    #[must_use]
+    pub fn after(snapshot: &Snapshot) -> Self {
+        Self {
+            last: snapshot.state.events.back().cloned(),
+        }
+    }
+
+    /// The events since the last call, oldest first.
+    pub fn fresh(&mut self, snapshot: &Snapshot) -> Vec<Arc<Event>> {
+        let events = &snapshot.state.events;
+        let mut fresh: Vec<Arc<Event>> = events
+            .iter()
+            .rev()
+            .take_while(|event| Some(*event) != self.last.as_ref())
+            .cloned()
+            .collect();
+        fresh.reverse();
+        if let Some(event) = fresh.last() {
+            self.last = Some(event.clone());
+        }
+        fresh
+    }
+}
+
+/// Waits until all these services are at rest.
+///
+/// # Errors
+/// [`CliError::Failed`] with every reason, when one of them is not going to get there or the
+/// time is over.
+pub async fn services(session: &Session, keys: Vec<ServiceKey>, limit: Duration) -> CliResult {
+    let deadline = Instant::now() + limit;
+    let mut snapshots = session.client.snapshots();
+    let first = snapshots.borrow_and_update().clone();
+    let mut events = EventCursor::after(&first);
+    let mut follows: Vec<(Follow, Option<Standing>)> = keys
+        .iter()
+        .map(|key| (Follow::new(&first.state, key.clone()), None))
+        .collect();
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        for event in events.fresh(&snapshot) {
+            tell(&event, &keys);
+        }
+        let now = SystemClock.now();
+        for (follow, last) in &mut follows {
+            let standing = follow.look(&snapshot.state, now);
+            if last.as_ref() != Some(&standing) {
+                if let Standing::Moving(line) | Standing::Settled(line) = &standing {
+                    out::note(line);
+                }
+                *last = Some(standing);
+            }
+        }
+        let standings: Vec<&Standing> = follows.iter().filter_map(|(_, it)| it.as_ref()).collect();
+        let moving = standings.iter().any(|it| matches!(it, Standing::Moving(_)));
+        let failed: Vec<&str> = standings
+            .iter()
+            .filter_map(|standing| match standing {
+                Standing::Failed(reason) => Some(reason.as_str()),
+                _ => None,
+            })
+            .collect();
+        if !failed.is_empty() {
+            return Err(CliError::Failed(failed.join("\n")));
+        }
+        if !moving {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(too_late(&snapshot, &follows, &keys, limit));
+        }
+        let look = (Instant::now() + LOOK).min(deadline);
+        tokio::select! {
+            changed = snapshots.changed() => if changed.is_err() {
+                return Session::gone();
+            },
+            () = sleep_until(look) => {}
+        }
+    }
+}
+
+fn too_late(
+    snapshot: &Snapshot,
+    follows: &[(Follow, Option<Standing>)],
+    keys: &[ServiceKey],
+    limit: Duration,
+) -> CliError {
+    let mut text = format!("it did not settle within {} s:", limit.as_secs());
+    for (_, standing) in follows {
+        if let Some(Standing::Moving(line)) = standing {
+            text.push_str(&format!("\n{line}"));
+        }
+    }
+    for key in keys {
+        for reason in super::follow::reasons(&snapshot.state, key, None) {
+            text.push_str(&format!("\n  {reason}"));
+        }
+    }
+    CliError::Failed(text)
+}
+
+/// Tells what went wrong with a service while it is waited for, and its deployments' milestones.
+fn tell(event: &Event, keys: &[ServiceKey]) {
+    let ours = keys
+        .iter()
+        .any(|key| key.0 == event.cluster && Some(&key.1) == event.service.as_ref());
+    let telling = event.severity > Severity::Info || event.kind == EventKind::Deployment;
+    if ours && telling {
+        out::note(format!("{}  {}", time::local(event.at), event.message));
+    }
+}
+
+/// Waits until all these tasks have stopped.
+///
+/// # Errors
+/// [`CliError::Failed`] when one could not start or ended with another exit code than 0, or the
+/// time is over.
+pub async fn tasks(session: &Session, ids: &[TaskId], limit: Duration) -> CliResult {
+    let deadline = Instant::now() + limit;
+    let mut snapshots = session.client.snapshots();
+    let mut seen: BTreeMap<TaskId, LastStatus> = BTreeMap::new();
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        let mut left = 0;
+        for id in ids {
+            let Some(task) = snapshot.state.tasks.get(id) else {
+                continue;
+            };
+            left += u32::from(!task.is_stopped());
+            if seen.insert(*id, task.last_status) != Some(task.last_status) {
+                let status = task.last_status.as_str();
+                out::note(format!("task {} on {}: {status}", id.short(), task.instance));
+            }
+        }
+        if left == 0 {
+            return ended(&snapshot, ids);
+        }
+        match timeout_at(deadline, snapshots.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Session::gone(),
+            Err(_) => {
+                return Err(CliError::Failed(format!(
+                    "{left} of {} tasks have not stopped within {} s",
+                    ids.len(),
+                    limit.as_secs()
+                )));
+            }
+        }
+    }
+}
+
+fn ended(snapshot: &Snapshot, ids: &[TaskId]) -> CliResult {
+    let mut failed = Vec::new();
+    for task in ids.iter().filter_map(|id| snapshot.state.tasks.get(id)) {
+        let bad_exit = task
+            .containers
+            .iter()
+            .any(|it| it.essential && it.exit_code.is_some_and(|code| code != 0));
+        let asked = task.stop_code == Some(StopCode::UserInitiated);
+        let never = task.stop_code == Some(StopCode::TaskFailedToStart);
+        if never || (bad_exit && !asked) {
+            failed.push(format!("task {}: {}", task.id.short(), failure(task)));
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Failed(failed.join("\n")))
+    }
+}
