@@ -1,2 +1,8 @@
 //! The `qd` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> color_eyre::Result<ExitCode> {
+    color_eyre::install()?;
+    quarterdeck::cli::main().map(ExitCode::from)
+}

@@ -7,7 +7,13 @@ use clap_complete::Shell;
 
 /// Runs services on the Docker hosts you have, as Amazon ECS does, from one console.
 #[derive(Debug, Parser)]
-#[command(name = "qd", version, about, max_term_width = 100, infer_long_args = true)]
+#[command(
+    name = "qd",
+    version,
+    about,
+    max_term_width = 100,
+    infer_long_args = true
+)]
 pub struct Arguments {
     /// What holds for every command.
     #[command(flatten)]
@@ -30,7 +36,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "NAME", default_value = "default")]
     pub cluster: String,
     /// Table for people, or JSON in the shape of ECS's Describe* answers
-    #[arg(long, short, global = true, value_name = "FORMAT", default_value = "table")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
     pub output: Output,
     /// Tells on standard error what is going on (-vv: in detail)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]

@@ -54,7 +54,14 @@ async fn list(session: &Session, output: Output) -> CliResult {
             .collect();
         return out::json(&json!({"clusters": clusters, "failures": []}));
     }
-    let mut table = Table::new(&["CLUSTER", "REGION", "INSTANCES", "SERVICES", "TASKS", "FROM"]);
+    let mut table = Table::new(&[
+        "CLUSTER",
+        "REGION",
+        "INSTANCES",
+        "SERVICES",
+        "TASKS",
+        "FROM",
+    ]);
     for cluster in state.clusters.values() {
         let name = &cluster.name;
         let instances = state.instances.values().filter(|it| &it.cluster == name);
@@ -65,7 +72,12 @@ async fn list(session: &Session, output: Output) -> CliResult {
             instances.count().to_string(),
             resolve::services(state, name).count().to_string(),
             tasks.filter(|it| !it.is_stopped()).count().to_string(),
-            if cluster.configured { "config" } else { "command" }.to_owned(),
+            if cluster.configured {
+                "config"
+            } else {
+                "command"
+            }
+            .to_owned(),
         ]);
     }
     table.print("there is no cluster")

@@ -94,7 +94,10 @@ fn task_of(session: &Session, snapshot: &Snapshot, text: &str) -> CliResult<Task
         .collect();
     match running.as_slice() {
         [task] => Ok(task.id),
-        [] => Err(CliError::Failed(format!("no task of service {} runs", service.name))),
+        [] => Err(CliError::Failed(format!(
+            "no task of service {} runs",
+            service.name
+        ))),
         many => {
             let tasks: Vec<String> = many
                 .iter()

@@ -120,16 +120,11 @@ impl Follow {
         }
     }
 
-    fn out_of_patience(
-        &mut self,
-        state: &State,
-        service: &Service,
-        now: TimeMs,
-    ) -> Option<String> {
+    fn out_of_patience(&mut self, state: &State, service: &Service, now: TimeMs) -> Option<String> {
         let primary = service.primary()?;
         let breaker = &service.deployment_configuration.deployment_circuit_breaker;
-        let failing = !breaker.enable
-            && primary.failed_tasks >= breaker_threshold(service.desired_count);
+        let failing =
+            !breaker.enable && primary.failed_tasks >= breaker_threshold(service.desired_count);
         let failing_for = lasting(&mut self.failing_since, failing, now);
         if failing_for.is_some_and(|ms| ms >= FAILING_PATIENCE_MS) {
             let mut text = format!(
@@ -237,11 +232,7 @@ impl Counts {
 /// Why a service's tasks failed, the latest first, each reason once. With a deployment, only
 /// those that it started.
 #[must_use]
-pub fn reasons(
-    state: &State,
-    key: &ServiceKey,
-    deployment: Option<&DeploymentId>,
-) -> Vec<String> {
+pub fn reasons(state: &State, key: &ServiceKey, deployment: Option<&DeploymentId>) -> Vec<String> {
     let mut failed: Vec<_> = state
         .service_tasks(&key.0, &key.1)
         .filter(|task| deployment.is_none() || task.deployment.as_ref() == deployment)
@@ -277,7 +268,10 @@ pub fn failure(task: &Task) -> String {
             .exit_code
             .filter(|code| *code != 0 || container.essential)
             .map(|code| format!("exit code {code}"));
-        let reason = container.reason.clone().filter(|it| !text.contains(it.as_str()));
+        let reason = container
+            .reason
+            .clone()
+            .filter(|it| !text.contains(it.as_str()));
         let parts: Vec<String> = [code, reason].into_iter().flatten().collect();
         if !parts.is_empty() {
             text.push_str(&format!(" ({}: {})", container.name, parts.join(", ")));
@@ -293,7 +287,7 @@ mod tests {
     use crate::scheduler::world::World;
 
     fn world() -> (World, ServiceKey) {
-        let mut world = World::new([fixture::instance("a", "z1", 4096, 4096)]);
+        let mut world = World::new([fixture::instance("a", "z1", 4096, 4096, &[])]);
         world.put_definition(fixture::definition("web", 1, 256, 256, &[]));
         world.put_service(fixture::service("web", 2));
         let key = (
@@ -349,9 +343,7 @@ mod tests {
         });
         assert_eq!(
             follow.look(&world.state, world.now),
-            Standing::Failed(
-                "web: the deployment of web:1 FAILED: tasks failed to start.".into()
-            )
+            Standing::Failed("web: the deployment of web:1 FAILED: tasks failed to start.".into())
         );
         world.edit_service("web", |service| {
             service.deployments = vec![fixture::deployment(9, "web", 7, fixture::START)];

@@ -15,8 +15,8 @@ use crate::api::shape;
 use crate::config::{InstanceSettings, Settings};
 use crate::controller::Command;
 use crate::controller::command::UpdateContainerInstancesState;
-use crate::document::nearest;
 use crate::docker::Connector;
+use crate::document::nearest;
 use crate::model::observation::EngineInfo;
 use crate::model::{Connection, Instance, InstanceStatus, Resources, Snapshot, State};
 
@@ -117,7 +117,8 @@ pub(super) fn table<'a>(
     instances: impl Iterator<Item = &'a Instance>,
 ) -> Table {
     let mut table = Table::new(&[
-        "INSTANCE", "ZONE", "STATUS", "AGENT", "TASKS", "CPU", "MEMORY", "DOCKER", "ENDPOINT", "NOTE",
+        "INSTANCE", "ZONE", "STATUS", "AGENT", "TASKS", "CPU", "MEMORY", "DOCKER", "ENDPOINT",
+        "NOTE",
     ]);
     for instance in instances {
         let held = held(&snapshot.state, instance);
@@ -126,7 +127,12 @@ pub(super) fn table<'a>(
             instance.name.to_string(),
             instance.zone().to_owned(),
             instance.status.as_str().to_owned(),
-            if instance.is_connected() { "connected" } else { "lost" }.to_owned(),
+            if instance.is_connected() {
+                "connected"
+            } else {
+                "lost"
+            }
+            .to_owned(),
             running(&snapshot.state, instance).to_string(),
             format!("{}/{}", held.cpu, capacity.cpu),
             format!("{}/{}", held.memory, capacity.memory),
@@ -183,15 +189,29 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
         ("cluster", instance.cluster.to_string()),
         ("endpoint", instance.endpoint.clone()),
         ("status", instance.status.as_str().to_owned()),
-        ("agent", if instance.is_connected() { "connected" } else { "lost" }.to_owned()),
+        (
+            "agent",
+            if instance.is_connected() {
+                "connected"
+            } else {
+                "lost"
+            }
+            .to_owned(),
+        ),
         ("note", remark(&snapshot, &instance)),
         ("cpu", format!("{} of {} taken", held.cpu, capacity.cpu)),
-        ("memory", format!("{} of {} MiB taken", held.memory, capacity.memory)),
+        (
+            "memory",
+            format!("{} of {} MiB taken", held.memory, capacity.memory),
+        ),
         (
             "others' containers",
             format!("{} run, never touched", instance.foreign_count),
         ),
-        ("docker", format!("{} (API {})", instance.docker_version, instance.api_version)),
+        (
+            "docker",
+            format!("{} (API {})", instance.docker_version, instance.api_version),
+        ),
         ("attributes", attributes.join("\n")),
     ];
     facts.retain(|(_, value)| !value.is_empty());
@@ -242,7 +262,9 @@ fn chosen<'a>(settings: &'a Settings, names: &[String]) -> CliResult<Vec<&'a Ins
             all().find(|it| it.name.as_str() == name).ok_or_else(|| {
                 let near = nearest(name, all().map(|it| it.name.as_str()));
                 let near = near.map_or_else(String::new, |it| format!("; did you mean \"{it}\"?"));
-                CliError::Usage(format!("the configuration has no instance \"{name}\"{near}"))
+                CliError::Usage(format!(
+                    "the configuration has no instance \"{name}\"{near}"
+                ))
             })
         })
         .collect()

@@ -162,7 +162,11 @@ impl Table {
 /// # Errors
 /// [`CliError::Pipe`] when the reader went away.
 pub fn facts(facts: &[(&str, String)]) -> CliResult {
-    let width = facts.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
+    let width = facts
+        .iter()
+        .map(|(name, _)| name.width())
+        .max()
+        .unwrap_or(0);
     for (name, value) in facts {
         let mut lines = value.lines();
         let first = lines.next().unwrap_or("-");

@@ -35,11 +35,20 @@ fn missing(what: &str, name: &str, near: Option<&str>, list: &str) -> CliError {
 /// [`CliError::Usage`] with the nearest name when there is none.
 pub fn cluster(state: &State, name: &str) -> CliResult<ClusterName> {
     let name = short_name(name);
-    match state.clusters.keys().find(|cluster| cluster.as_str() == name) {
+    match state
+        .clusters
+        .keys()
+        .find(|cluster| cluster.as_str() == name)
+    {
         Some(cluster) => Ok(cluster.clone()),
         None => {
             let names = state.clusters.keys().map(ClusterName::as_str);
-            Err(missing("cluster", name, nearest(name, names), "qd cluster ls"))
+            Err(missing(
+                "cluster",
+                name,
+                nearest(name, names),
+                "qd cluster ls",
+            ))
         }
     }
 }
@@ -138,7 +147,11 @@ pub fn target(state: &State, cluster: &ClusterName, text: &str) -> CliResult<Tar
         return Ok(Target::Service(service));
     }
     let hex = short_name(text).bytes().all(|b| b.is_ascii_hexdigit());
-    let found = if hex { tasks(state, cluster, text)? } else { Vec::new() };
+    let found = if hex {
+        tasks(state, cluster, text)?
+    } else {
+        Vec::new()
+    };
     match found.as_slice() {
         [task] => Ok(Target::Task(task.clone())),
         [] => {
@@ -181,7 +194,12 @@ pub fn definition(state: &State, text: &str) -> CliResult<Arc<TaskDefinition>> {
             let list = format!("qd taskdef ls {known} --all");
             return missing("ACTIVE revision of task definition", text, None, &list);
         }
-        missing("task definition", text, nearest(family, families), "qd taskdef ls")
+        missing(
+            "task definition",
+            text,
+            nearest(family, families),
+            "qd taskdef ls",
+        )
     })
 }
 

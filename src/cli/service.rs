@@ -11,9 +11,7 @@ use crate::api::shape;
 use crate::controller::Command;
 use crate::controller::command::{DeleteService, DeploymentConfigurationUpdate, UpdateService};
 use crate::model::state::ServiceKey;
-use crate::model::{
-    LastStatus, Revision, Service, Snapshot, State, Task, TaskDefinitionId,
-};
+use crate::model::{LastStatus, Revision, Service, Snapshot, State, Task, TaskDefinitionId};
 
 /// How many events `show` prints.
 const EVENTS_SHOWN: usize = 10;
@@ -187,9 +185,14 @@ async fn rollback(session: &Session, act: &ServiceAct, output: Output) -> CliRes
 /// Where a rollback leads: the definition of the last completed deployment, or, where that is
 /// the one it has, the revision before.
 fn rollback_target(state: &State, service: &Service) -> CliResult<TaskDefinitionId> {
-    let now = service.primary().map(|primary| primary.task_definition.clone());
+    let now = service
+        .primary()
+        .map(|primary| primary.task_definition.clone());
     let Some(now) = now else {
-        return Err(CliError::Usage(format!("service {} has no deployment", service.name)));
+        return Err(CliError::Usage(format!(
+            "service {} has no deployment",
+            service.name
+        )));
     };
     if let Some(last) = service.last_completed.clone().filter(|last| *last != now) {
         return Ok(last);
@@ -259,11 +262,15 @@ async fn list(session: &Session, output: Output) -> CliResult {
 }
 
 /// Services, one a row.
-pub(super) fn table<'a>(
-    snapshot: &Snapshot,
-    services: impl Iterator<Item = &'a Service>,
-) -> Table {
-    let mut table = Table::new(&["SERVICE", "STATUS", "RUNNING", "DEFINITION", "DEPLOYMENT", "NOTE"]);
+pub(super) fn table<'a>(snapshot: &Snapshot, services: impl Iterator<Item = &'a Service>) -> Table {
+    let mut table = Table::new(&[
+        "SERVICE",
+        "STATUS",
+        "RUNNING",
+        "DEFINITION",
+        "DEPLOYMENT",
+        "NOTE",
+    ]);
     for service in services {
         let serving = tasks_of(&snapshot.state, service)
             .filter(|task| task.is_wanted() && task.is_serving())
@@ -380,12 +387,19 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
     if let Some(unplaced) = &service.unplaced {
         out::line(format!("\n{} without a place:", unplaced.count))?;
         for refusal in &unplaced.refusals {
-            out::line(format!("  {}: {}", refusal.instance, refusal.reasons.join("; ")))?;
+            out::line(format!(
+                "  {}: {}",
+                refusal.instance,
+                refusal.reasons.join("; ")
+            ))?;
         }
     }
     out::line("")?;
-    super::task::table(&snapshot, tasks_of(state, &service).filter(|it| !it.is_stopped()))
-        .print("no task of it runs")?;
+    super::task::table(
+        &snapshot,
+        tasks_of(state, &service).filter(|it| !it.is_stopped()),
+    )
+    .print("no task of it runs")?;
     let key = (service.cluster.clone(), service.name.clone());
     let reasons = follow::reasons(state, &key, None);
     if !reasons.is_empty() {
@@ -438,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_row_tells_what_is_not_as_it_should_be() {
-        let mut world = World::new([fixture::instance("a", "z", 1024, 1024)]);
+        let mut world = World::new([fixture::instance("a", "z", 1024, 1024, &[])]);
         world.put_definition(fixture::definition("web", 1, 512, 256, &[]));
         world.put_service(fixture::service("web", 3));
         world.plan();

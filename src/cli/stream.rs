@@ -151,9 +151,8 @@ pub async fn events(session: &Session, asked: &Events, output: Output) -> CliRes
         Some(name) => Some(resolve::service_name(name)?),
         None => None,
     };
-    let wanted = |event: &Event| {
-        event.cluster == cluster && (service.is_none() || event.service == service)
-    };
+    let wanted =
+        |event: &Event| event.cluster == cluster && (service.is_none() || event.service == service);
     let all: Vec<_> = first.state.events.iter().filter(|it| wanted(it)).collect();
     for event in all.iter().skip(all.len().saturating_sub(asked.tail)) {
         print_event(event, output)?;
@@ -182,7 +181,10 @@ fn print_event(event: &Event, output: Output) -> CliResult {
             "message": event.message,
         });
         for (member, text) in [
-            ("serviceName", event.service.as_ref().map(ToString::to_string)),
+            (
+                "serviceName",
+                event.service.as_ref().map(ToString::to_string),
+            ),
             ("task", event.task.as_ref().map(ToString::to_string)),
             ("instance", event.instance.as_ref().map(ToString::to_string)),
         ] {
@@ -197,5 +199,9 @@ fn print_event(event: &Event, output: Output) -> CliResult {
         Severity::Warning => "!",
         Severity::Error => "✗",
     };
-    out::line(format!("{} {mark} {}", time::local(event.at), event.message))
+    out::line(format!(
+        "{} {mark} {}",
+        time::local(event.at),
+        event.message
+    ))
 }

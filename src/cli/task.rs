@@ -24,7 +24,16 @@ pub async fn run(session: &Session, verb: &TaskVerb, output: Output) -> CliResul
             service,
             instance,
             all,
-        } => list(session, service.as_deref(), instance.as_deref(), *all, output).await,
+        } => {
+            list(
+                session,
+                service.as_deref(),
+                instance.as_deref(),
+                *all,
+                output,
+            )
+            .await
+        }
         TaskVerb::Show(target) => show(session, &target.target, output).await,
         TaskVerb::Stop {
             task,
@@ -69,14 +78,26 @@ async fn list(
         let tasks: Vec<_> = tasks.iter().map(|task| shape::task(state, task)).collect();
         return out::json(&json!({"tasks": tasks, "failures": []}));
     }
-    let nothing = if all { "there is no task" } else { "no task runs; --all shows stopped ones too" };
+    let nothing = if all {
+        "there is no task"
+    } else {
+        "no task runs; --all shows stopped ones too"
+    };
     table(&snapshot, tasks.into_iter()).print(nothing)
 }
 
 /// Tasks, one a row.
 pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Task>) -> Table {
     let mut table = Table::new(&[
-        "TASK", "GROUP", "DEFINITION", "INSTANCE", "STATUS", "HEALTH", "AGE", "PORTS", "NOTE",
+        "TASK",
+        "GROUP",
+        "DEFINITION",
+        "INSTANCE",
+        "STATUS",
+        "HEALTH",
+        "AGE",
+        "PORTS",
+        "NOTE",
     ]);
     for task in tasks {
         table.row([
@@ -152,7 +173,10 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
         ("group", task.group.clone()),
         ("definition", task.task_definition.to_string()),
         ("instance", task.instance.to_string()),
-        ("status", format!("{} (desired {wanted})", task.last_status.as_str())),
+        (
+            "status",
+            format!("{} (desired {wanted})", task.last_status.as_str()),
+        ),
         ("health", health(&task)),
         ("placed", task.placement.clone()),
         ("created", time::local(task.created_at)),
@@ -167,7 +191,15 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
     }
     out::facts(&facts)?;
     out::line("")?;
-    let mut table = Table::new(&["CONTAINER", "STATUS", "HEALTH", "EXIT", "ESSENTIAL", "ID", "REASON"]);
+    let mut table = Table::new(&[
+        "CONTAINER",
+        "STATUS",
+        "HEALTH",
+        "EXIT",
+        "ESSENTIAL",
+        "ID",
+        "REASON",
+    ]);
     for it in &task.containers {
         let health = match it.health {
             Health::Healthy => "HEALTHY",
@@ -178,7 +210,9 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
             it.name.to_string(),
             it.last_status.as_str().to_owned(),
             health.to_owned(),
-            it.exit_code.map(|code| code.to_string()).unwrap_or_default(),
+            it.exit_code
+                .map(|code| code.to_string())
+                .unwrap_or_default(),
             if it.essential { "yes" } else { "no" }.to_owned(),
             it.runtime_id.chars().take(12).collect(),
             it.reason.clone().unwrap_or_default(),
@@ -270,7 +304,9 @@ pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResu
             format!("{}: {}", text("reason"), text("detail"))
         })
         .collect();
-    let short = asked.count.saturating_sub(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+    let short = asked
+        .count
+        .saturating_sub(u32::try_from(ids.len()).unwrap_or(u32::MAX));
     if asked.wait.wait && !ids.is_empty() {
         wait::tasks(session, &ids, asked.wait.timeout).await?;
     } else if !ids.is_empty() {

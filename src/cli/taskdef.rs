@@ -9,7 +9,7 @@ use super::session::Session;
 use super::{apply, resolve, time};
 use crate::api::shape;
 use crate::controller::Command;
-use crate::controller::command::{DeregisterTaskDefinition, RegisterTaskDefinition};
+use crate::controller::command::DeregisterTaskDefinition;
 use crate::controller::wire;
 use crate::document::nearest;
 use crate::model::TaskDefinition;
@@ -25,14 +25,17 @@ pub async fn run(session: &Session, verb: &TaskdefVerb, output: Output) -> CliRe
         TaskdefVerb::Show(it) => show(session, &it.definition, output),
         TaskdefVerb::Register(files) => apply::register(session, files, output).await,
         TaskdefVerb::Deregister { definition, sure } => {
-            let definition = resolve::definition(&session.snapshot().state, &definition.definition)?;
+            let definition =
+                resolve::definition(&session.snapshot().state, &definition.definition)?;
             let id = definition.id();
             let effect = format!("{id} becomes INACTIVE: what runs goes on, nothing new starts.");
             out::confirm(&effect, sure.yes)?;
             let body = session
-                .command(Command::DeregisterTaskDefinition(DeregisterTaskDefinition {
-                    task_definition: id.to_string(),
-                }))
+                .command(Command::DeregisterTaskDefinition(
+                    DeregisterTaskDefinition {
+                        task_definition: id.to_string(),
+                    },
+                ))
                 .await?;
             match output {
                 Output::Json => out::json(&body),
@@ -58,7 +61,9 @@ fn list(session: &Session, family: Option<&str>, all: bool, output: Output) -> C
     {
         let near = nearest(family, known().map(|it| it.family.as_str()));
         let near = near.map_or_else(String::new, |it| format!("; did you mean \"{it}\"?"));
-        return Err(CliError::Usage(format!("there is no family \"{family}\"{near}")));
+        return Err(CliError::Usage(format!(
+            "there is no family \"{family}\"{near}"
+        )));
     }
     let newest = |it: &TaskDefinition| {
         let newest = state.latest_definition(&it.family);
@@ -71,11 +76,18 @@ fn list(session: &Session, family: Option<&str>, all: bool, output: Output) -> C
     if output == Output::Json {
         let definitions: Vec<_> = definitions
             .iter()
-            .map(|it| shape::task_definition(it))
+            .map(|it| shape::task_definition(state, it))
             .collect();
         return out::json(&json!({"taskDefinitions": definitions}));
     }
-    let mut table = Table::new(&["DEFINITION", "STATUS", "CPU", "MEMORY", "IMAGES", "REGISTERED"]);
+    let mut table = Table::new(&[
+        "DEFINITION",
+        "STATUS",
+        "CPU",
+        "MEMORY",
+        "IMAGES",
+        "REGISTERED",
+    ]);
     for it in definitions {
         let resources = it.resources();
         let images: Vec<&str> = it
@@ -96,9 +108,12 @@ fn list(session: &Session, family: Option<&str>, all: bool, output: Output) -> C
 }
 
 fn show(session: &Session, text: &str, output: Output) -> CliResult {
-    let definition = resolve::definition(&session.snapshot().state, text)?;
+    let snapshot = session.snapshot();
+    let definition = resolve::definition(&snapshot.state, text)?;
     if output == Output::Json {
-        return out::json(&json!({"taskDefinition": shape::task_definition(&definition)}));
+        return out::json(
+            &json!({"taskDefinition": shape::task_definition(&snapshot.state, &definition)}),
+        );
     }
     out::facts(&[
         ("definition", definition.id().to_string()),
@@ -106,6 +121,8 @@ fn show(session: &Session, text: &str, output: Output) -> CliResult {
         ("registered", time::local(definition.registered_at)),
     ])?;
     out::line("")?;
-    let request = RegisterTaskDefinition::from(definition.as_ref().clone());
-    out::json(&wire::encode(&Command::RegisterTaskDefinition(Box::new(request))))
+    let request = apply::steps::request_of(&definition);
+    out::json(&wire::encode(&Command::RegisterTaskDefinition(Box::new(
+        request,
+    ))))
 }

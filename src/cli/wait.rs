@@ -156,7 +156,11 @@ pub async fn tasks(session: &Session, ids: &[TaskId], limit: Duration) -> CliRes
             left += u32::from(!task.is_stopped());
             if seen.insert(*id, task.last_status) != Some(task.last_status) {
                 let status = task.last_status.as_str();
-                out::note(format!("task {} on {}: {status}", id.short(), task.instance));
+                out::note(format!(
+                    "task {} on {}: {status}",
+                    id.short(),
+                    task.instance
+                ));
             }
         }
         if left == 0 {

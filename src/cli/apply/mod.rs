@@ -31,7 +31,10 @@ async fn steps_of(session: &Session, items: &[Item]) -> CliResult<Vec<Step>> {
 }
 
 fn commands(steps: &[Step]) -> Vec<Command> {
-    steps.iter().filter_map(|step| step.command.clone()).collect()
+    steps
+        .iter()
+        .filter_map(|step| step.command.clone())
+        .collect()
 }
 
 /// `qd apply`: the difference, the question, the change, and the wait if asked for.
@@ -182,8 +185,14 @@ async fn show_plan(session: &Session, steps: &[Step], output: Output) -> CliResu
 /// Exit code 2 for what is wrong with the files.
 pub async fn register(session: &Session, files: &Files, output: Output) -> CliResult {
     let items = read::files(&files.files)?;
-    if let Some(service) = items.iter().find(|it| matches!(it.wanted, Wanted::Service { .. })) {
-        let fault = service.fault("", "this is a service; taskdef register takes task definitions");
+    if let Some(service) = items
+        .iter()
+        .find(|it| matches!(it.wanted, Wanted::Service { .. }))
+    {
+        let fault = service.fault(
+            "",
+            "this is a service; taskdef register takes task definitions",
+        );
         return Err(CliError::Faults(fault.into()));
     }
     let steps = steps::steps(&items, &session.snapshot().state, session.cluster_name())?;

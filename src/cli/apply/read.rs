@@ -89,7 +89,9 @@ fn twice(items: &[Item], faults: &mut Faults) {
         let fault = match &item.wanted {
             Wanted::Definition(it) => before
                 .iter()
-                .any(|other| matches!(&other.wanted, Wanted::Definition(o) if o.family == it.family))
+                .any(
+                    |other| matches!(&other.wanted, Wanted::Definition(o) if o.family == it.family),
+                )
                 .then(|| {
                     let what = format!("the task definition {} is given twice", it.family);
                     item.fault("family", what)
@@ -195,7 +197,10 @@ fn operation_of(document: &Document, node: &Node) -> Result<&'static str, Fault>
         return Ok("RegisterTaskDefinition");
     }
     Err(document
-        .fault(node.span.clone(), "this is neither a task definition nor a service")
+        .fault(
+            node.span.clone(),
+            "this is neither a task definition nor a service",
+        )
         .expected(
             "the input of register-task-definition (family, containerDefinitions, …) or of \
              create-service (serviceName, taskDefinition, …)",
@@ -367,8 +372,16 @@ mod tests {
 
     #[test]
     fn the_examples_ask_for_the_same_in_both_languages() {
-        let toml = read("web.toml", include_str!("../../../config/examples/web.toml")).unwrap();
-        let json = read("web.json", include_str!("../../../config/examples/web.json")).unwrap();
+        let toml = read(
+            "web.toml",
+            include_str!("../../../config/examples/web.toml"),
+        )
+        .unwrap();
+        let json = read(
+            "web.json",
+            include_str!("../../../config/examples/web.json"),
+        )
+        .unwrap();
         assert_eq!(shape(&toml), ["definition web", "service web true"]);
         for (a, b) in toml.iter().zip(&json) {
             match (&a.wanted, &b.wanted) {
@@ -385,8 +398,7 @@ mod tests {
     #[test]
     fn one_object_or_a_list_is_told_by_its_members() {
         let service = r#"{"serviceName": "web", "taskDefinition": "web:1"}"#;
-        let definition =
-            r#"{"family": "web", "containerDefinitions": [{"name": "a", "image": "i", "memory": 8}]}"#;
+        let definition = r#"{"family": "web", "containerDefinitions": [{"name": "a", "image": "i", "memory": 8}]}"#;
         assert_eq!(shape(&read("s", service).unwrap()), ["service web false"]);
         let both = format!("[{definition}, {service}]");
         assert_eq!(

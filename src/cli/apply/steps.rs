@@ -68,16 +68,21 @@ fn definition(request: &RegisterTaskDefinition, state: &State) -> Step {
     let asked = Command::RegisterTaskDefinition(Box::new(request.clone()));
     let Some(newest) = state.latest_definition(family) else {
         let mut lines = vec![format!("+ task definition {family}:{revision}")];
-        lines.extend(request.container_definitions.iter().map(|container| {
-            format!("    container {}: {}", container.name, container.image)
-        }));
+        lines.extend(
+            request
+                .container_definitions
+                .iter()
+                .map(|container| format!("    container {}: {}", container.name, container.image)),
+        );
         return Step {
             lines,
             command: Some(asked),
             service: None,
         };
     };
-    let same = request.clone().definition(newest.revision, newest.registered_at);
+    let same = request
+        .clone()
+        .definition(newest.revision, newest.registered_at);
     if same == **newest {
         return Step {
             lines: vec![format!("= task definition {}", newest.id())],
@@ -85,7 +90,9 @@ fn definition(request: &RegisterTaskDefinition, state: &State) -> Step {
             service: None,
         };
     }
-    let before = wire::encode(&Command::RegisterTaskDefinition(Box::new(request_of(newest))));
+    let before = wire::encode(&Command::RegisterTaskDefinition(Box::new(request_of(
+        newest,
+    ))));
     let mut lines = vec![format!(
         "+ task definition {family}:{revision}, against {}:",
         newest.id()
@@ -100,7 +107,7 @@ fn definition(request: &RegisterTaskDefinition, state: &State) -> Step {
 }
 
 /// The request that would register this definition again.
-fn request_of(definition: &TaskDefinition) -> RegisterTaskDefinition {
+pub(in crate::cli) fn request_of(definition: &TaskDefinition) -> RegisterTaskDefinition {
     let definition = definition.clone();
     RegisterTaskDefinition {
         family: definition.family,
@@ -209,7 +216,10 @@ fn definition_of(
 fn created(request: &CreateService, wanted: &TaskDefinitionId) -> Vec<String> {
     let count = request.desired_count;
     let noun = if count == 1 { "task" } else { "tasks" };
-    let headline = format!("+ service {}: {count} {noun} of {wanted}", request.service_name);
+    let headline = format!(
+        "+ service {}: {count} {noun} of {wanted}",
+        request.service_name
+    );
     let default = json!({
         "deploymentConfiguration": crate::model::service::DeploymentConfiguration::default(),
     });

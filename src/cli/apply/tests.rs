@@ -33,7 +33,7 @@ fn told(steps: &[Step]) -> Vec<String> {
 }
 
 fn running() -> World {
-    let mut world = World::new([fixture::instance("a", "z", 4096, 4096)]);
+    let mut world = World::new([fixture::instance("a", "z", 4096, 4096, &[])]);
     world.put_definition(fixture::definition("web", 1, 256, 256, &[]));
     world.put_service(fixture::service("web", 2));
     world

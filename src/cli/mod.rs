@@ -1,0 +1,238 @@
+//! The command line: what was typed → a command or a question → a table or JSON.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or bad input. `exec` passes on the program's own.
+
+pub mod apply;
+pub mod args;
+mod cluster;
+pub mod error;
+mod exec;
+mod explain;
+pub mod follow;
+mod instance;
+pub mod out;
+pub mod resolve;
+mod service;
+pub mod session;
+mod start;
+mod status;
+mod stream;
+mod task;
+mod taskdef;
+pub mod time;
+mod trace;
+pub mod wait;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::config::{self, Endpoint, Lookup, Settings};
+use args::{Arguments, ConfigVerb, Global, InstanceVerb, Output, ServiceVerb, Verb};
+use error::{CliError, CliResult};
+use session::Session;
+
+/// Runs the program and gives its exit code. User errors are printed in plain words on standard
+/// error.
+///
+/// # Errors
+/// What is not the user's to mend: a runtime that does not start, a console that broke down.
+pub fn main() -> color_eyre::Result<u8> {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to standard output and are no failure. A reader that went
+            // away is none either.
+            let _ = error.print();
+            return Ok(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(run(arguments));
+    // Whatever still blocks a thread, a read of standard input say, holds nothing up.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => Ok(0),
+        Err(Ended::Broken(report)) => Err(report),
+        Err(Ended::Cli(error)) => {
+            if !error.is_quiet() {
+                out::note(format!("qd: {error}"));
+            }
+            Ok(error.code())
+        }
+    }
+}
+
+/// How the program ended when not well: in a way that is told in plain words, or broken.
+enum Ended {
+    Cli(CliError),
+    Broken(color_eyre::Report),
+}
+
+impl<E: Into<CliError>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Cli(error.into())
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Ended> {
+    let global = arguments.global;
+    let Some(verb) = arguments.command else {
+        if out::on_terminal() && out::can_ask() {
+            return start::console(&global).await.map_err(Ended::Broken);
+        }
+        trace::to_stderr(global.verbose);
+        return Ok(with_session(&global, &Verb::Status).await?);
+    };
+    match &verb {
+        Verb::Demo if out::on_terminal() && out::can_ask() => {
+            return start::demo_console(&global).await.map_err(Ended::Broken);
+        }
+        Verb::Serve => trace::server(global.verbose),
+        _ => trace::to_stderr(global.verbose),
+    }
+    Ok(match &verb {
+        Verb::Demo => start::demo_voyage().await?,
+        Verb::Serve => start::serve(&global).await?,
+        Verb::Config(ConfigVerb::Check) => check_config(&global)?,
+        Verb::Completions { shell } => completions(*shell)?,
+        Verb::Instance(InstanceVerb::Check { names }) => {
+            let settings = settings(&global)?;
+            let connector = start::connector(&global)?;
+            instance::check(&settings, names, connector, global.output).await?;
+        }
+        verb => with_session(&global, verb).await?,
+    })
+}
+
+/// The validated configuration.
+fn settings(global: &Global) -> CliResult<Settings> {
+    Ok(config::load(&Lookup::from_environment(
+        global.config.clone(),
+    ))?)
+}
+
+/// Runs a command that talks to the control plane.
+async fn with_session(global: &Global, verb: &Verb) -> CliResult {
+    // Files are read first: what is wrong with them needs no control plane to tell.
+    let items = match verb {
+        Verb::Apply(asked) => apply::read::files(&asked.files.files)?,
+        Verb::Plan(files) => apply::read::files(&files.files)?,
+        _ => Vec::new(),
+    };
+    let settings = settings(global)?;
+    let session = start::session(global, settings, role(verb)).await?;
+    let done = tokio::select! {
+        done = dispatch(&session, verb, &items, global.output) => done,
+        () = interrupted() => Err(CliError::Failed("interrupted".into())),
+    };
+    session.close().await;
+    done
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without a handler the signal ends the process all by itself.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn dispatch(
+    session: &Session,
+    verb: &Verb,
+    items: &[apply::read::Item],
+    output: Output,
+) -> CliResult {
+    match verb {
+        Verb::Apply(asked) => apply::apply(session, items, asked, output).await,
+        Verb::Plan(_) => apply::plan(session, items, output).await,
+        Verb::Run(asked) => task::run_once(session, asked, output).await,
+        Verb::Service(verb) => service::run(session, verb, output).await,
+        Verb::Task(verb) => task::run(session, verb, output).await,
+        Verb::Instance(verb) => instance::run(session, verb, output).await,
+        Verb::Taskdef(verb) => taskdef::run(session, verb, output).await,
+        Verb::Cluster(verb) => cluster::run(session, verb, output).await,
+        Verb::Logs(asked) => stream::logs(session, asked, output).await,
+        Verb::Exec(asked) => exec::exec(session, asked).await,
+        Verb::Explain(target) => explain::explain(session, &target.target, output).await,
+        Verb::Events(asked) => stream::events(session, asked, output).await,
+        Verb::Status => status::run(session, output).await,
+        Verb::Demo | Verb::Serve | Verb::Config(_) | Verb::Completions { .. } => Ok(()),
+    }
+}
+
+/// What a process that carries the control plane for this command calls itself.
+fn role(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Apply(_) => "apply",
+        Verb::Plan(_) => "plan",
+        Verb::Run(_) => "run",
+        Verb::Service(ServiceVerb::Ls | ServiceVerb::Show(_)) | Verb::Status => "status",
+        Verb::Service(_) => "service",
+        Verb::Task(_) => "task",
+        Verb::Instance(_) => "instance",
+        Verb::Taskdef(_) => "taskdef",
+        Verb::Cluster(_) => "cluster",
+        Verb::Logs(_) => "logs",
+        Verb::Exec(_) => "exec",
+        Verb::Explain(_) => "explain",
+        Verb::Events(_) => "events",
+        Verb::Demo => "demo",
+        Verb::Serve => "serve",
+        Verb::Config(_) | Verb::Completions { .. } => "check",
+    }
+}
+
+/// `qd config check`.
+fn check_config(global: &Global) -> CliResult {
+    let settings = settings(global)?;
+    if global.output == Output::Json {
+        let instances: Vec<_> = settings
+            .instances
+            .iter()
+            .map(|it| {
+                serde_json::json!({
+                    "name": it.name, "cluster": it.cluster,
+                    "endpoint": it.endpoint.to_string(),
+                    "availabilityZone": it.availability_zone,
+                })
+            })
+            .collect();
+        let clusters: Vec<_> = settings
+            .clusters
+            .iter()
+            .map(|it| serde_json::json!({"name": it.name, "region": it.partition.region}))
+            .collect();
+        return out::json(&serde_json::json!({
+            "source": settings.source, "clusters": clusters, "instances": instances,
+        }));
+    }
+    let source = match &settings.source {
+        Some(path) => format!("{} is valid", path.display()),
+        None => "no config file is found, so the local engine is all there is".to_owned(),
+    };
+    out::line(format!(
+        "{source}: {} clusters, {} instances",
+        settings.clusters.len(),
+        settings.instances.len()
+    ))?;
+    let mut table = out::Table::new(&["INSTANCE", "CLUSTER", "ZONE", "ENDPOINT"]);
+    for it in &settings.instances {
+        let plain = matches!(it.endpoint, Endpoint::Tcp { tls: None, .. });
+        let warning = if plain { " (without TLS)" } else { "" };
+        table.row([
+            it.name.to_string(),
+            it.cluster.to_string(),
+            it.availability_zone.clone(),
+            format!("{}{warning}", it.endpoint),
+        ]);
+    }
+    table.print("it names no instance, so no task can be placed")
+}
+
+/// `qd completions SHELL`.
+fn completions(shell: clap_complete::Shell) -> CliResult {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "qd", &mut script);
+    out::raw(&script)
+}
