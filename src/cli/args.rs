@@ -160,9 +160,12 @@ pub struct Run {
     /// How many tasks, 1 to 10
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub count: u32,
-    /// Waiting: until every task has ended.
+    /// Waiting: until every task runs.
     #[command(flatten)]
     pub wait: Wait,
+    /// Wait until every task has ended; exit code 1 if one ended with another code than 0
+    #[arg(long)]
+    pub wait_stopped: bool,
 }
 
 /// A service's name.

@@ -6,6 +6,7 @@ use super::args::{Output, Run, Sure, TaskVerb, Wait};
 use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::session::Session;
+use super::wait::Until;
 use super::{follow, resolve, stream, time, wait};
 use crate::api::shape;
 use crate::controller::Command;
@@ -259,7 +260,7 @@ async fn stop(
         out::line(format!("stopping task {}", task.id.short()))?;
     }
     if asked.wait {
-        return wait::tasks(session, &[task.id], asked.timeout).await;
+        return wait::tasks(session, &[task.id], Until::Stopped, asked.timeout).await;
     }
     session.say_who_carries();
     Ok(())
@@ -307,8 +308,13 @@ pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResu
     let short = asked
         .count
         .saturating_sub(u32::try_from(ids.len()).unwrap_or(u32::MAX));
-    if asked.wait.wait && !ids.is_empty() {
-        wait::tasks(session, &ids, asked.wait.timeout).await?;
+    let until = match (asked.wait_stopped, asked.wait.wait) {
+        (true, _) => Some(Until::Stopped),
+        (false, true) => Some(Until::Running),
+        (false, false) => None,
+    };
+    if let Some(until) = until.filter(|_| !ids.is_empty()) {
+        wait::tasks(session, &ids, until, asked.wait.timeout).await?;
     } else if !ids.is_empty() {
         session.say_who_carries();
     }

@@ -137,12 +137,21 @@ fn tell(event: &Event, keys: &[ServiceKey]) {
     }
 }
 
-/// Waits until all these tasks have stopped.
+/// How far tasks are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// They run, or have ended already.
+    Running,
+    /// They have stopped.
+    Stopped,
+}
+
+/// Waits until all these tasks have come so far.
 ///
 /// # Errors
 /// [`CliError::Failed`] when one could not start or ended with another exit code than 0, or the
 /// time is over.
-pub async fn tasks(session: &Session, ids: &[TaskId], limit: Duration) -> CliResult {
+pub async fn tasks(session: &Session, ids: &[TaskId], until: Until, limit: Duration) -> CliResult {
     let deadline = Instant::now() + limit;
     let mut snapshots = session.client.snapshots();
     let mut seen: BTreeMap<TaskId, LastStatus> = BTreeMap::new();
@@ -153,7 +162,9 @@ pub async fn tasks(session: &Session, ids: &[TaskId], limit: Duration) -> CliRes
             let Some(task) = snapshot.state.tasks.get(id) else {
                 continue;
             };
-            left += u32::from(!task.is_stopped());
+            let there = task.is_stopped()
+                || (until == Until::Running && task.last_status == LastStatus::Running);
+            left += u32::from(!there);
             if seen.insert(*id, task.last_status) != Some(task.last_status) {
                 let status = task.last_status.as_str();
                 out::note(format!(
@@ -171,8 +182,12 @@ pub async fn tasks(session: &Session, ids: &[TaskId], limit: Duration) -> CliRes
             Ok(Err(_)) => return Session::gone(),
             Err(_) => {
                 return Err(CliError::Failed(format!(
-                    "{left} of {} tasks have not stopped within {} s",
+                    "{left} of {} tasks {} within {} s",
                     ids.len(),
+                    match until {
+                        Until::Running => "do not run",
+                        Until::Stopped => "have not stopped",
+                    },
                     limit.as_secs()
                 )));
             }
