@@ -91,7 +91,7 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
         Verb::Serve => trace::server(global.verbose),
         _ => trace::to_stderr(global.verbose),
     }
-    Ok(match &verb {
+    match &verb {
         Verb::Demo => start::demo_voyage().await?,
         Verb::Serve => start::serve(&global).await?,
         Verb::Config(ConfigVerb::Check) => check_config(&global)?,
@@ -102,7 +102,8 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
             instance::check(&settings, names, connector, global.output).await?;
         }
         verb => with_session(&global, verb).await?,
-    })
+    }
+    Ok(())
 }
 
 /// The validated configuration.

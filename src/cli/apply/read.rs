@@ -132,7 +132,7 @@ pub fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item
         for node in list {
             match operation_of(document, node) {
                 Ok(operation) => take(node, operation, faults),
-                Err(fault) => faults.0.push(fault),
+                Err(more) => faults.0.extend(more.0),
             }
         }
     } else if holds_lists(root) {
@@ -164,7 +164,7 @@ pub fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item
     } else {
         match operation_of(document, root) {
             Ok(operation) => take(root, operation, faults),
-            Err(fault) => faults.0.push(fault),
+            Err(more) => faults.0.extend(more.0),
         }
     }
     items
@@ -180,7 +180,7 @@ fn holds_lists(root: &Node) -> bool {
 }
 
 /// Which operation an object is the request of.
-fn operation_of(document: &Document, node: &Node) -> Result<&'static str, Fault> {
+fn operation_of(document: &Document, node: &Node) -> Result<&'static str, Faults> {
     let likeness = |shape: Shape| {
         let known: Vec<&str> = shape.known().collect();
         let entries = node.entries().iter();
@@ -204,7 +204,8 @@ fn operation_of(document: &Document, node: &Node) -> Result<&'static str, Fault>
         .expected(
             "the input of register-task-definition (family, containerDefinitions, …) or of \
              create-service (serviceName, taskDefinition, …)",
-        ))
+        )
+        .into())
 }
 
 fn item(

@@ -9,7 +9,7 @@ use super::read::{Item, Wanted};
 use crate::controller::Command;
 use crate::controller::command::{CreateService, RegisterTaskDefinition, UpdateService};
 use crate::controller::wire;
-use crate::document::{Fault, Faults, nearest};
+use crate::document::{Faults, nearest};
 use crate::model::arn::short_name;
 use crate::model::members::Shape;
 use crate::model::service::DEFAULT_GRACE_S;
@@ -55,7 +55,7 @@ pub fn steps(items: &[Item], state: &State, cluster: &str) -> Result<Vec<Step>, 
         {
             match service(item, request, *says_count, state, &new, cluster) {
                 Ok(step) => steps.push(step),
-                Err(fault) => faults.0.push(fault),
+                Err(more) => faults.0.extend(more.0),
             }
         }
     }
@@ -128,7 +128,7 @@ fn service(
     state: &State,
     new: &BTreeMap<Family, Revision>,
     cluster: &str,
-) -> Result<Step, Fault> {
+) -> Result<Step, Faults> {
     let cluster = cluster_of(item, request, state, cluster)?;
     let wanted = definition_of(item, request, state, new)?;
     let key = (cluster.clone(), request.service_name.clone());
@@ -159,13 +159,14 @@ fn cluster_of(
     request: &CreateService,
     state: &State,
     cluster: &str,
-) -> Result<ClusterName, Fault> {
+) -> Result<ClusterName, Faults> {
     let name = short_name(request.cluster.as_deref().unwrap_or(cluster));
     let found = state.clusters.keys().find(|known| known.as_str() == name);
     found.cloned().ok_or_else(|| {
         let names = state.clusters.keys().map(ClusterName::as_str);
         item.fault("cluster", format!("there is no cluster \"{name}\""))
             .or_nearest(nearest(name, names))
+            .into()
     })
 }
 
@@ -175,14 +176,15 @@ fn definition_of(
     request: &CreateService,
     state: &State,
     new: &BTreeMap<Family, Revision>,
-) -> Result<TaskDefinitionId, Fault> {
+) -> Result<TaskDefinitionId, Faults> {
     let text = short_name(&request.task_definition);
     let (family_text, revision) = match text.rsplit_once(':') {
         Some((family, revision)) => (family, Some(revision)),
         None => (text, None),
     };
     let fault = |what: String| item.fault("taskDefinition", what);
-    let family = Family::new(family_text).map_err(|error| fault(error.to_string()))?;
+    let refusal = |what: String| Faults::from(fault(what));
+    let family = Family::new(family_text).map_err(|error| refusal(error.to_string()))?;
     let newest = new
         .get(&family)
         .copied()
@@ -192,7 +194,8 @@ fn definition_of(
         let names: Vec<&str> = known.chain(new.keys().map(Family::as_str)).collect();
         return Err(
             fault(format!("there is no task definition \"{family_text}\""))
-                .or_nearest(nearest(family_text, names)),
+                .or_nearest(nearest(family_text, names))
+                .into(),
         );
     };
     let Some(revision) = revision else {
@@ -203,13 +206,14 @@ fn definition_of(
     };
     let id: TaskDefinitionId = format!("{family}:{revision}")
         .parse()
-        .map_err(|error: crate::model::id::IdError| fault(error.to_string()))?;
+        .map_err(|error: crate::model::id::IdError| refusal(error.to_string()))?;
     let is_new = new.get(&id.family) == Some(&id.revision);
     if is_new || state.task_definitions.contains_key(&id) {
         Ok(id)
     } else {
         let what = format!("there is no revision {} of {}", id.revision, id.family);
-        Err(fault(what).or_nearest(Some(format!("{}:{newest}", id.family))))
+        let near = format!("{}:{newest}", id.family);
+        Err(fault(what).or_nearest(Some(near)).into())
     }
 }
 
