@@ -10,4 +10,9 @@
 
 mod architecture;
 mod cli;
+mod console;
+mod fleet;
+mod picture;
+mod pty;
 mod real;
+mod screens;

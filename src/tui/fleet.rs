@@ -1,6 +1,6 @@
 //! The snapshot, counted and ordered for the screen. Made once for each picture that is shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::model::task::Health;
@@ -112,6 +112,8 @@ pub(crate) struct ServiceRow {
     pub tally: Tally,
     /// Serving tasks of the primary deployment.
     pub updated: u32,
+    /// Tasks that are up or coming up, by zone.
+    pub zones: BTreeMap<String, u32>,
     pub mood: Mood,
 }
 
@@ -193,6 +195,7 @@ impl Fleet {
             service: service.clone(),
             tally: Tally::default(),
             updated: 0,
+            zones: BTreeMap::new(),
             mood: Mood::Calm,
         });
     }
@@ -216,6 +219,8 @@ impl Fleet {
     fn add_task(&mut self, task: &Arc<Task>, service: Option<usize>, instance: Option<usize>) {
         let host = instance.and_then(|at| self.instances.get_mut(at));
         let reachable = host.as_ref().is_none_or(|row| row.instance.is_connected());
+        let home = host.as_ref().map(|row| row.instance.clone());
+        let stage = stage(task, reachable);
         if let Some(row) = host {
             row.tally.take(task, reachable);
             if !task.is_stopped() {
@@ -224,6 +229,13 @@ impl Fleet {
         }
         if let Some(row) = service.and_then(|at| self.services.get_mut(at)) {
             row.tally.take(task, reachable);
+            let zone = home.as_ref().map_or("", |instance| instance.zone());
+            if !matches!(stage, Stage::Stopping | Stage::Stopped | Stage::Lost) {
+                match row.zones.get_mut(zone) {
+                    Some(n) => *n += 1,
+                    None => _ = row.zones.insert(zone.to_owned(), 1),
+                }
+            }
             let primary = row.service.primary().map(|d| &d.id);
             if task.is_serving() && primary.is_some() && primary == task.deployment.as_ref() {
                 row.updated += 1;
@@ -233,7 +245,6 @@ impl Fleet {
         let widths = &mut self.widths;
         let definition = task.task_definition.to_string();
         widths.definition = widths.definition.max(text::width(&definition));
-        let stage = stage(task, reachable);
         self.tasks.push(TaskRow {
             task: task.clone(),
             stage,

@@ -150,17 +150,6 @@ pub(crate) const KEYS: &[Binding] = &[
         "leave it",
         "leave everything as it is",
     ),
-    Binding {
-        changes: true,
-        simulated: true,
-        ..key(
-            OF_INSTANCE,
-            &["f"],
-            Action::Fault,
-            "fail/mend",
-            "fail or mend the instance (simulated fleets)",
-        )
-    },
     key(
         P::PANES,
         &["enter"],
@@ -204,6 +193,17 @@ pub(crate) const KEYS: &[Binding] = &[
         "drain",
         "drain the instance, or activate it again",
     ),
+    Binding {
+        changes: true,
+        simulated: true,
+        ..key(
+            OF_INSTANCE,
+            &["f"],
+            Action::Fault,
+            "fail/mend",
+            "fail or mend the instance (simulated fleets)",
+        )
+    },
     change(
         OF_SERVICE,
         &["D"],

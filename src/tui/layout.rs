@@ -23,6 +23,13 @@ pub(crate) struct PaneArea {
     pub rows: Rect,
 }
 
+impl PaneArea {
+    /// Whether there is a border round it.
+    pub(crate) fn is_boxed(&self) -> bool {
+        self.rows.x > self.area.x
+    }
+}
+
 /// Every part's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {

@@ -349,6 +349,12 @@ impl Model {
         Layout::new(self.size, self.focus, most)
     }
 
+    /// Whether a list shows which row is selected: the focused one does, and the one whose
+    /// tasks are shown.
+    pub(crate) fn marks(&self, pane: Pane) -> bool {
+        self.focus == pane || (self.driver == pane && !self.all_tasks)
+    }
+
     /// What the keys mean now; `None` while text is being typed.
     pub(crate) fn place(&self) -> Option<Places> {
         match self.layers.last() {

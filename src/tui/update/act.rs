@@ -329,7 +329,10 @@ fn drain(model: &Model, name: &InstanceName) -> Question {
         )
     });
     if by_hand > 0 {
-        effect.push(format!("{} run by hand stay.", count(by_hand, "task")));
+        effect.push(format!(
+            "{} run by hand: not moved.",
+            count(by_hand, "task")
+        ));
     }
     Question {
         title: format!("Drain instance {name}"),

@@ -162,8 +162,9 @@ fn on_service(model: &mut Model, action: Action, key: ServiceKey) {
         Action::Update => {
             let current = service.primary().map(|d| d.task_definition.to_string());
             let choice = Choice::Revision(key);
-            let newest = super::picker_items(model, &choice, "").into_iter().next();
-            let Some(selected) = newest.or(current) else {
+            let items = super::picker_items(model, &choice, "");
+            let other = items.iter().find(|item| Some(*item) != current.as_ref());
+            let Some(selected) = other.or(items.first()).cloned() else {
                 model.toast_bad("Its family has no ACTIVE revision to update to.");
                 return;
             };

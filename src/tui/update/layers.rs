@@ -146,7 +146,17 @@ fn enter(model: &mut Model) -> Vec<Effect> {
 fn chosen(model: &mut Model, choice: Choice, selected: &str) {
     match choice {
         Choice::Revision(key) => {
-            if let Ok(id) = selected.parse::<TaskDefinitionId>() {
+            let Ok(id) = selected.parse::<TaskDefinitionId>() else {
+                return;
+            };
+            let service = model.snapshot.state.services.get(&key);
+            let primary = service.and_then(|s| s.primary());
+            if primary.is_some_and(|d| d.task_definition == id) {
+                model.toast(format!(
+                    "Service {} is at {id} already; r restarts it.",
+                    key.1
+                ));
+            } else {
                 act::ask(model, Act::Update(key, id));
             }
         }

@@ -165,7 +165,3 @@ fn failures(reply: &Reply) -> Vec<String> {
         })
         .collect()
 }
-
-#[cfg(test)]
-#[path = "../tests.rs"]
-mod tests;

@@ -223,27 +223,14 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
 
 /// Where a service's tasks are, by zone.
 fn spread(screen: &Screen<'_>, service: &Service) -> String {
-    let fleet = &screen.model.fleet;
-    let mut zones: BTreeMap<&str, u32> = BTreeMap::new();
-    let tasks = fleet.tasks.iter().filter(|row| {
-        row.task.service.as_ref() == Some(&service.name)
-            && matches!(
-                row.stage,
-                Stage::Running | Stage::Unhealthy | Stage::Starting
-            )
-    });
-    for row in tasks {
-        let zone = fleet
-            .instance(&row.task.instance)
-            .map_or("", |i| i.instance.zone());
-        *zones.entry(zone).or_default() += 1;
-    }
-    if zones.is_empty() {
+    let row = screen.model.fleet.service(&service.name);
+    let zones = row.map(|row| &row.zones).filter(|zones| !zones.is_empty());
+    let Some(zones) = zones else {
         return "no task is up".to_owned();
-    }
+    };
     let parts: Vec<String> = zones
         .iter()
-        .map(|(zone, n)| match *zone {
+        .map(|(zone, n)| match zone.as_str() {
             "" => format!("{n} in no zone"),
             zone => format!("{n} in {zone}"),
         })

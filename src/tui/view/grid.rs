@@ -102,7 +102,8 @@ pub(crate) fn draw(
     columns: &[Column],
     rows: impl Iterator<Item = Row>,
 ) {
-    let widths = fit(columns, pane.rows.width);
+    // A column of air before the border.
+    let widths = fit(columns, pane.rows.width - u16::from(pane.is_boxed()));
     if let Some(area) = pane.titles {
         let titles = columns.iter().map(|c| cell(c.title, theme.dim()));
         cells(buffer, area, columns, &widths, &titles.collect::<Vec<_>>());

@@ -55,7 +55,7 @@ fn holder(screen: &Screen<'_>) -> Vec<Span<'static>> {
     let model = screen.model;
     let holder = &model.snapshot.holder;
     let words = if model.carries() {
-        "this console carries the scheduler".to_owned()
+        "scheduler: this console".to_owned()
     } else if holder.role.is_empty() {
         "no scheduler yet".to_owned()
     } else {

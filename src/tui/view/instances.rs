@@ -22,7 +22,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let model = screen.model;
     let fleet = &model.fleet;
     let all = fleet.instances.len();
-    let mut title = vec![Span::raw(all.to_string())];
+    let mut title = vec![Span::raw(text::number(all as u64))];
     if fleet.connected < all {
         title.push(Span::styled(
             format!(" · {} not answering", all - fleet.connected),
@@ -43,12 +43,12 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         column("", 1, 1, 0),
         column("INSTANCE", 8, fleet.widths.instance.min(28), 0),
         column("STATE", 9, 11, 0),
-        column("ZONE", 6, fleet.widths.zone.min(16), 3),
+        column("ZONE", fleet.widths.zone.min(16), 0, 3),
         right("TASKS", 5, 0),
         column("CPU", BAR + 5, BAR + 5, 1),
         column("MEMORY", BAR + 5, BAR + 5, 2),
         column("DOCKER", 6, 8, 6),
-        column("ENDPOINT", 12, fleet.widths.endpoint.min(40), 7),
+        column("ENDPOINT", 20, fleet.widths.endpoint.min(40), 7),
     ];
     let rows = model.shown.instances.iter().skip(model.instances.top);
     let rows = rows.filter_map(|at| fleet.instances.get(*at)).map(|row| {
@@ -67,7 +67,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(text::clean(&instance.docker_version).into_owned(), dim),
                 cell(text::clean(&instance.endpoint).into_owned(), dim),
             ],
-            selected: model.instances.selected.as_ref() == Some(&instance.name),
+            selected: model.marks(Pane::Instances)
+                && model.instances.selected.as_ref() == Some(&instance.name),
             linked: linked && model.links.instances.contains_key(&instance.name),
             stale: !instance.is_connected(),
         }

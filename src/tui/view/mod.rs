@@ -194,7 +194,11 @@ pub(crate) fn pane_frame(
     spans.push(Span::raw(" "));
     spans.extend(filter_spans(screen, pane));
     let room = area.width.saturating_sub(4);
-    grid::put(buffer, area.x + 2, area.y, &Line::from(spans), room);
+    let line = Line::from(spans);
+    let used = u16::try_from(line.width()).unwrap_or(room).min(room);
+    let place = Rect::new(area.x + 2, area.y, used, 1);
+    buffer.set_style(place, Style::reset());
+    grid::put(buffer, place.x, place.y, &line, room);
 }
 
 fn filter_spans(screen: &Screen<'_>, pane: Pane) -> Vec<Span<'static>> {

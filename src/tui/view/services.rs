@@ -8,7 +8,7 @@ use crate::model::{RolloutState, ServiceStatus};
 use super::super::fleet::{Mood, ServiceRow, Stage};
 use super::super::layout::Layout;
 use super::super::state::Pane;
-use super::super::text::count;
+use super::super::text::{self, count};
 use super::grid::{self, Row, cell, column, right};
 use super::theme::{pip, sign};
 use super::{Screen, empty, pane_frame};
@@ -48,6 +48,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         column("STATE", 14, 22, 1),
         column("TASKS", 6, 13, 4),
         column("DEFINITION", 8, fleet.widths.definition.min(28), 3),
+        column("ZONES", 18, 24, 6),
         right("AGE", 4, 5),
     ];
     let rows = model.shown.services.iter().skip(model.services.top);
@@ -75,9 +76,11 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                         .unwrap_or_default(),
                     screen.theme.dim(),
                 ),
+                cell(zones(screen, row), screen.theme.dim()),
                 cell(screen.age(service.created_at), screen.theme.dim()),
             ],
-            selected: model.services.selected.as_ref() == Some(&service.name),
+            selected: model.marks(Pane::Services)
+                && model.services.selected.as_ref() == Some(&service.name),
             linked: model.focus != Pane::Services && model.links.services.contains(&service.name),
             stale: false,
         }
@@ -117,6 +120,20 @@ pub(crate) fn state(row: &ServiceRow) -> String {
     } else {
         "STEADY".to_owned()
     }
+}
+
+/// Where its tasks are: `a 2 · b 1`, without the region that all zones begin with.
+fn zones(screen: &Screen<'_>, row: &ServiceRow) -> String {
+    let model = screen.model;
+    let region = model.snapshot.state.partition(&model.cluster).region;
+    let zones = row.zones.iter().map(|(zone, n)| {
+        let short = zone.strip_prefix(&region).filter(|rest| !rest.is_empty());
+        match short.unwrap_or(zone) {
+            "" => format!("no zone {n}"),
+            zone => format!("{} {n}", text::clean(zone)),
+        }
+    });
+    zones.collect::<Vec<_>>().join(" · ")
 }
 
 /// A sign a task; a bar where they are too many.

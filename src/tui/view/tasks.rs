@@ -42,14 +42,14 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let columns = [
         column("", 1, 1, 0),
         column("TASK", 8, 8, 0),
-        column("STATE", 12, 16, 0),
-        column("SERVICE", 7, fleet.widths.service.min(24), 4),
+        column("STATE", 12, 15, 0),
+        column("SERVICE", 9, fleet.widths.service.min(24), 4),
         column("DEFINITION", 10, fleet.widths.definition.min(26), 3),
         column("INSTANCE", 8, fleet.widths.instance.min(24), 1),
         right("AGE", 4, 2),
         column("HEALTH", 9, 9, 5),
-        column("PORTS", 11, 24, 6),
-        column("WHY", 24, 90, 7),
+        column("PORTS", 11, 16, 6),
+        column("WHY", 24, 110, 7),
     ];
     let rows = model.shown.tasks.iter().skip(model.tasks.top);
     let rows = rows.filter_map(|at| fleet.tasks.get(*at)).map(|row| {
@@ -62,7 +62,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         } else {
             ratatui::style::Style::new()
         };
-        let by_hand = "run by hand";
+        let by_hand = "(by hand)";
         Row {
             cells: vec![
                 cell(sign(row.mood), mood),
@@ -83,7 +83,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(ports(task), dim),
                 cell(why(task), dim),
             ],
-            selected: model.tasks.selected == Some(task.id),
+            selected: model.marks(Pane::Tasks) && model.tasks.selected == Some(task.id),
             linked: model.focus != Pane::Tasks && model.links.tasks.contains(&task.id),
             stale: matches!(row.stage, Stage::Lost | Stage::Unreachable),
         }

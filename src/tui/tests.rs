@@ -1,1 +1,0 @@
-//! What keys do, from the first press to the command that is sent.

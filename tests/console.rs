@@ -1,0 +1,417 @@
+//! What keys do: from the press to the command that is sent and the words on the screen.
+
+use std::sync::Arc;
+
+use quarterdeck::client::{ClientError, LogItem, LogTarget};
+use quarterdeck::controller::{Command, CommandError};
+use quarterdeck::model::{
+    Change, ClusterName, InstanceStatus, Service, Snapshot, Task, TaskId, TimeMs,
+};
+use quarterdeck::tui::{Effect, Event, Model, Standing, update};
+
+use crate::fleet::{NOW, console, instance_name, options, service_name, snapshot};
+use crate::screens::{LARGE, SMALL, frame, press, text};
+
+fn shown(model: &Model) -> String {
+    text(&frame(model, SMALL))
+}
+
+fn command(effects: &[Effect]) -> &Command {
+    match effects {
+        [Effect::Command { command, .. }] => command,
+        other => panic!("not one command: {other:?}"),
+    }
+}
+
+fn see(model: &mut Model, snapshot: Snapshot) {
+    let effects = update(model, NOW, Event::Snapshot(Arc::new(snapshot)));
+    assert_eq!(effects, []);
+}
+
+fn change_service(snapshot: &mut Snapshot, name: &str, change: impl FnOnce(&mut Service)) {
+    let key = (ClusterName::default_cluster(), service_name(name));
+    let mut service = Service::clone(&snapshot.state.services[&key]);
+    change(&mut service);
+    snapshot.state.apply(&Change::Service(Arc::new(service)));
+}
+
+/// The row with the mark of the selected one, in the pane that has the focus.
+fn selected(model: &Model) -> String {
+    let screen = shown(model);
+    let rows: Vec<&str> = screen
+        .lines()
+        .filter(|line| line.starts_with('▸'))
+        .collect();
+    rows.last().copied().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn scaling_asks_with_the_effect_and_sends_the_command() {
+    let mut model = console(SMALL);
+    assert_eq!(press(&mut model, "jjjjs2<enter>"), []);
+    let screen = shown(&model);
+    assert!(
+        screen.contains("Stops 4 of 6 healthy tasks of web."),
+        "{screen}"
+    );
+    assert!(screen.contains("$ qd service scale web 2"), "{screen}");
+    let effects = press(&mut model, "y");
+    let Command::UpdateService(request) = command(&effects) else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(request.service, "web");
+    assert_eq!(request.cluster.as_deref(), Some("default"));
+    assert_eq!(request.desired_count, Some(2));
+    assert!(!request.force_new_deployment && request.task_definition.is_none());
+    assert!(shown(&model).contains("asking …"));
+}
+
+#[test]
+fn a_question_answered_with_no_sends_nothing() {
+    for no in ["n", "<esc>", "q"] {
+        let mut model = console(SMALL);
+        assert_eq!(press(&mut model, &format!("D{no}")), []);
+        assert!(!model.has_quit());
+        assert!(!shown(&model).contains("Delete service"), "{no}");
+    }
+}
+
+#[test]
+fn every_change_is_the_ecs_operation_it_says() {
+    let ask = |keys: &str| {
+        let mut model = console(SMALL);
+        assert_eq!(press(&mut model, keys), []);
+        let effects = press(&mut model, "y");
+        command(&effects).clone()
+    };
+    let Command::UpdateService(update) = ask("u<enter>") else {
+        panic!();
+    };
+    assert_eq!(update.task_definition.as_deref(), Some("api:3"));
+    let Command::UpdateService(restart) = ask("r") else {
+        panic!();
+    };
+    assert!(restart.force_new_deployment && restart.service == "api");
+    let Command::DeleteService(delete) = ask("D") else {
+        panic!();
+    };
+    assert!(delete.force && delete.service == "api");
+    let Command::StopTask(stop) = ask("2x") else {
+        panic!();
+    };
+    assert!(stop.task.parse::<TaskId>().is_ok(), "{stop:?}");
+    let Command::UpdateContainerInstancesState(drain) = ask("3d") else {
+        panic!();
+    };
+    assert_eq!(drain.status, InstanceStatus::Draining);
+    assert_eq!(drain.container_instances, ["ops-a1"]);
+    let Command::UpdateContainerInstancesState(activate) = ask("3Gd") else {
+        panic!();
+    };
+    assert_eq!(activate.status, InstanceStatus::Active);
+    assert_eq!(activate.container_instances, ["ops-c4"]);
+}
+
+#[test]
+fn a_read_only_console_changes_nothing() {
+    let mut read_only = options();
+    read_only.read_only = true;
+    for keys in ["s5<enter>y", "u<enter>y", "ry", "Dy", "2xy", "3dy", "3f"] {
+        let mut model = Model::new(read_only.clone(), SMALL, NOW);
+        see(&mut model, snapshot());
+        assert_eq!(press(&mut model, keys), [], "{keys}");
+        let screen = shown(&model);
+        assert!(
+            screen.contains("read-only") && screen.contains("READ-ONLY"),
+            "{screen}"
+        );
+    }
+}
+
+#[test]
+fn the_selection_follows_its_thing_and_not_its_row() {
+    let mut model = console(SMALL);
+    press(&mut model, "jj");
+    assert!(selected(&model).contains("mailer"), "{}", shown(&model));
+    let mut later = snapshot();
+    change_service(&mut later, "api", |service| {
+        service.name = service_name("aaa")
+    });
+    change_service(&mut later, "cache", |service| {
+        service.name = service_name("bbb")
+    });
+    see(&mut model, later.clone());
+    assert!(selected(&model).contains("mailer"), "{}", shown(&model));
+    let gone = Change::ServiceRemoved(ClusterName::default_cluster(), service_name("mailer"));
+    later.state.apply(&gone);
+    see(&mut model, later);
+    assert!(
+        selected(&model).contains("search"),
+        "its neighbour: {}",
+        shown(&model)
+    );
+}
+
+#[test]
+fn a_question_counts_anew_while_it_is_open() {
+    let mut model = console(SMALL);
+    press(&mut model, "jjjjD");
+    assert!(shown(&model).contains("Stops 6 of 6 healthy tasks of web."));
+    let mut later = snapshot();
+    let web = |task: &&Arc<Task>| task.service == Some(service_name("web"));
+    let task = later.state.tasks.values().find(web).unwrap().id;
+    later.state.apply(&Change::TaskRemoved(task));
+    see(&mut model, later);
+    assert!(
+        shown(&model).contains("Stops 5 of 5 healthy tasks of web."),
+        "{}",
+        shown(&model)
+    );
+}
+
+#[test]
+fn the_tasks_shown_are_those_of_the_selected_service_or_instance() {
+    let mut model = console(LARGE);
+    let title = |model: &Model| {
+        let screen = text(&frame(model, LARGE));
+        let line = screen
+            .lines()
+            .find(|line| line.contains("2 Tasks"))
+            .unwrap();
+        line.trim_matches(['─', '╭', '╮', ' ']).to_owned()
+    };
+    assert_eq!(title(&model), "2 Tasks of api · 6 of 30");
+    press(&mut model, "3");
+    assert_eq!(title(&model), "2 Tasks of ops-a1 · 3 of 30");
+    press(&mut model, "2");
+    assert_eq!(
+        title(&model),
+        "2 Tasks of ops-a1 · 3 of 30",
+        "looking at them keeps them"
+    );
+    press(&mut model, "a");
+    assert_eq!(title(&model), "2 Tasks 30 of 30");
+}
+
+#[test]
+fn a_filter_needs_every_word_and_escape_lets_go_of_it() {
+    let mut model = console(LARGE);
+    let rows = |model: &Model| {
+        let screen = text(&frame(model, LARGE));
+        (1..=4)
+            .flat_map(|n| ["a", "b", "c"].map(|zone| format!("ops-{zone}{n}")))
+            .filter(|name| screen.contains(&format!(" {name} ")))
+            .count()
+    };
+    press(&mut model, "3/LOST b<enter>");
+    assert_eq!(rows(&model), 1, "{}", text(&frame(&model, LARGE)));
+    press(&mut model, "<esc>");
+    assert_eq!(rows(&model), 12);
+    press(&mut model, "/disk=ssd");
+    assert_eq!(rows(&model), 6);
+    press(&mut model, "q<back>");
+    assert!(!model.has_quit(), "letters are typed while a filter is");
+    assert_eq!(rows(&model), 6);
+}
+
+#[test]
+fn pasted_text_goes_where_text_is_typed_and_nowhere_else() {
+    let mut model = console(SMALL);
+    let paste = |model: &mut Model, text: &str| {
+        assert_eq!(update(model, NOW, Event::Paste(text.to_owned())), []);
+    };
+    paste(&mut model, "qDy");
+    assert!(!model.has_quit());
+    press(&mut model, "s");
+    paste(&mut model, "rm -rf 12\n345678");
+    assert!(
+        shown(&model).contains("Desired count: 12345▏"),
+        "{}",
+        shown(&model)
+    );
+}
+
+#[test]
+fn logs_open_follow_hold_and_close() {
+    let mut model = console(SMALL);
+    let effects = press(&mut model, "l");
+    let [Effect::OpenLogs { ticket, target }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    assert!(matches!(target, LogTarget::Service { service, .. } if service.as_str() == "api"));
+    let lines = |range: std::ops::Range<u64>| Event::Logs {
+        ticket: *ticket,
+        items: range.map(line).collect(),
+    };
+    let _ = update(&mut model, NOW, lines(0..100));
+    assert!(shown(&model).contains("line 99"));
+    press(&mut model, "k");
+    let held = shown(&model);
+    assert!(
+        held.contains("held") && !held.contains("line 99 "),
+        "{held}"
+    );
+    let _ = update(&mut model, NOW, lines(100..150));
+    assert_eq!(shown(&model), held, "what is read does not move");
+    press(&mut model, "G");
+    assert!(shown(&model).contains("line 149"));
+    press(&mut model, "g");
+    assert!(shown(&model).contains("line 0"));
+    assert_eq!(press(&mut model, "<esc>"), [Effect::CloseLogs(*ticket)]);
+    let _ = update(&mut model, NOW, lines(150..151));
+    assert!(
+        !shown(&model).contains("line 150"),
+        "lines of a closed page are let go"
+    );
+}
+
+fn line(number: u64) -> LogItem {
+    LogItem::Line {
+        at: TimeMs(NOW.0 + number),
+        task: TaskId(1),
+        container: "api".parse().unwrap(),
+        instance: instance_name("ops-a1"),
+        stream: quarterdeck::docker::LogStream::Stdout,
+        text: format!("line {number}"),
+    }
+}
+
+#[test]
+fn a_fault_is_for_simulated_fleets() {
+    let mut model = console(SMALL);
+    let effects = press(&mut model, "3jf");
+    assert_eq!(effects, [Effect::Fault(instance_name("ops-a2"))]);
+    let mut real = options();
+    real.simulated = false;
+    let mut fleet = snapshot();
+    fleet.holder.simulated = false;
+    let mut model = Model::new(real, SMALL, NOW);
+    see(&mut model, fleet);
+    assert_eq!(press(&mut model, "3jf"), []);
+    let screen = shown(&model);
+    assert!(
+        !screen.contains("SIMULATED") && screen.contains("Only instances of a simulated fleet"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn leaving_asks_only_when_nothing_would_keep_the_services() {
+    let quits = |simulated: bool, pid: u32, services: bool, keys: &str| {
+        let mut fleet = snapshot();
+        fleet.holder.simulated = simulated;
+        fleet.holder.pid = pid;
+        if !services {
+            fleet.state.services.clear();
+        }
+        let mut options = options();
+        options.simulated = simulated;
+        let mut model = Model::new(options, SMALL, NOW);
+        see(&mut model, fleet);
+        press(&mut model, keys);
+        (model.has_quit(), shown(&model))
+    };
+    let own = crate::fleet::PID;
+    let (quit, screen) = quits(false, own, true, "q");
+    assert!(
+        !quit && screen.contains("Nothing keeps 6 services then."),
+        "{screen}"
+    );
+    assert!(quits(false, own, true, "qy").0);
+    assert!(!quits(false, own, true, "qn").0);
+    assert!(quits(false, own, false, "q").0, "nothing to keep");
+    assert!(
+        quits(false, own + 1, true, "q").0,
+        "another process keeps them"
+    );
+    assert!(
+        quits(true, own, true, "q").0,
+        "a demo ends with its console"
+    );
+}
+
+#[test]
+fn a_refusal_is_shown_in_its_own_words_and_goes_away() {
+    let mut model = console(SMALL);
+    press(&mut model, "ry");
+    let kind = quarterdeck::controller::command::ErrorKind::ServiceNotFoundException;
+    let refusal = CommandError::new(kind, "Service not found: api");
+    let result = Err(ClientError::Refused(refusal));
+    let what = "Restart service api".to_owned();
+    let _ = update(&mut model, NOW, Event::Reply { what, result });
+    let words = "Not done: Restart service api: Service not found: api";
+    let screen = shown(&model);
+    assert!(
+        screen.contains(words) && !screen.contains("asking"),
+        "{screen}"
+    );
+    let until = model.wakes_at().unwrap();
+    let _ = update(&mut model, until, Event::Clock);
+    assert!(!shown(&model).contains(words));
+    assert_eq!(model.wakes_at(), None);
+}
+
+#[test]
+fn what_is_no_longer_heard_is_marked_stale() {
+    let mut model = console(SMALL);
+    assert!(!shown(&model).contains("STALE"));
+    let reason = "connection refused".to_owned();
+    let _ = update(&mut model, NOW, Event::Standing(Standing::Lost { reason }));
+    let screen = shown(&model);
+    assert!(
+        screen.contains("STALE") && screen.contains("connection refused"),
+        "{screen}"
+    );
+    let _ = update(&mut model, NOW, Event::Standing(Standing::Live));
+    assert!(!shown(&model).contains("STALE"));
+}
+
+#[test]
+fn a_screen_is_drawn_again_only_when_an_age_on_it_reads_differently() {
+    let mut terminal =
+        ratatui::Terminal::new(ratatui::backend::TestBackend::new(SMALL.0, SMALL.1)).unwrap();
+    let mut quiet = snapshot();
+    quiet.state.tasks.clear();
+    quiet.state.events.clear();
+    quiet.state.instances.clear();
+    quiet.live.agents.clear();
+    change_service(&mut quiet, "search", |s| s.unplaced = None);
+    let mut model = console(SMALL);
+    see(&mut model, quiet);
+    let mut ages = None;
+    terminal
+        .draw(|frame| ages = quarterdeck::tui::view(&model, NOW, frame))
+        .unwrap();
+    assert!(
+        ages.unwrap() > 60_000,
+        "{ages:?}: services that are 47 h old change hourly"
+    );
+    see(&mut model, snapshot());
+    press(&mut model, "3jjjjj");
+    terminal
+        .draw(|frame| ages = quarterdeck::tui::view(&model, NOW, frame))
+        .unwrap();
+    assert!(
+        ages.unwrap() <= 1_000,
+        "{ages:?}: an outage is counted in seconds"
+    );
+}
+
+#[test]
+fn ten_thousand_instances_cost_no_more_rows_than_there_are() {
+    let mut fleet = snapshot();
+    let template = fleet.state.instances[&instance_name("ops-a1")].clone();
+    for n in 0..10_000 {
+        let mut instance = quarterdeck::model::Instance::clone(&template);
+        instance.name = instance_name(&format!("sim-{n:05}"));
+        fleet.state.apply(&Change::Instance(Arc::new(instance)));
+    }
+    let mut model = console(SMALL);
+    see(&mut model, fleet);
+    press(&mut model, "3G");
+    let screen = shown(&model);
+    assert!(selected(&model).contains("sim-09999"), "{screen}");
+    assert!(screen.contains("Instances 10,012"), "{screen}");
+    press(&mut model, "<pgup>g");
+    assert!(selected(&model).contains("ops-a1"));
+}

@@ -1,0 +1,205 @@
+//! The console in a terminal: what it draws, and that it gives the terminal back.
+
+use std::io::{Read, Write};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use quarterdeck::tui::TerminalGuard;
+
+/// How long a screen may take to come; generous, because the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait for more output before looking at the screen again.
+const GLANCE: Duration = Duration::from_millis(100);
+
+fn cells(n: u16) -> std::num::NonZero<u16> {
+    std::num::NonZero::new(n).unwrap()
+}
+
+/// A program in a terminal of our own.
+struct Session {
+    master: Box<dyn MasterPty>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    output: mpsc::Receiver<Vec<u8>>,
+    screen: vt100::Parser,
+}
+
+impl Session {
+    fn start(command: CommandBuilder, columns: u16, rows: u16) -> Self {
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let keys = pair.master.take_writer().unwrap();
+        let (out, output) = mpsc::sync_channel(64);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 8192];
+            while let Ok(n) = reader.read(&mut bytes) {
+                if n == 0 || out.send(bytes[..n].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            master: pair.master,
+            keys,
+            child,
+            output,
+            screen: vt100::Parser::new(cells(rows), cells(columns), 0),
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    /// Waits until the screen is as wanted.
+    fn wait(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+        let began = Instant::now();
+        while !wanted(self.screen.screen()) {
+            assert!(began.elapsed() < PATIENCE, "no {what} on:\n{}", self.text());
+            if let Ok(bytes) = self.output.recv_timeout(GLANCE) {
+                self.screen.process(&bytes);
+            }
+        }
+    }
+
+    fn wait_for(&mut self, words: &str) {
+        self.wait(words, |screen| screen.contents().contains(words));
+    }
+
+    fn resize(&mut self, columns: u16, rows: u16) {
+        self.screen
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        self.master.resize(size).unwrap();
+    }
+
+    /// Takes in what is left until the program has ended, and gives its exit code.
+    fn end(&mut self) -> u32 {
+        let began = Instant::now();
+        loop {
+            match self.output.recv_timeout(GLANCE) {
+                Ok(bytes) => self.screen.process(&bytes),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.child.try_wait().unwrap().is_some() {
+                        break;
+                    }
+                }
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "it does not end:\n{}",
+                self.text()
+            );
+        }
+        while let Ok(bytes) = self.output.try_recv() {
+            self.screen.process(&bytes);
+        }
+        self.child.wait().unwrap().exit_code()
+    }
+
+    fn assert_given_back(&self) {
+        let screen = self.screen.screen();
+        assert!(!screen.alternate_screen(), "still on the alternate screen");
+        assert!(!screen.hide_cursor(), "the cursor is still hidden");
+        assert!(!screen.bracketed_paste(), "bracketed paste is still on");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+    }
+}
+
+/// This very test program, told to run one of its tests.
+fn own_test(name: &str, role: &str) -> CommandBuilder {
+    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+    command.args([
+        "--exact",
+        name,
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
+    command.env("QD_TEST_TERMINAL", role);
+    command.env("TERM", "xterm-256color");
+    command.env("RUST_BACKTRACE", "0");
+    command
+}
+
+/// Not a test of its own: the program that the tests below look at.
+#[test]
+#[ignore = "run by the tests of the terminal guard, in a terminal of their own"]
+fn program_in_a_terminal() {
+    let Ok(role) = std::env::var("QD_TEST_TERMINAL") else {
+        return;
+    };
+    let guard = TerminalGuard::enter().unwrap();
+    print!("\u{1b}[Hwe hold the terminal");
+    std::io::stdout().flush().unwrap();
+    let mut byte = [0];
+    std::io::stdin().read_exact(&mut byte).unwrap();
+    match role.as_str() {
+        "panic" => panic!("a part of the program failed"),
+        "panic elsewhere" => {
+            let failed = std::thread::spawn(|| panic!("another thread failed")).join();
+            assert!(failed.is_err());
+            // The guard is still held: the hook alone gave the terminal back.
+            std::mem::forget(guard);
+        }
+        _ => drop(guard),
+    }
+}
+
+fn terminal_after(role: &str) -> Session {
+    let mut session = Session::start(own_test("pty::program_in_a_terminal", role), 80, 24);
+    session.wait_for("we hold the terminal");
+    assert!(session.screen.screen().alternate_screen());
+    assert!(session.screen.screen().hide_cursor());
+    assert!(session.screen.screen().bracketed_paste());
+    session.press("x");
+    session.end();
+    session
+}
+
+#[test]
+fn the_terminal_is_given_back_at_the_end() {
+    terminal_after("leave").assert_given_back();
+}
+
+#[test]
+fn the_terminal_is_given_back_before_a_panic_is_reported() {
+    for (role, words) in [
+        ("panic", "a part of the program failed"),
+        ("panic elsewhere", "another thread failed"),
+    ] {
+        let session = terminal_after(role);
+        session.assert_given_back();
+        let text = session.text();
+        assert!(
+            text.contains(words),
+            "the report is not on the screen:\n{text}"
+        );
+    }
+}

@@ -1,0 +1,345 @@
+//! Every screen as text, at the size of a small terminal and of a large one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use quarterdeck::client::LogItem;
+use quarterdeck::docker::{LogStream, StatsSample};
+use quarterdeck::model::{ContainerName, TaskId, TimeMs};
+use quarterdeck::tui::{Colours, Effect, Event, Model, Standing, Theme, update, view};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+
+use crate::fleet::{NOW, console, instance_name};
+use crate::picture;
+
+pub const SMALL: (u16, u16) = (80, 24);
+pub const LARGE: (u16, u16) = (200, 60);
+
+pub fn frame(model: &Model, size: (u16, u16)) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
+    terminal
+        .draw(|frame| {
+            view(model, NOW, frame);
+        })
+        .unwrap();
+    terminal.backend().buffer().clone()
+}
+
+pub fn text(buffer: &Buffer) -> String {
+    let width = usize::from(buffer.area.width);
+    let mut out = String::new();
+    for row in buffer.content.chunks(width) {
+        let mut line = String::new();
+        let mut skip = 0;
+        for cell in row {
+            if skip == 0 {
+                line.push_str(cell.symbol());
+                skip = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+            } else {
+                skip -= 1;
+            }
+        }
+        writeln!(out, "{}", line.trim_end()).unwrap();
+    }
+    out
+}
+
+/// Presses keys: plain characters as they are, others as `<enter>`.
+pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut rest = keys;
+    while let Some(c) = rest.chars().next() {
+        let (code, used) = match rest.split_once('>') {
+            Some((name, _)) if c == '<' => (named(&name[1..]), name.len() + 1),
+            _ => (KeyCode::Char(c), c.len_utf8()),
+        };
+        rest = &rest[used..];
+        let key = KeyEvent::new(code, KeyModifiers::NONE);
+        effects.extend(update(model, NOW, Event::Key(key)));
+    }
+    effects
+}
+
+fn named(name: &str) -> KeyCode {
+    match name {
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "tab" => KeyCode::Tab,
+        "back" => KeyCode::Backspace,
+        "down" => KeyCode::Down,
+        "pgdn" => KeyCode::PageDown,
+        "pgup" => KeyCode::PageUp,
+        other => panic!("no key is called {other}"),
+    }
+}
+
+fn log_items() -> Vec<LogItem> {
+    let line = |ms: u64, stream, words: &str| LogItem::Line {
+        at: TimeMs(NOW.0 - 5_000 + ms),
+        task: TaskId(u128::from(ms % 3) << 124 | 0xab),
+        container: ContainerName::new("api").unwrap(),
+        instance: instance_name("ops-a2"),
+        stream,
+        text: words.to_owned(),
+    };
+    let mut items: Vec<LogItem> = (0..30)
+        .map(|n| {
+            line(
+                n * 100,
+                LogStream::Stdout,
+                &format!("GET /orders/{n} 200 {n}ms"),
+            )
+        })
+        .collect();
+    items.push(line(
+        3_100,
+        LogStream::Stderr,
+        "\u{1b}[31mpanic:\u{1b}[0m pool exhausted\u{7}",
+    ));
+    items.push(LogItem::Dropped { count: 1_234 });
+    let long = "a line that is far too long to fit, ".repeat(8);
+    items.push(line(3_200, LogStream::Stdout, &long));
+    items.push(LogItem::Broken {
+        task: TaskId(0xab << 120),
+        reason: "the instance does not answer".into(),
+    });
+    items
+}
+
+/// Each screen: its name, and the keys that lead to it.
+fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
+    let paths = [
+        ("services", ""),
+        ("services-unplaced", "jjj"),
+        ("tasks", "2"),
+        ("tasks-all", "2aG"),
+        ("instances", "3jjjjj"),
+        ("events", "4j"),
+        ("filter", "3/ops-b"),
+        ("service-page", "jjj<enter>"),
+        ("task-page", "2j<enter>"),
+        ("instance-page", "3jjjjj<enter>"),
+        ("event-page", "4j<enter>"),
+        ("help", "?"),
+        ("scale-prompt", "s12"),
+        ("scale-question", "GGs1<enter>"),
+        ("update-picker", "u"),
+        ("update-question", "u<enter>"),
+        ("restart-question", "r"),
+        ("delete-question", "D"),
+        ("stop-question", "2x"),
+        ("drain-question", "3d"),
+        ("activate-question", "3Gd"),
+        ("cluster-picker", "c"),
+    ];
+    let mut screens: Vec<(&'static str, Model)> = paths
+        .into_iter()
+        .map(|(name, keys)| {
+            let mut model = console(size);
+            press(&mut model, keys);
+            (name, model)
+        })
+        .collect();
+    screens.push(("logs", logs(size, "")));
+    screens.push(("logs-wrapped", logs(size, "w")));
+    screens.push(("stale", stale(size)));
+    screens.push(("toasts", toasts(size)));
+    screens.push(("empty", empty(size)));
+    screens
+}
+
+fn logs(size: (u16, u16), keys: &str) -> Model {
+    let mut model = console(size);
+    let effects = press(&mut model, "l");
+    let [Effect::OpenLogs { ticket, .. }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    let items = log_items();
+    let _ = update(
+        &mut model,
+        NOW,
+        Event::Logs {
+            ticket: *ticket,
+            items,
+        },
+    );
+    press(&mut model, keys);
+    model
+}
+
+fn stale(size: (u16, u16)) -> Model {
+    let mut model = console(size);
+    let reason = "connection refused; trying again".to_owned();
+    let _ = update(&mut model, NOW, Event::Standing(Standing::Lost { reason }));
+    model
+}
+
+fn toasts(size: (u16, u16)) -> Model {
+    let mut model = console(size);
+    let reply = quarterdeck::client::Reply {
+        body: serde_json::Value::Null,
+        warnings: vec!["\"enableECSManagedTags\" is kept and has no effect yet".into()],
+    };
+    let what = "Scale service web to 8".to_owned();
+    let _ = update(
+        &mut model,
+        NOW,
+        Event::Reply {
+            what,
+            result: Ok(reply),
+        },
+    );
+    let gone = quarterdeck::client::ClientError::Gone("the socket is closed".into());
+    let what = "Restart service api".to_owned();
+    let _ = update(
+        &mut model,
+        NOW,
+        Event::Reply {
+            what,
+            result: Err(gone),
+        },
+    );
+    model
+}
+
+fn empty(size: (u16, u16)) -> Model {
+    let mut model = Model::new(crate::fleet::options(), size, NOW);
+    let snapshot = quarterdeck::model::Snapshot::default();
+    let _ = update(&mut model, NOW, Event::Snapshot(Arc::new(snapshot)));
+    model
+}
+
+#[test]
+fn every_screen_is_as_it_was() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("screens");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for (size, label) in [(SMALL, "80x24"), (LARGE, "200x60")] {
+            for (name, model) in screens(size) {
+                insta::assert_snapshot!(format!("{name}-{label}"), text(&frame(&model, size)));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_terminal_that_is_too_small_says_the_size_it_needs() {
+    let size = (50, 10);
+    let shown = text(&frame(&console(size), size));
+    assert!(shown.contains("The console needs 60×16;"), "{shown}");
+    assert!(shown.contains("this is 50×10."), "{shown}");
+}
+
+#[test]
+fn no_size_breaks_a_screen() {
+    for columns in (1..=210).step_by(19) {
+        for rows in (1..=61).step_by(7) {
+            let size = (columns, rows);
+            for (_, model) in screens(size) {
+                frame(&model, size);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_colours_and_unicode_everything_is_still_said() {
+    let mut options = crate::fleet::options();
+    options.theme = Theme {
+        colours: Colours::None,
+        unicode: false,
+    };
+    let mut model = Model::new(options, SMALL, NOW);
+    let snapshot = Arc::new(crate::fleet::snapshot());
+    let _ = update(&mut model, NOW, Event::Snapshot(snapshot));
+    press(&mut model, "3");
+    let buffer = frame(&model, SMALL);
+    let shown = text(&buffer);
+    assert!(shown.is_ascii(), "{shown}");
+    assert!(
+        shown.contains("LOST 12s") && shown.contains("SIMULATED"),
+        "{shown}"
+    );
+    let colour = buffer.content.iter().find(|cell| {
+        cell.fg != ratatui::style::Color::Reset || cell.bg != ratatui::style::Color::Reset
+    });
+    assert_eq!(colour, None);
+    let reversed =
+        |cell: &&ratatui::buffer::Cell| cell.modifier.contains(ratatui::style::Modifier::REVERSED);
+    assert!(buffer.content.iter().any(|cell| reversed(&cell)));
+}
+
+#[test]
+fn samples_show_what_a_task_uses() {
+    let mut model = console(LARGE);
+    let effects = press(&mut model, "2<enter>");
+    let [Effect::Stats { task, after_ms: 0 }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    let sample = StatsSample {
+        cpu_units: 512.0,
+        memory_bytes: 64 << 20,
+        memory_limit_bytes: 128 << 20,
+        rx_bytes: 2048,
+        tx_bytes: 10,
+    };
+    let name = ContainerName::new("api").unwrap();
+    let samples = Ok(vec![(name, sample)]);
+    let again = update(
+        &mut model,
+        NOW,
+        Event::Stats {
+            task: *task,
+            samples,
+        },
+    );
+    assert!(matches!(
+        again.as_slice(),
+        [Effect::Stats { after_ms: 1.., .. }]
+    ));
+    let shown = text(&frame(&model, LARGE));
+    assert!(shown.contains("0.50 vCPU · 64 MiB of 128 MiB"), "{shown}");
+    press(&mut model, "<esc>");
+    let late = Event::Stats {
+        task: *task,
+        samples: Ok(Vec::new()),
+    };
+    assert_eq!(
+        update(&mut model, NOW, late),
+        [],
+        "sampling goes on for a closed page"
+    );
+}
+
+/// `assets/console.svg`, the picture in the README, is made from the program itself. Run with
+/// `QD_PICTURES=FOLDER` to write every screen there, for looking at.
+#[test]
+fn the_picture_is_what_the_program_shows() {
+    let size = (132, 38);
+    let model = console(size);
+    let svg = picture::svg(&frame(&model, size));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/console.svg");
+    if std::env::var_os("QD_UPDATE_PICTURE").is_some() {
+        std::fs::write(path, &svg).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        kept == svg,
+        "assets/console.svg is out of date: run the tests once with QD_UPDATE_PICTURE=1"
+    );
+    if let Some(folder) = std::env::var_os("QD_PICTURES") {
+        let folder = std::path::PathBuf::from(folder);
+        for (size, label) in [(SMALL, "80x24"), (LARGE, "200x60"), ((132, 38), "132x38")] {
+            for (name, model) in screens(size) {
+                let dump = picture::dump(&frame(&model, size));
+                std::fs::write(folder.join(format!("{name}-{label}.cells")), dump).unwrap();
+            }
+        }
+    }
+}
