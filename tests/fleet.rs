@@ -119,7 +119,7 @@ impl Fleet {
         let name = instance_name(&format!("ops-{zone}{number}"));
         let lost = name.as_str() == "ops-b2";
         let draining = name.as_str() == "ops-c4";
-        let big = number % 2 == 0;
+        let big = number.is_multiple_of(2);
         let connection = if lost {
             Connection::Disconnected {
                 since: ago(12),
