@@ -71,6 +71,7 @@ pub fn snapshot() -> Snapshot {
     fleet.services();
     fleet.events();
     Snapshot {
+        version: 1,
         seq: 1,
         at: NOW,
         state: fleet.state,
