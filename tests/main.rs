@@ -11,8 +11,10 @@
 mod architecture;
 mod cli;
 mod console;
+mod demo;
 mod fleet;
 mod picture;
 mod pty;
 mod real;
 mod screens;
+mod simulation;

@@ -401,6 +401,10 @@ impl Driver {
         after: State,
     ) -> Result<(Vec<Change>, u64), StoreError> {
         let outcome = match self.store.take() {
+            Some(mut store) if store.is_instant() => {
+                let outcome = store.append(at, &changes, &after);
+                Ok((store, changes, outcome))
+            }
             Some(mut store) => tokio::task::spawn_blocking(move || {
                 let outcome = store.append(at, &changes, &after);
                 (store, changes, outcome)

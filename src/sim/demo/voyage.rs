@@ -292,8 +292,13 @@ impl Voyage<'_> {
         for service in state.services.values() {
             exact(&state, service).map_err(VoyageError::Wrong)?;
         }
-        let text = "The surplus is gone: every service has exactly its count.";
-        self.say(text)
+        let gone = |id: &&TaskId| !state.tasks.get(*id).is_some_and(|task| task.is_wanted());
+        let text = format!(
+            "The surplus is gone ({} of the returned tasks were stopped): every service has exactly \
+             its count.",
+            ids.iter().filter(gone).count()
+        );
+        self.say(&text)
     }
 
     async fn web_is_updated(&mut self) -> Result<(), VoyageError> {
@@ -425,8 +430,12 @@ fn spread(state: &State, service: &Service) -> String {
         *zones.entry(zone).or_default() += 1;
     }
     let counts = zones.iter().map(|(zone, count)| format!("{zone} {count}"));
+    let tasks = match service.desired_count {
+        1 => "task: ",
+        _ => "tasks:",
+    };
     format!(
-        "{} tasks: {}",
+        "{} {tasks} {}",
         service.desired_count,
         counts.collect::<Vec<_>>().join(", ")
     )
