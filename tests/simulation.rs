@@ -553,7 +553,7 @@ fn shop() -> Vec<Command> {
 
 #[test]
 fn whatever_happens_to_hosts_everything_is_exact_after_they_are_mended() {
-    simulate("faults", 6, async |seed| {
+    simulate("faults", 5, async |seed| {
         let mut world = World::new(seed).await;
         world.bring_up().await;
         for host in host_names() {
@@ -614,7 +614,7 @@ fn web_is_new(state: &State) -> bool {
 
 #[test]
 fn a_rolling_update_never_falls_below_its_floor() {
-    simulate("rolling", 4, async |seed| {
+    simulate("rolling", 3, async |seed| {
         let mut world = World::new(seed).await;
         world.bring_up().await;
         let floor = update_web(&world).await;
@@ -635,7 +635,7 @@ fn a_rolling_update_never_falls_below_its_floor() {
 
 #[test]
 fn a_control_plane_that_dies_in_the_middle_of_an_update_goes_on_where_it_was() {
-    simulate("restart", 4, async |seed| {
+    simulate("restart", 3, async |seed| {
         let mut world = World::new(seed).await;
         world.bring_up().await;
         let floor = update_web(&world).await;
@@ -654,7 +654,7 @@ fn a_control_plane_that_dies_in_the_middle_of_an_update_goes_on_where_it_was() {
 
 #[test]
 fn a_control_plane_that_dies_while_hosts_fail_ends_exact() {
-    simulate("restart with faults", 3, async |seed| {
+    simulate("restart with faults", 2, async |seed| {
         let mut world = World::new(seed).await;
         world.bring_up().await;
         for _ in 0..4 {
