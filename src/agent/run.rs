@@ -114,15 +114,15 @@ impl Agent {
         let limit = self.tuning.connect_timeout;
         let attempt = timeout(limit, open(&*self.connector, &self.settings));
         tokio::select! {
-        biased;
-                   opened = attempt => Some(opened.unwrap_or_else(|_| {
-                       Err(EngineError::Unreachable(format!(
-                           "no answer within {} s",
-                           limit.as_secs_f32()
-                       )))
-                   })),
-                   _closed = self.outbox.pump() => None,
-               }
+            biased;
+            opened = attempt => Some(opened.unwrap_or_else(|_| {
+                Err(EngineError::Unreachable(format!(
+                    "no answer within {} s",
+                    limit.as_secs_f32()
+                )))
+            })),
+            _closed = self.outbox.pump() => None,
+        }
     }
 
     async fn look_after(&mut self, opened: Opened) -> End {
@@ -167,15 +167,15 @@ impl Agent {
         let until = Instant::now() + wait;
         loop {
             tokio::select! {
-            biased;
-                           () = sleep_until(until) => return true,
-                           changed = self.snapshots.changed() => {
-                               if changed.is_err() {
-                                   return false;
-                               }
-                           }
-                           _closed = self.outbox.pump() => return false,
-                       }
+                biased;
+                () = sleep_until(until) => return true,
+                changed = self.snapshots.changed() => {
+                    if changed.is_err() {
+                        return false;
+                    }
+                }
+                _closed = self.outbox.pump() => return false,
+            }
         }
     }
 }
