@@ -10,8 +10,8 @@ use std::time::Duration;
 use quarterdeck::agent::{TokioClock, Tuning};
 use quarterdeck::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
 use quarterdeck::controller::command::{
-    CreateService, RegisterTaskDefinition, RunTask, StopTask, UpdateContainerInstancesState,
-    UpdateService,
+    CreateService, DeploymentConfigurationUpdate, RegisterTaskDefinition, RunTask, StopTask,
+    UpdateContainerInstancesState, UpdateService,
 };
 use quarterdeck::controller::driver::{ControlPlane, Start, start};
 use quarterdeck::controller::{Command, CommandError, Response};
@@ -569,12 +569,17 @@ fn whatever_happens_to_hosts_everything_is_exact_after_they_are_mended() {
     });
 }
 
-/// Updates `web` and gives its floor.
-async fn update_web(world: &World) -> usize {
+/// Updates `web` within these bounds, and gives its floor.
+async fn update_web(world: &World, minimum: u32, maximum: u32) -> usize {
     world.ask(web("shop/web:2")).await.unwrap();
     let update = UpdateService {
         service: "web".to_owned(),
         task_definition: Some("web".to_owned()),
+        deployment_configuration: Some(DeploymentConfigurationUpdate {
+            minimum_healthy_percent: Some(minimum),
+            maximum_percent: Some(maximum),
+            deployment_circuit_breaker: None,
+        }),
         ..UpdateService::default()
     };
     let Response::Service(service) = world
@@ -617,18 +622,27 @@ fn a_rolling_update_never_falls_below_its_floor() {
     simulate("rolling", 3, async |seed| {
         let mut world = World::new(seed).await;
         world.bring_up().await;
-        let floor = update_web(&world).await;
+        // With room above it nothing need go first; without, the update has to go down.
+        let (minimum, maximum, expected) = match seed % 2 {
+            0 => (100, 200, 9),
+            _ => (67, 111, 7),
+        };
+        let floor = update_web(&world, minimum, maximum).await;
+        assert_eq!(floor, expected, "{minimum} % of nine");
+        let mut least = usize::MAX;
         let deadline = Instant::now() + PATIENCE;
         let mut samples = 0;
         while !web_is_new(&world.state()) {
             assert!(Instant::now() < deadline, "{}", describe(&world.state()));
             let up = truly_up(&world);
             assert!(up >= floor, "QD_SIM_SEED={seed}: {up} of {floor} run");
+            least = least.min(up);
             samples += 1;
             sleep(Duration::from_millis(20)).await;
             world.check_watcher().await;
         }
         assert!(samples > 50, "the update was watched: {samples} samples");
+        assert_eq!(least, floor, "the sampling sees how far down it goes");
         world.truth_agrees();
     });
 }
@@ -638,7 +652,7 @@ fn a_control_plane_that_dies_in_the_middle_of_an_update_goes_on_where_it_was() {
     simulate("restart", 3, async |seed| {
         let mut world = World::new(seed).await;
         world.bring_up().await;
-        let floor = update_web(&world).await;
+        let floor = update_web(&world, 67, 111).await;
         for _ in 0..3 {
             let lives_ms = 50 + world.draw(2_000);
             sleep(Duration::from_millis(lives_ms)).await;
