@@ -8,9 +8,9 @@ use bollard::auth::DockerCredentials;
 use bollard::errors::Error as BollardError;
 use bollard::models::{
     ContainerCpuStats, ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum,
-    ContainerStatsResponse, ContainerSummary, EndpointSettings, HealthConfig, HealthStatusEnum,
-    HostConfig, HostConfigLogConfig, Mount, MountType, NetworkingConfig, PortBinding, PortMap,
-    ResourcesUlimits, VolumeCreateRequest,
+    ContainerStatsResponse, ContainerSummary, CreateImageInfo, EndpointSettings, HealthConfig,
+    HealthStatusEnum, HostConfig, HostConfigLogConfig, Mount, MountType, NetworkingConfig,
+    PortBinding, PortMap, ResourcesUlimits, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
@@ -25,11 +25,11 @@ use tokio::time::timeout;
 
 use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
-use super::image::{Layers, reference};
+use super::image::{Announcement, reference};
 use super::lines::time_of;
-use super::observe::{cpu_of, memory_of, owner_of, port_of};
+use super::observe::{cpu_of, held_ports, memory_of, owner_of, port_of};
 use super::spec::{ContainerSpec, HealthSpec, MountSpec, NetworkSpec, VolumeSpec};
-use super::stats::{Counters, Samples};
+use super::stats::{Counters, Samples, used_memory};
 use super::transport::{ANSWER_WAIT, Route, Transport, error_of_status};
 use super::version::{Version, negotiate};
 use super::{
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer};
 use crate::model::task::{Health, NetworkBinding};
-use crate::model::{CpuUnits, HostPort, MemoryMib};
+use crate::model::{CpuUnits, MemoryMib};
 
 /// Longest wait for work: making, starting, removing. A slow disk takes its time.
 const WORK_WAIT: Duration = Duration::from_secs(60);
@@ -175,17 +175,13 @@ impl BollardEngine {
         let now = stats.cpu_stats.as_ref().and_then(counters);
         let before = stats.precpu_stats.as_ref().and_then(counters);
         let memory = stats.memory_stats.as_ref();
-        let usage = memory.and_then(|m| m.usage).unwrap_or(0);
-        // What `docker stats` takes off: the page cache that can be dropped (cgroups v1, v2).
-        let inactive = memory
-            .and_then(|m| m.stats.as_ref())
-            .and_then(|s| s.get("total_inactive_file").or(s.get("inactive_file")))
-            .copied()
-            .unwrap_or(0);
         let networks = || stats.networks.iter().flat_map(HashMap::values);
         StatsSample {
             cpu_units: self.samples.cpu_units(id, now, before),
-            memory_bytes: usage.saturating_sub(inactive),
+            memory_bytes: used_memory(
+                memory.and_then(|m| m.usage),
+                memory.and_then(|m| m.stats.as_ref()),
+            ),
             memory_limit_bytes: memory.and_then(|m| m.limit).unwrap_or(0),
             rx_bytes: networks().filter_map(|n| n.rx_bytes).sum(),
             tx_bytes: networks().filter_map(|n| n.tx_bytes).sum(),
@@ -317,15 +313,13 @@ impl Engine for BollardEngine {
     }
 
     fn pull(&self, image: &str) -> BoxStream<'static, EngineResult<PullStep>> {
-        let pull = Pull {
-            docker: self.docker.clone(),
-            transport: self.transport.clone(),
-            image: image.to_owned(),
-            layers: Layers::default(),
-            warnings: Vec::new(),
-        };
-        let credentials = self.credentials.clone();
-        stream::once(pull.begin(credentials)).flatten().boxed()
+        let begun = begin_pull(
+            self.docker.clone(),
+            self.transport.clone(),
+            self.credentials.clone(),
+            image.to_owned(),
+        );
+        stream::once(begun).flatten().boxed()
     }
 
     fn ensure_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>> {
@@ -420,63 +414,41 @@ impl Engine for BollardEngine {
     }
 }
 
-/// A pull under way.
-struct Pull {
+/// Begins a pull: credentials, then what the engine announces.
+async fn begin_pull(
     docker: Docker,
     transport: Transport,
+    credentials: Credentials,
     image: String,
-    layers: Layers,
-    warnings: Vec<String>,
+) -> BoxStream<'static, EngineResult<PullStep>> {
+    let found = credentials.find(&image).await;
+    let parts = reference(&image);
+    let options = CreateImageOptionsBuilder::new()
+        .from_image(parts.name)
+        .tag(parts.tag)
+        .build();
+    let auth = found.auth.map(docker_credentials);
+    let pull = docker.with_timeout(PULL_WAIT);
+    let wire = transport.clone();
+    let announcements = pull
+        .create_image(Some(options), None, auth)
+        .map(move |announced| match announced {
+            Ok(info) => Ok(announcement(info)),
+            Err(BollardError::RequestTimeoutError) => Err(wire.silent(PULL_WAIT)),
+            Err(error) => Err(engine_error(&wire, error)),
+        })
+        .boxed();
+    super::pull::steps(transport, announcements, image, found.warnings)
 }
 
-impl Pull {
-    async fn begin(
-        mut self,
-        credentials: Credentials,
-    ) -> BoxStream<'static, EngineResult<PullStep>> {
-        let found = credentials.find(&self.image).await;
-        self.warnings = found.warnings;
-        let parts = reference(&self.image);
-        let options = CreateImageOptionsBuilder::new()
-            .from_image(parts.name)
-            .tag(parts.tag)
-            .build();
-        let auth = found.auth.map(docker_credentials);
-        let pull = self.docker.clone().with_timeout(PULL_WAIT);
-        let steps = pull.create_image(Some(options), None, auth).boxed();
-        stream::try_unfold((self, steps), |(mut pull, mut steps)| async move {
-            while let Some(step) = steps.next().await {
-                let info = step.map_err(|error| pull.failed(error))?;
-                let layer = info.id.unwrap_or_default();
-                let status = info.status.unwrap_or_default();
-                let bytes = info.progress_detail.unwrap_or_default();
-                let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-                let (current, total) = (size(bytes.current), size(bytes.total));
-                if let Some(step) = pull.layers.announce(&layer, &status, current, total) {
-                    return Ok(Some((step, (pull, steps))));
-                }
-            }
-            // The engine's last word is not always an error when something went wrong.
-            let check = pull.docker.inspect_image(&pull.image);
-            match timeout(ANSWER_WAIT, check).await {
-                Ok(Ok(_)) => Ok(None),
-                Ok(Err(error)) => Err(pull.failed(error)),
-                Err(_) => Err(pull.transport.silent(ANSWER_WAIT)),
-            }
-        })
-        .boxed()
-    }
-
-    /// The pull's error, with what was wrong about credentials: it may well be why.
-    fn failed(&self, error: BollardError) -> EngineError {
-        let error = match error {
-            BollardError::RequestTimeoutError => self.transport.silent(PULL_WAIT),
-            error => engine_error(&self.transport, error),
-        };
-        if self.warnings.is_empty() {
-            return error;
-        }
-        error.with(&self.warnings.join("; "))
+fn announcement(info: CreateImageInfo) -> Announcement {
+    let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+    let bytes = info.progress_detail.unwrap_or_default();
+    Announcement {
+        layer: info.id.unwrap_or_default(),
+        status: info.status.unwrap_or_default(),
+        current: size(bytes.current),
+        total: size(bytes.total),
     }
 }
 
@@ -626,23 +598,12 @@ fn observed(container: ContainerInspectResponse) -> Option<ObservedContainer> {
     let network = container.network_settings.unwrap_or_default();
     let bindings = bindings_of(&network.ports.unwrap_or_default());
     let labels = config.labels.unwrap_or_default();
-    let mut host_ports: Vec<HostPort> = Vec::new();
-    if state.is_up() {
-        host_ports.extend(bindings.iter().map(|b| HostPort {
-            port: b.host_port,
-            protocol: b.protocol,
-        }));
-        // In the host's own network what a container exposes is taken on the host.
-        if host.network_mode.as_deref() == Some("host") {
-            let exposed = config.exposed_ports.unwrap_or_default();
-            host_ports.extend(exposed.iter().filter_map(|text| {
-                let (port, protocol) = port_of(text)?;
-                Some(HostPort { port, protocol })
-            }));
-        }
-        host_ports.sort_unstable();
-        host_ports.dedup();
-    }
+    let in_host_network = host.network_mode.as_deref() == Some("host");
+    let exposed = config.exposed_ports.filter(|_| in_host_network);
+    let host_ports = match state.is_up() {
+        true => held_ports(&bindings, &exposed.unwrap_or_default()),
+        false => Vec::new(),
+    };
     Some(ObservedContainer {
         runtime_id: container.id?,
         name: container

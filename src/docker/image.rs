@@ -48,6 +48,19 @@ pub fn reference(image: &str) -> Reference<'_> {
     }
 }
 
+/// What an engine announces of one layer during a pull.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announcement {
+    /// The layer.
+    pub layer: String,
+    /// `Downloading`, `Pull complete`, …
+    pub status: String,
+    /// Bytes received.
+    pub current: Option<u64>,
+    /// Bytes to come in all.
+    pub total: Option<u64>,
+}
+
 /// How far the layers of one pull have come.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
@@ -56,19 +69,19 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Takes in one announcement about a layer and gives the new sum, if it moved.
-    pub fn announce(
-        &mut self,
-        layer: &str,
-        status: &str,
-        current: Option<u64>,
-        total: Option<u64>,
-    ) -> Option<PullStep> {
-        if self.layers.len() >= LAYERS_MAX && !self.layers.contains_key(layer) {
+    /// Takes in one announcement and gives the new sum, if it moved.
+    pub fn announce(&mut self, said: &Announcement) -> Option<PullStep> {
+        let Announcement {
+            layer,
+            status,
+            current,
+            total,
+        } = said;
+        if self.layers.len() >= LAYERS_MAX && !self.layers.contains_key(layer.as_str()) {
             return None;
         }
-        let entry = self.layers.entry(layer.to_owned()).or_default();
-        match status {
+        let entry = self.layers.entry(layer.clone()).or_default();
+        match status.as_str() {
             "Downloading" => {
                 entry.1 = total.unwrap_or(0).max(entry.1);
                 entry.0 = current.unwrap_or(0).max(entry.0);
@@ -122,6 +135,21 @@ mod tests {
         }
     }
 
+    fn announce(
+        layers: &mut Layers,
+        layer: &str,
+        status: &str,
+        current: Option<u64>,
+        total: Option<u64>,
+    ) -> Option<PullStep> {
+        layers.announce(&Announcement {
+            layer: layer.to_owned(),
+            status: status.to_owned(),
+            current,
+            total,
+        })
+    }
+
     #[test]
     fn progress_is_summed_over_layers_and_never_goes_back() {
         let mut layers = Layers::default();
@@ -131,25 +159,37 @@ mod tests {
                 total_bytes,
             })
         };
-        assert_eq!(layers.announce("a", "Pulling fs layer", None, None), None);
+        assert_eq!(
+            announce(&mut layers, "a", "Pulling fs layer", None, None),
+            None
+        );
         let some = |n| Some(n);
         assert_eq!(
-            layers.announce("a", "Downloading", some(10), some(100)),
+            announce(&mut layers, "a", "Downloading", some(10), some(100)),
             step(10, 100)
         );
         assert_eq!(
-            layers.announce("b", "Downloading", some(5), some(50)),
+            announce(&mut layers, "b", "Downloading", some(5), some(50)),
             step(15, 150)
         );
-        assert_eq!(layers.announce("b", "Downloading", some(5), some(50)), None);
         assert_eq!(
-            layers.announce("a", "Download complete", None, None),
+            announce(&mut layers, "b", "Downloading", some(5), some(50)),
+            None
+        );
+        assert_eq!(
+            announce(&mut layers, "a", "Download complete", None, None),
             step(105, 150)
         );
-        assert_eq!(layers.announce("a", "Extracting", some(3), some(100)), None);
-        assert_eq!(layers.announce("c", "Already exists", None, None), None);
         assert_eq!(
-            layers.announce("b", "Pull complete", None, None),
+            announce(&mut layers, "a", "Extracting", some(3), some(100)),
+            None
+        );
+        assert_eq!(
+            announce(&mut layers, "c", "Already exists", None, None),
+            None
+        );
+        assert_eq!(
+            announce(&mut layers, "b", "Pull complete", None, None),
             step(150, 150)
         );
     }

@@ -22,6 +22,7 @@ pub mod image;
 pub mod lines;
 pub mod logs;
 pub mod observe;
+pub mod pull;
 pub mod spec;
 pub mod ssh;
 pub mod stats;

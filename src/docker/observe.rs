@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::spec::label;
 use crate::model::observation::Ownership;
-use crate::model::{CpuUnits, MemoryMib, Protocol};
+use crate::model::task::NetworkBinding;
+use crate::model::{CpuUnits, HostPort, MemoryMib, Protocol};
 
 /// Whose a container is; `None` without our labels.
 #[must_use]
@@ -26,6 +27,25 @@ pub fn port_of(text: &str) -> Option<(u16, Protocol)> {
         _ => return None,
     };
     Some((port.parse().ok()?, protocol))
+}
+
+/// The host's ports that a container holds while it is up: those published, and in the host's own
+/// network those it exposes.
+#[must_use]
+pub fn held_ports(bindings: &[NetworkBinding], exposed: &[String]) -> Vec<HostPort> {
+    let published = bindings.iter().map(|b| HostPort {
+        port: b.host_port,
+        protocol: b.protocol,
+    });
+    let exposed = exposed.iter().filter_map(|text| {
+        let (port, protocol) = port_of(text)?;
+        Some(HostPort { port, protocol })
+    });
+    let mut ports: Vec<HostPort> = published.chain(exposed).collect();
+    ports.sort_unstable();
+    // Published on IPv4 and IPv6 it is one port.
+    ports.dedup();
+    ports
 }
 
 fn positive(n: Option<i64>) -> Option<u64> {

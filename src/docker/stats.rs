@@ -35,6 +35,16 @@ impl Counters {
     }
 }
 
+/// What a container uses of memory: as `docker stats` has it, without the page cache that can be
+/// dropped (named differently by cgroups v1 and v2).
+#[must_use]
+pub fn used_memory(usage: Option<u64>, details: Option<&HashMap<String, u64>>) -> u64 {
+    let inactive = details.and_then(|d| d.get("total_inactive_file").or(d.get("inactive_file")));
+    usage
+        .unwrap_or(0)
+        .saturating_sub(inactive.copied().unwrap_or(0))
+}
+
 /// The last reading of each container that was asked for lately.
 #[derive(Debug, Default)]
 pub struct Samples(Mutex<HashMap<String, (Instant, Counters)>>);
