@@ -1,0 +1,361 @@
+//! How fast tasks start, and how fast a killed one is replaced, against what the machine's own
+//! Docker Engine does when it is asked straight. `cargo bench --bench engine` prints two ratios.
+//!
+//! The image is made here from the machine's static busybox; no registry is asked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::{Method, Request};
+use quarterdeck::agent::{SystemClock, Tuning};
+use quarterdeck::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
+use quarterdeck::controller::{ControlPlane, Handle, Start, start, wire};
+use quarterdeck::docker::connector::RealConnector;
+use quarterdeck::docker::spec::{NETWORK, container_spec};
+use quarterdeck::docker::transport::{Dial, Route, Transport};
+use quarterdeck::docker::{Connector, ContainerSpec, Engine};
+use quarterdeck::model::snapshot::Holder;
+use quarterdeck::model::{
+    ClusterName, InstanceName, LastStatus, Partition, Resources, Snapshot, Task, TaskDefinition,
+    TaskId, TimeMs,
+};
+use quarterdeck::store::SqliteStore;
+use serde_json::json;
+
+const SOCKET: &str = "/var/run/docker.sock";
+const IMAGE: &str = "quarterdeck-engine-bench:1";
+/// Containers started in one go.
+const TASKS: usize = 40;
+/// How often everything is measured; the medians count.
+const ROUNDS: usize = 3;
+/// Killed tasks.
+const KILLS: usize = 9;
+/// What the plain API is tried with; its best counts.
+const PARALLELISM: [usize; 5] = [1, 2, 4, 8, 16];
+/// What a wait must not exceed, so that a fault does not hang the bench.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn main() {
+    // `cargo test --all-targets` builds and runs benches too; they are not for that.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("engine bench: run it with: cargo bench --bench engine");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(bench());
+}
+
+async fn bench() {
+    let folder = tempfile::tempdir().unwrap();
+    let connector = Arc::new(RealConnector::new(folder.path().join("run")));
+    let engine = match connector.connect(&instance()).await {
+        Ok(engine) => engine,
+        Err(error) => return println!("engine bench: skipped: {error}"),
+    };
+    import_image(&*engine).await;
+    let sample = sample(&connector).await;
+    sweep(&*engine).await;
+
+    start_rate(&connector, &engine, &sample).await;
+    replacement(&connector, &engine, &sample).await;
+    sweep(&*engine).await;
+}
+
+/// Part one: tasks a second, through Quarterdeck and straight.
+async fn start_rate(connector: &Arc<RealConnector>, engine: &Arc<dyn Engine>, sample: &Sample) {
+    let mut plain: Vec<Vec<f64>> = vec![Vec::new(); PARALLELISM.len()];
+    let mut ours = Vec::new();
+    for _ in 0..ROUNDS {
+        for (rates, parallel) in plain.iter_mut().zip(PARALLELISM) {
+            rates.push(plain_rate(engine, sample, parallel).await);
+            sweep(&**engine).await;
+        }
+        ours.push(task_rate(connector).await);
+        sweep(&**engine).await;
+    }
+    let mut best = (0.0, 0);
+    for (rates, parallel) in plain.into_iter().zip(PARALLELISM) {
+        let rate = median(rates);
+        println!("engine bench: plain API, {parallel:>2} at a time: {rate:.2} containers/s");
+        if rate > best.0 {
+            best = (rate, parallel);
+        }
+    }
+    let ours = median(ours);
+    println!(
+        "engine bench: start rate: {ours:.2} tasks/s against {:.2} containers/s ({} at a time): \
+         ratio {:.2} (target 0.80 or more)",
+        best.0,
+        best.1,
+        ours / best.0
+    );
+}
+
+/// Part two: from a kill to its replacement RUNNING, against one plain create-and-start.
+async fn replacement(connector: &Arc<RealConnector>, engine: &Arc<dyn Engine>, sample: &Sample) {
+    let mut plain = Vec::new();
+    for _ in 0..KILLS {
+        let begun = Instant::now();
+        make(&**engine, &sample.spec()).await;
+        plain.push(begun.elapsed().as_secs_f64());
+        sweep(&**engine).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let plane = plane(connector, &folder).await;
+    let mut ours = Vec::new();
+    for n in 0..KILLS {
+        // A service of its own each time: one whose tasks die again and again is made to wait.
+        let service = format!("victim-{n}");
+        let snapshot = serve(&plane.handle, &service, 1).await;
+        let victim = running(&snapshot, &service)[0].clone();
+        let pid = pid_of(&victim.containers[0].runtime_id).await;
+        let begun = Instant::now();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        until(&plane.handle, |snapshot| {
+            running(snapshot, &service)
+                .iter()
+                .any(|t| t.id != victim.id)
+        })
+        .await;
+        ours.push(begun.elapsed().as_secs_f64());
+    }
+    plane.stop().await.unwrap();
+    let (ours, plain) = (median(ours), median(plain));
+    println!(
+        "engine bench: replacement: RUNNING {:.0} ms after the kill against {:.0} ms for one \
+         create and start: ratio {:.2} (target 1.50 or less)",
+        ours * 1000.0,
+        plain * 1000.0,
+        ours / plain
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A real task and its definition, to make plain containers that are the same in everything.
+struct Sample {
+    task: Task,
+    definition: TaskDefinition,
+}
+
+impl Sample {
+    fn spec(&self) -> ContainerSpec {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut task = self.task.clone();
+        task.id = TaskId(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)));
+        let container = &self.definition.container_definitions[0];
+        let partition = Partition::default();
+        container_spec(&task, &self.definition, container, "bench", &partition)
+    }
+}
+
+async fn sample(connector: &Arc<RealConnector>) -> Sample {
+    let folder = tempfile::tempdir().unwrap();
+    let plane = plane(connector, &folder).await;
+    let snapshot = serve(&plane.handle, "sample", 1).await;
+    let task = Task::clone(running(&snapshot, "sample")[0]);
+    let definitions = &snapshot.state.task_definitions;
+    let definition = definitions.get(&task.task_definition).unwrap();
+    let sample = Sample {
+        definition: TaskDefinition::clone(definition),
+        task,
+    };
+    plane.stop().await.unwrap();
+    sample
+}
+
+async fn make(engine: &dyn Engine, spec: &ContainerSpec) {
+    let id = engine.create(spec).await.unwrap();
+    engine.start(&id).await.unwrap();
+}
+
+async fn plain_rate(engine: &Arc<dyn Engine>, sample: &Sample, parallel: usize) -> f64 {
+    let specs: Vec<ContainerSpec> = (0..TASKS).map(|_| sample.spec()).collect();
+    let begun = Instant::now();
+    stream::iter(specs)
+        .for_each_concurrent(parallel, |spec| {
+            let engine = engine.clone();
+            async move { make(&*engine, &spec).await }
+        })
+        .await;
+    TASKS as f64 / begun.elapsed().as_secs_f64()
+}
+
+async fn task_rate(connector: &Arc<RealConnector>) -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    let plane = plane(connector, &folder).await;
+    let begun = Instant::now();
+    serve(&plane.handle, "rate", TASKS).await;
+    let rate = TASKS as f64 / begun.elapsed().as_secs_f64();
+    plane.stop().await.unwrap();
+    rate
+}
+
+fn instance() -> InstanceSettings {
+    InstanceSettings {
+        name: InstanceName::new("local").unwrap(),
+        cluster: ClusterName::default_cluster(),
+        endpoint: Endpoint::Unix(PathBuf::from(SOCKET)),
+        availability_zone: String::new(),
+        instance_type: None,
+        attributes: std::collections::BTreeMap::new(),
+        reserved: Resources::default(),
+    }
+}
+
+/// A whole control plane with its store on disk, whose engine is connected.
+async fn plane(connector: &Arc<RealConnector>, folder: &tempfile::TempDir) -> ControlPlane {
+    let plane = start(Start {
+        settings: Settings {
+            source: None,
+            clusters: vec![ClusterSettings {
+                name: ClusterName::default_cluster(),
+                partition: Partition::default(),
+            }],
+            instances: vec![instance()],
+        },
+        store: Box::new(SqliteStore::open(folder.path()).unwrap()),
+        connector: connector.clone(),
+        clock: Arc::new(SystemClock),
+        seed: Some(1),
+        holder: Holder {
+            role: "bench".to_owned(),
+            pid: std::process::id(),
+            user: String::new(),
+            since: TimeMs(0),
+            simulated: false,
+        },
+        tuning: Tuning::default(),
+    })
+    .await
+    .unwrap();
+    until(&plane.handle, |snapshot| {
+        let mut instances = snapshot.state.instances.values();
+        instances.all(|instance| instance.is_connected())
+    })
+    .await;
+    let register = json!({
+        "family": "bench",
+        "containerDefinitions": [{
+            "name": "app", "image": IMAGE, "memory": 16, "command": ["sleep", "3600"],
+        }],
+    });
+    ask(&plane.handle, "RegisterTaskDefinition", &register).await;
+    plane
+}
+
+async fn ask(handle: &Handle, operation: &str, body: &serde_json::Value) {
+    let command = wire::decode(operation, body).unwrap();
+    handle.command(command, "bench".to_owned()).await.unwrap();
+}
+
+/// Makes a service and waits until all its tasks run.
+async fn serve(handle: &Handle, service: &str, count: usize) -> Arc<Snapshot> {
+    let body = json!({
+        "serviceName": service, "taskDefinition": "bench", "desiredCount": count,
+    });
+    ask(handle, "CreateService", &body).await;
+    until(handle, |snapshot| running(snapshot, service).len() == count).await
+}
+
+fn running<'a>(snapshot: &'a Snapshot, service: &str) -> Vec<&'a Arc<Task>> {
+    let of = |task: &&Arc<Task>| task.service.as_ref().is_some_and(|s| s.as_str() == service);
+    let tasks = snapshot.state.tasks.values().filter(of);
+    tasks
+        .filter(|task| task.last_status == LastStatus::Running)
+        .collect()
+}
+
+async fn until(handle: &Handle, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    let mut snapshots = handle.snapshots();
+    let wait = snapshots.wait_for(|snapshot| holds(snapshot));
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    waited.expect("nothing hangs").unwrap().clone()
+}
+
+fn transport() -> Transport {
+    Transport::new(Route {
+        dial: Dial::Unix(PathBuf::from(SOCKET)),
+        endpoint: format!("unix://{SOCKET}"),
+        explain: None,
+    })
+}
+
+async fn pid_of(id: &str) -> rustix::process::Pid {
+    let path = format!("/containers/{id}/json");
+    let container = transport().json(Method::GET, &path, None).await.unwrap();
+    let pid = container.pointer("/State/Pid").unwrap().as_i64().unwrap();
+    rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+/// Removes every container made from this bench's image.
+async fn sweep(engine: &dyn Engine) {
+    let ours = engine.list().await.unwrap().into_iter();
+    stream::iter(ours.filter(|container| container.image == IMAGE))
+        .for_each_concurrent(8, |container| async move {
+            engine.remove(&container.runtime_id).await.unwrap();
+        })
+        .await;
+}
+
+/// Makes the image from the machine's static busybox, unless it is there.
+async fn import_image(engine: &dyn Engine) {
+    engine.ensure_network(NETWORK).await.unwrap();
+    if engine.has_image(IMAGE).await.unwrap() {
+        return;
+    }
+    let busybox = std::fs::read("/bin/busybox").expect("busybox-static is installed");
+    let mut tar = Vec::new();
+    tar_entry(&mut tar, "bin/", b'5', "", &[]);
+    tar_entry(&mut tar, "bin/busybox", b'0', "", &busybox);
+    for link in ["bin/sh", "bin/sleep"] {
+        tar_entry(&mut tar, link, b'2', "busybox", &[]);
+    }
+    tar.resize(tar.len() + 1024, 0);
+    let (repo, tag) = IMAGE.split_once(':').unwrap();
+    let uri = format!("http://docker/images/create?fromSrc=-&repo={repo}&tag={tag}");
+    let request = Request::post(uri)
+        .header("content-type", "application/x-tar")
+        .body(Either::Left(Full::new(Bytes::from(tar))))
+        .unwrap();
+    let answer = transport().send(request).await.unwrap();
+    let status = answer.status();
+    let text = answer.into_body().collect().await.unwrap().to_bytes();
+    assert!(status.is_success(), "{}", String::from_utf8_lossy(&text));
+}
+
+fn tar_entry(tar: &mut Vec<u8>, name: &str, kind: u8, link: &str, data: &[u8]) {
+    let mut head = [0u8; 512];
+    let size = format!("{:011o}\0", data.len());
+    for (at, text) in [
+        (0, name),
+        (100, "0000755\0"),
+        (108, "0000000\0"),
+        (116, "0000000\0"),
+        (124, size.as_str()),
+        (136, "00000000000\0"),
+        (148, "        "),
+        (157, link),
+        (257, "ustar\u{0}00"),
+    ] {
+        head[at..at + text.len()].copy_from_slice(text.as_bytes());
+    }
+    head[156] = kind;
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    tar.extend_from_slice(&head);
+    tar.extend_from_slice(data);
+    tar.resize(tar.len().next_multiple_of(512), 0);
+}
