@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
 use quarterdeck::agent::TokioClock;
-use quarterdeck::client::{Client, ClientError, LogItem, LogTarget, PlanReport, Reply};
+use quarterdeck::client::LocalClient;
+use quarterdeck::controller::ControlPlane;
 use quarterdeck::controller::driver::{Start, start};
-use quarterdeck::controller::{Command, ControlPlane, Handle};
-use quarterdeck::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
 use quarterdeck::model::snapshot::Holder;
-use quarterdeck::model::{ContainerName, InstanceName, Snapshot, State, TaskId, TimeMs};
+use quarterdeck::model::{InstanceName, Snapshot, State, TimeMs};
 use quarterdeck::sim::{Fleet, demo};
 use quarterdeck::store::memory::MemoryStore;
 use tokio::sync::watch;
@@ -19,47 +16,8 @@ use tokio::time::{Instant, timeout};
 
 const BASE: TimeMs = TimeMs(1_790_000_000_000);
 
-/// As much of a client as the voyage uses.
-struct Near(Handle);
-
-type Asked<'a, T> = BoxFuture<'a, Result<T, ClientError>>;
-
-fn not_used<T>() -> Asked<'static, T> {
-    Box::pin(async { Err(ClientError::Gone("the voyage does not ask this".to_owned())) })
-}
-
-impl Client for Near {
-    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.0.snapshots()
-    }
-    fn command(&self, command: Command) -> Asked<'_, Reply> {
-        Box::pin(async move {
-            self.0.command(command, "demo".to_owned()).await?;
-            Ok(Reply {
-                body: serde_json::Value::Null,
-                warnings: Vec::new(),
-            })
-        })
-    }
-    fn plan(&self, _: Vec<Command>) -> Asked<'_, PlanReport> {
-        not_used()
-    }
-    fn logs(
-        &self,
-        _: LogTarget,
-        _: LogOptions,
-    ) -> Asked<'_, BoxStream<'static, Result<LogItem, ClientError>>> {
-        not_used()
-    }
-    fn stats(&self, _: TaskId) -> Asked<'_, Vec<(ContainerName, StatsSample)>> {
-        not_used()
-    }
-    fn exec(&self, _: TaskId, _: Option<ContainerName>, _: ExecOptions) -> Asked<'_, ExecSession> {
-        not_used()
-    }
-    fn toggle_fault(&self, _: InstanceName) -> Option<Asked<'_, String>> {
-        None
-    }
+fn near(plane: &ControlPlane) -> Arc<LocalClient> {
+    Arc::new(LocalClient::new(plane.handle.clone(), "demo".to_owned()))
 }
 
 async fn launch(seed: u64) -> (ControlPlane, Fleet) {
@@ -82,7 +40,7 @@ async fn launch(seed: u64) -> (ControlPlane, Fleet) {
 async fn the_voyage_arrives_and_says_that_it_is_simulated() {
     for seed in [1, 2, 3] {
         let (plane, fleet) = launch(seed).await;
-        let client = Arc::new(Near(plane.handle.clone()));
+        let client = near(&plane);
         let mut out = Vec::new();
         let begun = Instant::now();
         let result = demo::voyage(client, fleet, &mut out).await;
@@ -100,7 +58,7 @@ async fn a_voyage_that_gets_stuck_says_where() {
     let (plane, fleet) = launch(1).await;
     let all: Vec<InstanceName> = fleet.names().cloned().collect();
     fleet.fail(&all[0]).unwrap();
-    let client = Arc::new(Near(plane.handle.clone()));
+    let client = near(&plane);
     let error = demo::voyage(client, fleet, &mut Vec::new())
         .await
         .unwrap_err();
@@ -141,7 +99,7 @@ async fn a_failed_instances_tasks_serve_elsewhere_within_ten_seconds() {
             state.instances.values().all(|i| i.is_connected())
         })
         .await;
-        demo::load(&Near(plane.handle.clone())).await.unwrap();
+        demo::load(near(&plane).as_ref()).await.unwrap();
         until(&mut snapshots, |state| serves(state, None)).await;
         let victim = InstanceName::new(victim).unwrap();
         let hit = plane

@@ -1,19 +1,28 @@
 //! One surface for the console and every command, whether the control plane runs in this
 //! process or behind a socket: neither can tell.
 
+pub mod local;
+pub mod open;
+pub mod remote;
+
+#[cfg(test)]
+mod open_tests;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::controller::{Command, CommandError};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
-use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
+use crate::model::{ContainerName, InstanceName, Snapshot, TaskId, TimeMs};
 
 pub use crate::agent::streams::{LogItem, LogTarget};
+pub use crate::api::{PlanReport, PlannedStep, Reply};
+pub use local::LocalClient;
+pub use open::{Carried, OpenError, OpenOptions, Opened, open};
+pub use remote::RemoteClient;
 
 /// What went wrong between asking and being answered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -29,43 +38,23 @@ pub enum ClientError {
     Engine(String),
 }
 
-/// What came of a command: ECS's response, and what it did not act on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reply {
-    /// ECS's own response shape, such as `{"service": {…}}`.
-    pub body: Value,
-    /// Members that were kept and have no effect yet, each named.
-    pub warnings: Vec<String>,
-}
-
-/// Where one task of a plan would go, and why.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PlannedStep {
-    /// `start` or `stop`.
-    pub action: String,
-    /// Which service or family.
-    pub subject: String,
-    /// On which instance.
-    pub instance: InstanceName,
-    /// Which definition.
-    pub task_definition: String,
-    /// Why there.
-    pub reason: String,
-}
-
-/// What a set of commands would do, computed on a copy of the state.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PlanReport {
-    /// The differences, one line each: `~ service web: desiredCount 3 → 5`.
-    pub differences: Vec<String>,
-    /// First starts and stops.
-    pub steps: Vec<PlannedStep>,
-    /// What would find no place, with every instance's reasons.
-    pub unplaced: Vec<String>,
-    /// Members that would be kept without effect.
-    pub warnings: Vec<String>,
+/// How the way to the control plane stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It runs in this process.
+    Carrying,
+    /// It runs in another process, which answers.
+    Attached {
+        /// Since when, in this machine's clock.
+        since: TimeMs,
+    },
+    /// It does not answer; what was last seen still stands, growing stale.
+    Lost {
+        /// Since when, in this machine's clock.
+        since: TimeMs,
+        /// What the last attempt ran into.
+        reason: String,
+    },
 }
 
 /// The control plane, near or far.
@@ -73,6 +62,12 @@ pub trait Client: Send + Sync + 'static {
     /// The newest picture, and a signal when there is a newer one. Closed when the control plane
     /// is gone.
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>>;
+    /// How the way to the control plane stands, and a signal when that changes.
+    fn standings(&self) -> watch::Receiver<Standing>;
+    /// How the way to the control plane stands now.
+    fn standing(&self) -> Standing {
+        self.standings().borrow().clone()
+    }
     /// Asks for a change. `who` goes into the event.
     fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>>;
     /// What these commands, in this order, would do.

@@ -5,6 +5,10 @@ use serde_json::Value;
 use super::command::{Command, CommandError, ErrorKind};
 use crate::model::members::{self, Shape};
 
+/// Requests nested deeper are refused: members that are kept are stored some levels further in,
+/// and what is stored must be readable again (JSON readers stop at 128).
+pub const DEPTH_MAX: usize = 64;
+
 /// One thing wrong with a request, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
@@ -69,6 +73,10 @@ pub fn read(operation: &str, mut body: Value) -> Result<Command, Vec<WireFault>>
         let message = format!("{operation} takes a JSON object");
         return Err(vec![WireFault::parameter("", message)]);
     }
+    if deeper_than(&body, DEPTH_MAX) {
+        let message = format!("the request is nested more than {DEPTH_MAX} levels deep");
+        return Err(vec![WireFault::parameter("", message)]);
+    }
     let mut faults: Vec<WireFault> = members::sort(shape, &mut body)
         .into_iter()
         .map(|unknown| WireFault::parameter(unknown.path.clone(), unknown.to_string()))
@@ -102,6 +110,20 @@ fn typed(operation: &str, body: Value) -> Result<Command, WireFault> {
         "CreateCluster" => Command::CreateCluster(parse(body)?),
         _ => Command::DeleteCluster(parse(body)?),
     })
+}
+
+fn deeper_than(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => match levels.checked_sub(1) {
+            Some(levels) => items.iter().any(|item| deeper_than(item, levels)),
+            None => true,
+        },
+        Value::Object(members) => match levels.checked_sub(1) {
+            Some(levels) => members.values().any(|member| deeper_than(member, levels)),
+            None => true,
+        },
+        _ => false,
+    }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, WireFault> {
@@ -341,6 +363,17 @@ mod tests {
             "fs-1"
         );
         assert_eq!(decode("RegisterTaskDefinition", &sent).unwrap(), command);
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused_before_it_is_stored() {
+        let mut tags = json!(1);
+        for _ in 1..DEPTH_MAX {
+            tags = json!([tags]);
+        }
+        assert!(decode("CreateCluster", &json!({"tags": tags})).is_ok());
+        let refusal = decode("CreateCluster", &json!({"tags": [tags]})).unwrap_err();
+        assert!(refusal.message.contains("64 levels"), "{refusal}");
     }
 
     #[test]

@@ -131,7 +131,7 @@ fn set<T: Into<Value>>(body: &mut Value, member: &str, value: Option<T>) {
 }
 
 /// A value as JSON. Our types have text keys only, which is all that could fail.
-fn plain<T: serde::Serialize>(value: &T) -> Value {
+pub(super) fn plain<T: serde::Serialize>(value: &T) -> Value {
     serde_json::to_value(value).unwrap_or_else(|_| Value::Object(Map::new()))
 }
 

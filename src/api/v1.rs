@@ -1,0 +1,242 @@
+//! What ECS has no word for.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use futures_util::stream::{self, Stream};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::AsyncWriteExt;
+use tokio_util::codec::FramedRead;
+use tokio_util::sync::CancellationToken;
+
+use super::frame::{self, Frame, Frames};
+use super::serve::{App, Fault, body, json};
+use super::wire::{
+    self, ExecRequest, FaultRequest, FaultResponse, LogsLine, LogsRequest, PlanRequest,
+    StatsRequest, StatsResponse, WatchLine, WireError,
+};
+use crate::agent::streams::{self, StreamError};
+use crate::controller::handle::{Deltas, Missed};
+use crate::controller::{CommandError, ErrorKind, Handle, wire as ecs};
+use crate::docker::{ExecOutput, ExecSession};
+
+type Answer = Result<Response, Fault>;
+
+/// An error of a stream: what was asked wrongly is ECS's, what the engine did is the engine's.
+pub(crate) fn stream_error(error: &StreamError) -> WireError {
+    match error {
+        StreamError::NotAnswering { .. } | StreamError::Engine { .. } => {
+            WireError::engine(error.to_string())
+        }
+        StreamError::NoTask(_)
+        | StreamError::NoService { .. }
+        | StreamError::NoContainer { .. }
+        | StreamError::NotRunning { .. } => WireError::from(&CommandError::new(
+            ErrorKind::InvalidParameterException,
+            error.to_string(),
+        )),
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Fault> {
+    serde_json::from_value(body(bytes)?).map_err(|error| {
+        Fault::from(CommandError::new(
+            ErrorKind::InvalidParameterException,
+            error.to_string(),
+        ))
+    })
+}
+
+pub(super) async fn snapshot(State(app): State<App>) -> Response {
+    json(app.handle.snapshot().as_ref())
+}
+
+pub(super) async fn plan(State(app): State<App>, bytes: Bytes) -> Answer {
+    let request: PlanRequest = read(&bytes)?;
+    let commands: Result<Vec<_>, CommandError> = request
+        .commands
+        .iter()
+        .map(|it| ecs::decode(&it.operation, &it.request))
+        .collect();
+    Ok(json(&super::plan(&app.handle.snapshot(), commands?)?))
+}
+
+pub(super) async fn fault(State(app): State<App>, bytes: Bytes) -> Answer {
+    let request: FaultRequest = read(&bytes)?;
+    match app.handle.toggle_fault(&request.instance) {
+        Some(Ok(message)) => Ok(json(&FaultResponse { message })),
+        Some(Err(error)) => Err(Fault(WireError::engine(error.to_string()))),
+        None => Err(Fault::from(CommandError::new(
+            ErrorKind::UnsupportedFeatureException,
+            "these engines are real; only a simulated instance can be failed",
+        ))),
+    }
+}
+
+/// One value a line. A value that cannot be written ends the stream.
+fn lines<T: Serialize + Send + 'static>(
+    stop: CancellationToken,
+    items: impl Stream<Item = T> + Send + 'static,
+) -> Response {
+    let lines =
+        items
+            .take_until(stop.cancelled_owned())
+            .map(|item| match serde_json::to_vec(&item) {
+                Ok(mut line) => {
+                    line.push(b'\n');
+                    Ok(Bytes::from(line))
+                }
+                Err(error) => Err(std::io::Error::other(error)),
+            });
+    let content_type = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (content_type, Body::from_stream(lines)).into_response()
+}
+
+/// A watcher: at its own pace, and never more than the bounded ring of deltas behind.
+struct Watcher {
+    handle: Handle,
+    deltas: Option<Deltas>,
+}
+
+impl Watcher {
+    async fn next(mut self) -> Option<(WatchLine, Self)> {
+        let Some(deltas) = &mut self.deltas else {
+            let (snapshot, deltas) = self.handle.listen().ok()?;
+            self.deltas = Some(deltas);
+            let line = WatchLine::Snapshot(Box::new(snapshot.as_ref().clone()));
+            return Some((line, self));
+        };
+        let beat = Duration::from_secs(wire::BEAT_S);
+        match tokio::time::timeout(beat, deltas.next()).await {
+            Ok(Ok(delta)) => Some((WatchLine::Delta(Box::new(delta.as_ref().clone())), self)),
+            Ok(Err(Missed::Gone)) => None,
+            Ok(Err(Missed::Behind)) => {
+                self.deltas = None;
+                Box::pin(self.next()).await
+            }
+            Err(_) => Some((WatchLine::Beat, self)),
+        }
+    }
+}
+
+pub(super) async fn watch(State(app): State<App>) -> Response {
+    let watcher = Watcher {
+        handle: app.handle,
+        deltas: None,
+    };
+    lines(app.stop, stream::unfold(watcher, Watcher::next))
+}
+
+pub(super) async fn logs(State(app): State<App>, bytes: Bytes) -> Answer {
+    let request: LogsRequest = read(&bytes)?;
+    let items = streams::logs(
+        app.handle.snapshots(),
+        app.handle.engines().clone(),
+        request.target,
+        request.options,
+    );
+    let items = items.map(|item| match item {
+        Ok(item) => LogsLine::Item(item),
+        Err(error) => LogsLine::Error(stream_error(&error)),
+    });
+    Ok(lines(app.stop, items))
+}
+
+pub(super) async fn stats(State(app): State<App>, bytes: Bytes) -> Answer {
+    let request: StatsRequest = read(&bytes)?;
+    let snapshot = app.handle.snapshot();
+    let stats = streams::stats(&snapshot, app.handle.engines(), request.task).await;
+    match stats {
+        Ok(stats) => Ok(json(&StatsResponse { stats })),
+        Err(error) => Err(Fault(stream_error(&error))),
+    }
+}
+
+/// Begins the program first, so that what is wrong is told as an error, then upgrades.
+pub(super) async fn exec(State(app): State<App>, mut request: Request) -> Answer {
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+    let asked = request.headers().get(header::UPGRADE);
+    let asked = asked.is_some_and(|protocol| protocol.as_bytes() == wire::EXEC_PROTOCOL.as_bytes());
+    let (Some(upgrade), true) = (upgrade, asked) else {
+        return Err(Fault::from(CommandError::new(
+            ErrorKind::ClientException,
+            format!("exec needs an upgrade to {}", wire::EXEC_PROTOCOL),
+        )));
+    };
+    let limit = 1 << 20;
+    let bytes = axum::body::to_bytes(request.into_body(), limit)
+        .await
+        .map_err(|error| {
+            Fault::from(CommandError::new(
+                ErrorKind::ClientException,
+                error.to_string(),
+            ))
+        })?;
+    let request: ExecRequest = read(&bytes)?;
+    let session = streams::exec(
+        &app.handle.snapshot(),
+        app.handle.engines(),
+        request.task,
+        request.container.as_ref(),
+        request.options,
+    )
+    .await
+    .map_err(|error| Fault(stream_error(&error)))?;
+    tokio::spawn(async move {
+        // Either side may hang up at any time: the session then ends with its connection.
+        tokio::select! {
+            () = carry(upgrade, session) => {}
+            () = app.stop.cancelled() => {}
+        }
+    });
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(
+        header::UPGRADE,
+        HeaderValue::from_static(wire::EXEC_PROTOCOL),
+    );
+    Ok(response)
+}
+
+/// Carries frames between the connection and the program until either ends.
+async fn carry(upgrade: OnUpgrade, mut session: ExecSession) {
+    let Ok(upgraded) = upgrade.await else { return };
+    let (from, mut out) = tokio::io::split(TokioIo::new(upgraded));
+    let mut from = FramedRead::new(from, Frames);
+    let input = session.input;
+    let inward = async {
+        while let Some(Ok(Frame::Input(frame))) = from.next().await {
+            if input.send(frame).await.is_err() {
+                // The program takes no more; what it still writes is another matter.
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    let outward = async {
+        while let Some(item) = session.output.next().await {
+            let (frame, last) = match item {
+                Ok(output @ ExecOutput::Exit(_)) => (Frame::Output(output), true),
+                Ok(output) => (Frame::Output(output), false),
+                Err(error) => (Frame::Broken(error.to_string()), true),
+            };
+            if frame::send(&mut out, frame).await.is_err() || last {
+                break;
+            }
+        }
+        // The reader hears the end either way: by this or by the connection's own.
+        let _ = out.shutdown().await;
+    };
+    // A reader that has gone ends the session, whether the program writes or not.
+    tokio::select! {
+        () = outward => {}
+        () = inward => {}
+    }
+}

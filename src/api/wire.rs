@@ -1,0 +1,193 @@
+//! Names and bodies that both ends of the socket share.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::agent::streams::{LogItem, LogTarget};
+use crate::controller::{CommandError, ErrorKind};
+use crate::docker::{ExecOptions, LogOptions, StatsSample};
+use crate::model::snapshot::Delta;
+use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
+
+/// What stands before the operation in `X-Amz-Target`.
+pub const TARGET_PREFIX: &str = "AmazonEC2ContainerServiceV20141113.";
+/// ECS's content type.
+pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+/// Ours: the warnings of a command, as a JSON list in ASCII.
+pub const WARNINGS_HEADER: &str = "x-quarterdeck-warnings";
+/// Ours: who asks, for the event. The socket's owner is trusted to say.
+pub const USER_HEADER: &str = "x-quarterdeck-user";
+/// The protocol that `/v1/exec` upgrades to.
+pub const EXEC_PROTOCOL: &str = "quarterdeck-exec";
+/// A watcher hears something at least this often, in seconds.
+pub const BEAT_S: u64 = 5;
+
+/// One line of `/v1/watch`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchLine {
+    /// Begin anew with this.
+    Snapshot(Box<Snapshot>),
+    /// What changed.
+    Delta(Box<Delta>),
+    /// Nothing new; the server is there.
+    Beat,
+}
+
+/// One line of `/v1/logs`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogsLine {
+    /// An item.
+    Item(LogItem),
+    /// The stream ends with this.
+    Error(WireError),
+}
+
+/// Request of `/v1/logs`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogsRequest {
+    /// Whose.
+    pub target: LogTarget,
+    /// Which.
+    #[serde(default)]
+    pub options: LogOptions,
+}
+
+/// Request of `/v1/stats`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatsRequest {
+    /// Whose.
+    pub task: TaskId,
+}
+
+/// Response of `/v1/stats`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatsResponse {
+    /// One sample for each running container.
+    pub stats: Vec<(ContainerName, StatsSample)>,
+}
+
+/// Request of `/v1/exec`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecRequest {
+    /// In which task.
+    pub task: TaskId,
+    /// In which container; its first essential one if none is named.
+    #[serde(default)]
+    pub container: Option<ContainerName>,
+    /// What.
+    pub options: ExecOptions,
+}
+
+/// One command of a plan: an operation and its ECS JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanCommand {
+    /// ECS's name of the operation.
+    pub operation: String,
+    /// Its body.
+    pub request: Value,
+}
+
+/// Request of `/v1/plan`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// What would be asked, in this order.
+    pub commands: Vec<PlanCommand>,
+}
+
+/// Request of `/v1/fault`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultRequest {
+    /// The simulated instance to fail or to mend.
+    pub instance: InstanceName,
+}
+
+/// Response of `/v1/fault`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultResponse {
+    /// What was done, in words.
+    pub message: String,
+}
+
+/// The `__type` of an error of an engine, which ECS has no word for.
+pub const ENGINE_ERROR: &str = "EngineException";
+
+/// An error on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireError {
+    /// ECS's name for it, or [`ENGINE_ERROR`].
+    #[serde(rename = "__type")]
+    pub kind: String,
+    /// In words.
+    pub message: String,
+}
+
+impl From<&CommandError> for WireError {
+    fn from(error: &CommandError) -> Self {
+        let kind = serde_json::to_value(error.kind);
+        let kind = kind.ok().and_then(|it| it.as_str().map(str::to_owned));
+        Self {
+            kind: kind.unwrap_or_else(|| "ServerException".to_owned()),
+            message: error.message.clone(),
+        }
+    }
+}
+
+impl WireError {
+    /// An engine's error.
+    #[must_use]
+    pub fn engine(message: String) -> Self {
+        Self {
+            kind: ENGINE_ERROR.to_owned(),
+            message,
+        }
+    }
+
+    /// ECS's error, if it is one.
+    #[must_use]
+    pub fn command_error(&self) -> Option<CommandError> {
+        let kind: ErrorKind = serde_json::from_value(Value::String(self.kind.clone())).ok()?;
+        Some(CommandError::new(kind, self.message.clone()))
+    }
+}
+
+/// JSON in ASCII alone, fit for a header.
+#[must_use]
+pub fn ascii_json(lines: &[String]) -> String {
+    let text = Value::from(lines.to_vec()).to_string();
+    let mut out = String::with_capacity(text.len());
+    for unit in text.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() && !byte.is_ascii_control() => out.push(char::from(byte)),
+            _ => out.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn warnings_survive_a_header() {
+        let lines = vec!["größe → \"x\" 🚢".to_owned(), "b".to_owned()];
+        let text = ascii_json(&lines);
+        assert!(text.is_ascii());
+        assert_eq!(serde_json::from_str::<Vec<String>>(&text).unwrap(), lines);
+    }
+
+    #[test]
+    fn an_error_survives_the_wire() {
+        let error = CommandError::new(ErrorKind::ClusterNotFoundException, "no such cluster");
+        let wire = WireError::from(&error);
+        assert_eq!(
+            serde_json::to_value(&wire).unwrap(),
+            json!({"__type": "ClusterNotFoundException", "message": "no such cluster"})
+        );
+        assert_eq!(wire.command_error(), Some(error));
+        assert_eq!(WireError::engine("x".into()).command_error(), None);
+    }
+}

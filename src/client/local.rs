@@ -1,0 +1,131 @@
+//! The control plane in this process.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use tokio::sync::watch;
+
+use super::{Client, ClientError, LogItem, LogTarget, PlanReport, Reply, Standing};
+use crate::agent::streams::{self, StreamError};
+use crate::api;
+use crate::controller::{Command, CommandError, ErrorKind, Handle};
+use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
+use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
+
+/// The surface over a control plane in this process.
+#[derive(Clone)]
+pub struct LocalClient {
+    handle: Handle,
+    who: String,
+    standing: Arc<watch::Sender<Standing>>,
+}
+
+impl LocalClient {
+    /// A client that asks in the name of `who`.
+    #[must_use]
+    pub fn new(handle: Handle, who: String) -> Self {
+        Self {
+            handle,
+            who,
+            standing: Arc::new(watch::Sender::new(Standing::Carrying)),
+        }
+    }
+
+    /// An error of the controller; one that has stopped is gone, not refusing.
+    fn refused(&self, error: CommandError) -> ClientError {
+        match self.handle.snapshots().has_changed() {
+            Err(_) if error.kind == ErrorKind::ServerException => ClientError::Gone(error.message),
+            _ => ClientError::Refused(error),
+        }
+    }
+}
+
+/// What was asked wrongly is refused; what the engine did is the engine's.
+fn stream_error(error: StreamError) -> ClientError {
+    let wire = api::stream_error(&error);
+    match wire.command_error() {
+        Some(refusal) => ClientError::Refused(refusal),
+        None => ClientError::Engine(wire.message),
+    }
+}
+
+impl Client for LocalClient {
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.handle.snapshots()
+    }
+
+    fn standings(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>> {
+        Box::pin(async move {
+            api::act(&self.handle, command, self.who.clone())
+                .await
+                .map_err(|error| self.refused(error))
+        })
+    }
+
+    fn plan(&self, commands: Vec<Command>) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
+        Box::pin(async move { Ok(api::plan(&self.handle.snapshot(), commands)?) })
+    }
+
+    fn logs(
+        &self,
+        target: LogTarget,
+        options: LogOptions,
+    ) -> BoxFuture<'_, Result<BoxStream<'static, Result<LogItem, ClientError>>, ClientError>> {
+        let items = streams::logs(
+            self.handle.snapshots(),
+            self.handle.engines().clone(),
+            target,
+            options,
+        );
+        Box::pin(async move { Ok(items.map(|item| item.map_err(stream_error)).boxed()) })
+    }
+
+    fn stats(
+        &self,
+        task: TaskId,
+    ) -> BoxFuture<'_, Result<Vec<(ContainerName, StatsSample)>, ClientError>> {
+        Box::pin(async move {
+            let snapshot = self.handle.snapshot();
+            let stats = streams::stats(&snapshot, self.handle.engines(), task).await;
+            stats.map_err(stream_error)
+        })
+    }
+
+    fn exec(
+        &self,
+        task: TaskId,
+        container: Option<ContainerName>,
+        options: ExecOptions,
+    ) -> BoxFuture<'_, Result<ExecSession, ClientError>> {
+        Box::pin(async move {
+            let snapshot = self.handle.snapshot();
+            let engines = self.handle.engines();
+            streams::exec(&snapshot, engines, task, container.as_ref(), options)
+                .await
+                .map_err(stream_error)
+        })
+    }
+
+    fn toggle_fault(
+        &self,
+        instance: InstanceName,
+    ) -> Option<BoxFuture<'_, Result<String, ClientError>>> {
+        if !self.handle.snapshot().holder.simulated {
+            return None;
+        }
+        Some(Box::pin(async move {
+            match self.handle.toggle_fault(&instance) {
+                Some(outcome) => outcome.map_err(|error| ClientError::Engine(error.to_string())),
+                None => Err(ClientError::Engine(format!(
+                    "the engine of {instance} is real and not ours to break"
+                ))),
+            }
+        }))
+    }
+}

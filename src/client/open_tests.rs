@@ -1,0 +1,90 @@
+//! Opening: one carries, the others attach, and who cannot is told who holds it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::agent::Tuning;
+use crate::api::serve::SOCKET;
+use crate::controller::fixture::{fleet, register, settings};
+use crate::model::TimeMs;
+use crate::store::{LockHolder, StateLock};
+
+fn options(dir: &Path, role: &str) -> OpenOptions {
+    OpenOptions {
+        settings: settings(2),
+        state_dir: dir.to_owned(),
+        role: role.to_owned(),
+        serve: role == "serve",
+        connector: Box::new(|_| Arc::new(fleet(2))),
+        tuning: Tuning::fast(),
+    }
+}
+
+#[tokio::test]
+async fn a_second_one_attaches_to_the_first_and_carries_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(options(dir.path(), "console")).await.unwrap();
+    let carried = first.plane.unwrap();
+    assert_eq!(first.client.standing(), Standing::Carrying);
+    let second = open(options(dir.path(), "apply")).await.unwrap();
+    assert!(second.plane.is_none());
+    assert!(matches!(
+        second.client.standing(),
+        Standing::Attached { .. }
+    ));
+    let holder = second.client.snapshots().borrow().holder.clone();
+    assert_eq!(
+        (holder.role.as_str(), holder.pid),
+        ("console", std::process::id())
+    );
+    second.client.command(register("web")).await.unwrap();
+
+    let refusal = open(options(dir.path(), "serve")).await.err().unwrap();
+    let text = refusal.to_string();
+    assert!(text.contains("carried already by qd console"), "{text}");
+
+    carried.stop().await.unwrap();
+    assert!(!dir.path().join(SOCKET).exists());
+    let third = open(options(dir.path(), "serve")).await.unwrap();
+    let state = third.client.snapshots().borrow().state.clone();
+    assert_eq!(
+        state.task_definitions.len(),
+        1,
+        "what the second asked for is kept"
+    );
+    third.plane.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_several_that_begin_at_once_one_carries_and_all_see_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let starts = (0..6).map(|_| open(options(dir.path(), "console")));
+    let opened = futures_util::future::join_all(starts).await;
+    let mut opened: Vec<Opened> = opened.into_iter().map(Result::unwrap).collect();
+    let carriers = opened.iter().filter(|it| it.plane.is_some()).count();
+    assert_eq!(carriers, 1);
+    let ids: std::collections::BTreeSet<String> = opened
+        .iter()
+        .map(|it| it.client.snapshots().borrow().state.control_plane.clone())
+        .collect();
+    assert_eq!(ids.len(), 1);
+    let carried = opened.iter_mut().find_map(|it| it.plane.take()).unwrap();
+    carried.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_whose_holder_does_not_answer_names_the_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let holder = LockHolder {
+        pid: 4242,
+        user: "ann".into(),
+        role: "serve".into(),
+        since: TimeMs(1),
+    };
+    let _lock = StateLock::take(dir.path(), &holder).unwrap();
+    let refusal = open(options(dir.path(), "console")).await.err().unwrap();
+    let text = refusal.to_string();
+    assert!(text.contains("qd serve (pid 4242, user ann)"), "{text}");
+    assert!(text.contains("--state"), "{text}");
+}
