@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::observation::ObservedContainer;
+use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::task::Container;
 use crate::model::{ContainerName, DesiredStatus, LastStatus, StopCode, Task, TimeMs};
 
@@ -27,7 +27,7 @@ pub(super) fn derive(before: &Task, seen: &Seen<'_>, now: TimeMs) -> Task {
     for container in &mut task.containers {
         match seen.get(&container.name) {
             Some(observed) => take_in(container, observed),
-            None => missing(container),
+            None => missing(container, before.desired_status),
         }
     }
     let ended = |c: &Container| c.last_status == LastStatus::Stopped;
@@ -40,7 +40,7 @@ pub(super) fn derive(before: &Task, seen: &Seen<'_>, now: TimeMs) -> Task {
         );
     }
     if task.desired_status == DesiredStatus::Stopped {
-        if seen.values().any(|observed| observed.state.is_up()) {
+        if seen.values().any(|observed| may_hold(observed.state)) {
             task.last_status = task.last_status.max(LastStatus::Stopping);
         } else {
             stopped(&mut task, now);
@@ -53,6 +53,12 @@ pub(super) fn derive(before: &Task, seen: &Seen<'_>, now: TimeMs) -> Task {
         task.started_at = Some(now);
     }
     task
+}
+
+/// Whether a container holds its ports and resources, or may the next moment: a start can be
+/// under way while it still shows as created. (The agent removes those that never start.)
+fn may_hold(state: ContainerState) -> bool {
+    state.is_up() || state == ContainerState::Created
 }
 
 /// How far a wanted task has come.
@@ -98,12 +104,16 @@ fn take_in(container: &mut Container, observed: &ObservedContainer) {
     container.network_bindings = bindings;
 }
 
-/// A container that is not listed: not made yet, or made and removed since.
-fn missing(container: &mut Container) {
-    if !container.runtime_id.is_empty() && container.last_status < LastStatus::Stopped {
-        container.last_status = LastStatus::Stopped;
+/// A container that is not listed: not made yet, or made and removed since. That the agent
+/// removes one which never started, because its task stops, is nothing to tell.
+fn missing(container: &mut Container, desired: DesiredStatus) {
+    if container.runtime_id.is_empty() || container.last_status == LastStatus::Stopped {
+        return;
+    }
+    if desired == DesiredStatus::Running || container.last_status >= LastStatus::Running {
         container.reason = Some(REMOVED.to_owned());
     }
+    container.last_status = LastStatus::Stopped;
 }
 
 /// Wants a task stopped, unless that is wanted already: the first reason stands.
