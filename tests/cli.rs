@@ -88,7 +88,7 @@ fn a_good_config_is_told_in_short() {
     user.write("quarterdeck.toml", ONE_INSTANCE);
     let output = user.run(&["config", "check"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(out(&output).contains("quarterdeck.toml is valid: 1 clusters, 1 instances"));
+    assert!(out(&output).contains("quarterdeck.toml is valid: 1 cluster, 1 instance"));
     let output = user.run(&["config", "check", "--output", "json"]);
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(value["instances"][0]["name"], "nowhere");
@@ -162,7 +162,7 @@ fn faults_of_a_file_to_apply_point_at_their_lines() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let said = err(&output);
     for fault in [
-        "web.json:2:34: containerDefinitions[0].memry: there is no member memry here; did you mean \"memory\"?",
+        "web.json:2:33: containerDefinitions[0].memry: there is no member memry here; did you mean \"memory\"?",
         "web.toml:1:1: the member taskDefinition is missing",
         "none.toml: cannot be read: No such file or directory",
     ] {
@@ -178,7 +178,7 @@ fn qd_alone_off_a_terminal_prints_the_status() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = out(&output);
     assert!(
-        said.contains("cluster default: 0 of 1 instances answer"),
+        said.contains("cluster default: 0 of 1 instance answer"),
         "{said}"
     );
     assert!(said.contains("nowhere"), "{said}");

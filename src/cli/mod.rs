@@ -55,8 +55,11 @@ pub fn main() -> color_eyre::Result<u8> {
         Ok(()) => Ok(0),
         Err(Ended::Broken(report)) => Err(report),
         Err(Ended::Cli(error)) => {
-            if !error.is_quiet() {
-                out::note(format!("qd: {error}"));
+            match &error {
+                quiet if quiet.is_quiet() => {}
+                // Faults begin with FILE:LINE:COLUMN, which editors jump to.
+                CliError::Faults(faults) => out::note(faults.to_string()),
+                error => out::note(format!("qd: {error}")),
             }
             Ok(error.code())
         }
@@ -79,14 +82,14 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
     let global = arguments.global;
     let Some(verb) = arguments.command else {
         if out::on_terminal() && out::can_ask() {
-            return start::console(&global).await.map_err(Ended::Broken);
+            return start::console(&global).await;
         }
         trace::to_stderr(global.verbose);
         return Ok(with_session(&global, &Verb::Status).await?);
     };
     match &verb {
         Verb::Demo if out::on_terminal() && out::can_ask() => {
-            return start::demo_console(&global).await.map_err(Ended::Broken);
+            return start::demo_console().await.map_err(Ended::Broken);
         }
         Verb::Serve => trace::server(global.verbose),
         _ => trace::to_stderr(global.verbose),
@@ -213,9 +216,9 @@ fn check_config(global: &Global) -> CliResult {
         None => "no config file is found, so the local engine is all there is".to_owned(),
     };
     out::line(format!(
-        "{source}: {} clusters, {} instances",
-        settings.clusters.len(),
-        settings.instances.len()
+        "{source}: {}, {}",
+        out::count(settings.clusters.len(), "cluster"),
+        out::count(settings.instances.len(), "instance")
     ))?;
     let mut table = out::Table::new(&["INSTANCE", "CLUSTER", "ZONE", "ENDPOINT"]);
     for it in &settings.instances {

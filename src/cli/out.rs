@@ -157,6 +157,16 @@ impl Table {
     }
 }
 
+/// A number with its noun: `1 task`, `3 tasks`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("{number} {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
 /// Names with their values, one a line, the values aligned.
 ///
 /// # Errors

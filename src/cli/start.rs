@@ -1,50 +1,240 @@
 //! Starts what a command needs: a session, the server, the console, the demo.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+use color_eyre::eyre::WrapErr as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Global;
 use super::error::{CliError, CliResult};
-use super::session::Session;
-use super::trace;
+use super::session::{End, Session};
+use super::{out, trace};
+use crate::agent::{Clock as _, SystemClock, Tuning};
+use crate::client::{self, Carried, LocalClient, OpenError, OpenOptions};
 use crate::config::Settings;
-use crate::docker::Connector;
-use crate::store::folder;
+use crate::controller::{ControlPlane, Start, start};
+use crate::docker::{Connector, RealConnector};
+use crate::model::ClusterName;
+use crate::model::snapshot::Holder;
+use crate::sim::{Fleet, demo};
+use crate::store::{MemoryStore, folder, lock};
+use crate::tui::{self, Theme, TuiOptions};
 
-fn not_yet<T>() -> CliResult<T> {
-    Err(CliError::Failed(
-        "this build has no control plane yet: its rooms are being joined".into(),
-    ))
+/// How often `serve` asks again for a folder that a short command holds just now.
+const SERVE_ATTEMPTS: u32 = 40;
+/// Wait between two such attempts.
+const SERVE_GAP: Duration = Duration::from_millis(500);
+/// The seed of the demo's fleet and of its decisions.
+const DEMO_SEED: u64 = 7;
+
+fn failed(error: impl std::fmt::Display) -> CliError {
+    CliError::Failed(error.to_string())
 }
 
-/// A line to the control plane: a running server's, else one carried for this command.
-pub async fn session(global: &Global, _settings: Settings, _role: &str) -> CliResult<Session> {
-    folder::resolve(global.state.clone()).map_err(|error| CliError::Failed(error.to_string()))?;
-    not_yet()
+fn state_dir(global: &Global) -> CliResult<PathBuf> {
+    folder::resolve(global.state.clone()).map_err(failed)
 }
 
-/// What opens engines.
-pub fn connector(_global: &Global) -> CliResult<Arc<dyn Connector>> {
-    not_yet()
+/// Where private sockets go: the user's runtime folder, whose paths are short, else the state
+/// folder.
+fn runtime_dir(state: &Path) -> PathBuf {
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute() && path.is_dir())
+        .map_or_else(|| state.join("run"), |path| path.join("quarterdeck"))
 }
 
-/// The console.
-pub async fn console(global: &Global) -> color_eyre::Result<()> {
-    let state = folder::resolve(global.state.clone())?;
-    trace::to_file(&state, global.verbose)?;
-    Ok(not_yet()?)
+fn options(dir: PathBuf, settings: Settings, role: &str) -> OpenOptions {
+    OpenOptions {
+        settings,
+        state_dir: dir,
+        role: role.to_owned(),
+        serve: role == "serve",
+        connector: Box::new(|state| Arc::new(RealConnector::new(runtime_dir(state)))),
+        tuning: Tuning::default(),
+    }
+}
+
+/// A line to the control plane: a running one's, else one carried for this command.
+///
+/// # Errors
+/// [`CliError::Failed`] when there is none to be had, with who holds the state folder.
+pub async fn session(global: &Global, settings: Settings, role: &str) -> CliResult<Session> {
+    let dir = state_dir(global)?;
+    let opened = client::open(options(dir, settings, role))
+        .await
+        .map_err(failed)?;
+    let end = opened.plane.map(stop);
+    Ok(Session::over(opened.client, global, end))
+}
+
+/// Ends a control plane that this process carries; that it could not is told.
+fn stop(carried: Carried) -> End {
+    Box::pin(async move {
+        if let Err(error) = carried.stop().await {
+            out::note(format!("qd: {error}"));
+        }
+    })
+}
+
+/// What opens engines, for a command that needs no control plane.
+///
+/// # Errors
+/// [`CliError::Failed`] when there is no folder for its private sockets.
+pub fn connector(global: &Global) -> CliResult<Arc<dyn Connector>> {
+    let dir = state_dir(global)?;
+    Ok(Arc::new(RealConnector::new(runtime_dir(&dir))))
+}
+
+/// The control plane without a screen, until it is told to end.
+///
+/// # Errors
+/// When it cannot start or has to end.
+pub async fn serve(global: &Global) -> CliResult {
+    let settings = super::settings(global)?;
+    let dir = state_dir(global)?;
+    let mut carried = carry(&dir, &settings).await?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tracing::info!(
+        socket = %carried.socket().display(),
+        instances = settings.instances.len(),
+        config = %settings
+            .source
+            .as_ref()
+            .map_or_else(|| "none".into(), |path| path.display().to_string()),
+        "the control plane is up"
+    );
+    let ended = tokio::select! {
+        ended = carried.ended() => Some(ended),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    if let Some(Err(error)) = ended {
+        return Err(failed(error));
+    }
+    tracing::info!("ending; containers go on running");
+    carried.stop().await.map_err(failed)
+}
+
+/// Takes the state folder for a server. A short command that holds it just now is waited for.
+async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
+    let mut attempt = 1;
+    loop {
+        let asked = options(dir.to_owned(), settings.clone(), "serve");
+        match client::open(asked).await {
+            Ok(opened) => {
+                return opened
+                    .plane
+                    .ok_or_else(|| failed("the state folder was opened, and not taken"));
+            }
+            Err(OpenError::Carried { holder, .. })
+                if attempt < SERVE_ATTEMPTS
+                    && !matches!(holder.role.as_str(), "serve" | "console") =>
+            {
+                tracing::info!(role = holder.role, pid = holder.pid, "waiting for a command");
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        attempt += 1;
+        tokio::time::sleep(SERVE_GAP).await;
+    }
+}
+
+fn screen(cluster: ClusterName, simulated: bool) -> TuiOptions {
+    TuiOptions {
+        cluster,
+        read_only: false,
+        simulated,
+        pid: std::process::id(),
+        theme: Theme::detect(|name| std::env::var(name).ok()),
+        time_zone: jiff::tz::TimeZone::system(),
+    }
+}
+
+/// The console: attached to a running control plane, else carrying it.
+///
+/// # Errors
+/// When there is no control plane to be had, or the console broke down.
+pub async fn console(global: &Global) -> Result<(), super::Ended> {
+    let settings = super::settings(global)?;
+    let dir = state_dir(global)?;
+    trace::to_file(&dir, global.verbose)
+        .map_err(|error| failed(format!("the log in {}: {error}", dir.display())))?;
+    let opened = client::open(options(dir, settings, "console"))
+        .await
+        .map_err(failed)?;
+    let cluster = {
+        let snapshot = opened.client.snapshots().borrow().clone();
+        super::resolve::cluster(&snapshot.state, &global.cluster)
+    };
+    let done = match cluster {
+        Ok(cluster) => tui::run(opened.client, screen(cluster, false))
+            .await
+            .map_err(super::Ended::Broken),
+        Err(error) => Err(error.into()),
+    };
+    if let Some(carried) = opened.plane {
+        stop(carried).await;
+    }
+    done
+}
+
+/// A control plane over the simulated fleet, with nothing stored.
+async fn simulated() -> color_eyre::Result<(ControlPlane, Fleet, LocalClient)> {
+    let clock = SystemClock;
+    let fleet = demo::fleet(DEMO_SEED, clock.now())?;
+    let user = lock::user();
+    let plane = start(Start {
+        settings: demo::settings()?,
+        store: Box::new(MemoryStore::new()),
+        connector: Arc::new(fleet.clone()),
+        clock: Arc::new(clock),
+        seed: Some(DEMO_SEED),
+        holder: Holder {
+            role: "demo".to_owned(),
+            pid: std::process::id(),
+            user: user.clone(),
+            since: clock.now(),
+            simulated: true,
+        },
+        tuning: demo::tuning(),
+    })
+    .await?;
+    let client = LocalClient::new(plane.handle.clone(), user);
+    Ok((plane, fleet, client))
 }
 
 /// The console over the simulated fleet.
-pub async fn demo_console(global: &Global) -> color_eyre::Result<()> {
-    console(global).await
+///
+/// # Errors
+/// When it cannot start, or the console broke down.
+pub async fn demo_console() -> color_eyre::Result<()> {
+    let (plane, _fleet, client) = simulated().await?;
+    demo::load(&client).await?;
+    let screen = screen(ClusterName::default_cluster(), true);
+    let done = tui::run(Arc::new(client), screen).await;
+    plane.stop().await.wrap_err("the simulated fleet")?;
+    done
 }
 
-/// The simulated fleet's scripted voyage.
+/// The simulated fleet's scripted voyage, for a reader that is no terminal.
+///
+/// # Errors
+/// When something does not come about in its time.
 pub async fn demo_voyage() -> CliResult {
-    not_yet()
-}
-
-/// The control plane without a screen.
-pub async fn serve(_global: &Global) -> CliResult {
-    not_yet()
+    let (plane, fleet, client) = simulated().await.map_err(failed)?;
+    let sailed = demo::voyage(Arc::new(client), fleet, &mut std::io::stdout()).await;
+    let stopped = plane.stop().await;
+    match sailed {
+        Ok(()) => stopped.map_err(failed),
+        Err(demo::VoyageError::Print(error))
+            if error.kind() == std::io::ErrorKind::BrokenPipe =>
+        {
+            Err(CliError::Pipe)
+        }
+        Err(error) => Err(failed(error)),
+    }
 }

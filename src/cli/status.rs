@@ -39,10 +39,10 @@ pub async fn run(session: &Session, output: Output) -> CliResult {
     let connected = instances().filter(|it| it.is_connected()).count();
     let tasks = state.tasks.values().filter(|it| it.cluster == cluster);
     out::line(format!(
-        "cluster {cluster}: {connected} of {} instances answer, {} services, {} tasks run\n",
-        instances().count(),
-        resolve::services(state, &cluster).count(),
-        tasks.filter(|it| it.is_serving()).count(),
+        "cluster {cluster}: {connected} of {} answer, {}, {} running\n",
+        out::count(instances().count(), "instance"),
+        out::count(resolve::services(state, &cluster).count(), "service"),
+        out::count(tasks.filter(|it| it.is_serving()).count(), "task"),
     ))?;
     instance::table(&snapshot, instances().map(AsRef::as_ref)).print("no instances")?;
     let services = service::table(
