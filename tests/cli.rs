@@ -178,7 +178,7 @@ fn qd_alone_off_a_terminal_prints_the_status() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = out(&output);
     assert!(
-        said.contains("cluster default: 0 of 1 instance answer"),
+        said.contains("cluster default: 0 of 1 instances answer"),
         "{said}"
     );
     assert!(said.contains("nowhere"), "{said}");

@@ -10,7 +10,7 @@ use super::error::{CliError, CliResult};
 use super::{out, resolve};
 use crate::client::{Client, ClientError};
 use crate::controller::Command;
-use crate::model::{ClusterName, InstanceName, Snapshot};
+use crate::model::{ClusterName, Connection, Instance, InstanceName, Snapshot};
 use serde_json::Value;
 
 /// How long a command that carries the control plane itself waits for the instances' first word.
@@ -137,10 +137,16 @@ impl Session {
 
 /// The instances that were neither heard nor tried in vain since the control plane started.
 fn untried(snapshot: &Snapshot) -> Vec<InstanceName> {
-    let tried = |name: &InstanceName| {
-        let agent = snapshot.live.agents.get(name);
-        agent.is_some_and(|agent| agent.heard_at.is_some() || agent.attempts > 0)
+    let start = snapshot.holder.since;
+    let tried = |instance: &Instance| {
+        let agent = snapshot.live.agents.get(&instance.name);
+        let connected =
+            matches!(&instance.connection, Connection::Connected { since } if *since >= start);
+        connected || agent.is_some_and(|agent| agent.heard_at.is_some() || agent.attempts > 0)
     };
-    let names = snapshot.state.instances.keys();
-    names.filter(|name| !tried(name)).cloned().collect()
+    let instances = snapshot.state.instances.values();
+    instances
+        .filter(|instance| !tried(instance))
+        .map(|instance| instance.name.clone())
+        .collect()
 }

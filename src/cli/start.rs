@@ -15,7 +15,8 @@ use crate::agent::{Clock as _, SystemClock, Tuning};
 use crate::client::{self, Carried, LocalClient, OpenError, OpenOptions};
 use crate::config::Settings;
 use crate::controller::{ControlPlane, Start, start};
-use crate::docker::{Connector, RealConnector};
+use crate::docker::Connector;
+use crate::docker::connector::RealConnector;
 use crate::model::ClusterName;
 use crate::model::snapshot::Holder;
 use crate::sim::{Fleet, demo};
@@ -134,7 +135,11 @@ async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
                 if attempt < SERVE_ATTEMPTS
                     && !matches!(holder.role.as_str(), "serve" | "console") =>
             {
-                tracing::info!(role = holder.role, pid = holder.pid, "waiting for a command");
+                tracing::info!(
+                    role = holder.role,
+                    pid = holder.pid,
+                    "waiting for a command"
+                );
             }
             Err(error) => return Err(failed(error)),
         }
@@ -230,9 +235,7 @@ pub async fn demo_voyage() -> CliResult {
     let stopped = plane.stop().await;
     match sailed {
         Ok(()) => stopped.map_err(failed),
-        Err(demo::VoyageError::Print(error))
-            if error.kind() == std::io::ErrorKind::BrokenPipe =>
-        {
+        Err(demo::VoyageError::Print(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             Err(CliError::Pipe)
         }
         Err(error) => Err(failed(error)),

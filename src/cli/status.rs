@@ -39,8 +39,8 @@ pub async fn run(session: &Session, output: Output) -> CliResult {
     let connected = instances().filter(|it| it.is_connected()).count();
     let tasks = state.tasks.values().filter(|it| it.cluster == cluster);
     out::line(format!(
-        "cluster {cluster}: {connected} of {} answer, {}, {} running\n",
-        out::count(instances().count(), "instance"),
+        "cluster {cluster}: {connected} of {} instances answer, {}, {} running\n",
+        instances().count(),
         out::count(resolve::services(state, &cluster).count(), "service"),
         out::count(tasks.filter(|it| it.is_serving()).count(), "task"),
     ))?;
