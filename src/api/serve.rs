@@ -221,6 +221,10 @@ async fn operation(
     let command = ecs::decode(operation, &body)?;
     let reply = act(&app.handle, command, who(&headers)).await?;
     let mut response = json(&reply.body);
+    let version = app.handle.snapshot().version;
+    response
+        .headers_mut()
+        .insert(wire::VERSION_HEADER, HeaderValue::from(version));
     if !reply.warnings.is_empty()
         && let Ok(warnings) = HeaderValue::from_str(&wire::ascii_json(&reply.warnings))
     {

@@ -15,6 +15,9 @@ pub const TARGET_PREFIX: &str = "AmazonEC2ContainerServiceV20141113.";
 pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 /// Ours: the warnings of a command, as a JSON list in ASCII.
 pub const WARNINGS_HEADER: &str = "x-quarterdeck-warnings";
+/// Ours: the number of a picture that has a command's effect in it ([`Snapshot::version`]), so
+/// that who asked can wait for it.
+pub const VERSION_HEADER: &str = "x-quarterdeck-version";
 /// Ours: who asks, for the event. The socket's owner is trusted to say.
 pub const USER_HEADER: &str = "x-quarterdeck-user";
 /// The protocol that `/v1/exec` upgrades to.

@@ -40,15 +40,16 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Follows a service from now on: its PRIMARY deployment is the one that has to complete.
+    /// Follows a service from now on: its PRIMARY deployment is the one that has to complete, or,
+    /// if it was deleted, its last task is the one that has to go.
     #[must_use]
-    pub fn new(state: &State, key: ServiceKey) -> Self {
+    pub fn new(state: &State, key: ServiceKey, deleting: bool) -> Self {
         let service = state.services.get(&key);
         Self {
             deployment: service
                 .and_then(|service| service.primary())
                 .map(|deployment| deployment.id.clone()),
-            deleting: service.is_none_or(|service| service.status != ServiceStatus::Active),
+            deleting,
             key,
             failing_since: None,
             unplaced_since: None,
@@ -73,7 +74,8 @@ impl Follow {
         if service.status == ServiceStatus::Draining {
             if self.deleting {
                 let left = tasks.serving + tasks.starting + tasks.others;
-                return Standing::Moving(format!("{name}: {left} tasks left to stop"));
+                let noun = if left == 1 { "task" } else { "tasks" };
+                return Standing::Moving(format!("{name}: {left} {noun} left to stop"));
             }
             return Standing::Failed(format!("{name}: the service was deleted meanwhile"));
         }
@@ -300,7 +302,7 @@ mod tests {
     #[test]
     fn a_service_is_followed_to_its_rest() {
         let (mut world, key) = world();
-        let mut follow = Follow::new(&world.state, key);
+        let mut follow = Follow::new(&world.state, key, false);
         assert_eq!(
             follow.look(&world.state, world.now),
             Standing::Moving("web: 0 of 2 running (web:1)".into())
@@ -321,7 +323,7 @@ mod tests {
     fn what_finds_no_place_is_waited_for_only_so_long() {
         let (mut world, key) = world();
         world.put_definition(fixture::definition("web", 1, 9999, 256, &[]));
-        let mut follow = Follow::new(&world.state, key);
+        let mut follow = Follow::new(&world.state, key, false);
         world.plan();
         let early = follow.look(&world.state, world.now);
         assert!(matches!(early, Standing::Moving(_)), "{early:?}");
@@ -336,7 +338,7 @@ mod tests {
     #[test]
     fn a_failed_deployment_ends_the_wait_with_its_reason() {
         let (mut world, key) = world();
-        let mut follow = Follow::new(&world.state, key);
+        let mut follow = Follow::new(&world.state, key, false);
         world.edit_service("web", |service| {
             service.deployments[0].rollout_state = RolloutState::Failed;
             service.deployments[0].rollout_state_reason = "tasks failed to start.".into();
@@ -359,7 +361,7 @@ mod tests {
         let (mut world, key) = world();
         world.settle();
         world.edit_service("web", |service| service.status = ServiceStatus::Draining);
-        let mut follow = Follow::new(&world.state, key);
+        let mut follow = Follow::new(&world.state, key, true);
         assert_eq!(
             follow.look(&world.state, world.now),
             Standing::Moving("web: 2 tasks left to stop".into())

@@ -89,13 +89,13 @@ async fn change(
     } else {
         out::line(format!("updated service {}", service.name))?;
     }
-    rest(session, service, asked).await
+    rest(session, service, false, asked).await
 }
 
-async fn rest(session: &Session, service: &Service, asked: &Wait) -> CliResult {
+async fn rest(session: &Session, service: &Service, deleting: bool, asked: &Wait) -> CliResult {
     if asked.wait {
         let key: ServiceKey = (service.cluster.clone(), service.name.clone());
-        return wait::services(session, vec![key], asked.timeout).await;
+        return wait::services(session, vec![key], deleting, asked.timeout).await;
     }
     session.say_who_carries();
     Ok(())
@@ -149,7 +149,7 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
             "service {} is as asked already; qd service restart replaces its tasks all the same",
             service.name
         ));
-        return rest(session, &service, &asked.act.wait).await;
+        return rest(session, &service, false, &asked.act.wait).await;
     }
     let effect = format!("Service {}: {}.", service.name, effects.join(", "));
     out::confirm(&effect, asked.act.sure.yes)?;
@@ -242,7 +242,7 @@ async fn remove(session: &Session, act: &ServiceAct, output: Output) -> CliResul
     } else {
         out::line(format!("deleted service {}", service.name))?;
     }
-    rest(session, &service, &act.wait).await
+    rest(session, &service, true, &act.wait).await
 }
 
 async fn list(session: &Session, output: Output) -> CliResult {

@@ -49,19 +49,24 @@ impl EventCursor {
     }
 }
 
-/// Waits until all these services are at rest.
+/// Waits until all these services are at rest, or, where they were deleted, gone.
 ///
 /// # Errors
 /// [`CliError::Failed`] with every reason, when one of them is not going to get there or the
 /// time is over.
-pub async fn services(session: &Session, keys: Vec<ServiceKey>, limit: Duration) -> CliResult {
+pub async fn services(
+    session: &Session,
+    keys: Vec<ServiceKey>,
+    deleting: bool,
+    limit: Duration,
+) -> CliResult {
     let deadline = Instant::now() + limit;
     let mut snapshots = session.client.snapshots();
     let first = snapshots.borrow_and_update().clone();
     let mut events = EventCursor::after(&first);
     let mut follows: Vec<(Follow, Option<Standing>)> = keys
         .iter()
-        .map(|key| (Follow::new(&first.state, key.clone()), None))
+        .map(|key| (Follow::new(&first.state, key.clone(), deleting), None))
         .collect();
     loop {
         let snapshot = snapshots.borrow_and_update().clone();

@@ -41,6 +41,8 @@ use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// A watch on which nothing comes for so long is dead: beats come far more often.
 const SILENCE_LIMIT: Duration = Duration::from_secs(4 * wire::BEAT_S);
+/// How long the picture may take to have a command's effect in it.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(3);
 /// Wait before the first attempt to attach anew; doubles with every further one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// The longest such wait.
@@ -88,6 +90,19 @@ impl RemoteClient {
             standing: stands,
             _watch: AbortOnDropHandle::new(task),
         })
+    }
+}
+
+impl RemoteClient {
+    /// Waits until the picture has the effect of a command in it: who asked for a change and
+    /// looks finds it done. Late is no error, for the change is made: the watch may be attaching
+    /// anew.
+    async fn catch_up(&self, version: u64) {
+        let mut snapshots = self.snapshots.clone();
+        let there = snapshots.wait_for(|snapshot| snapshot.version >= version);
+        if timeout(CATCH_UP_LIMIT, there).await.is_err() {
+            tracing::debug!(version, "the picture is late");
+        }
     }
 }
 
@@ -306,7 +321,12 @@ impl Client for RemoteClient {
                 Some(list) => serde_json::from_slice(list.as_bytes()).map_err(gone)?,
                 None => Vec::new(),
             };
+            let version = response.headers().get(wire::VERSION_HEADER);
+            let version = version.and_then(|text| text.to_str().ok()?.parse::<u64>().ok());
             let body: Value = read(response).await?;
+            if let Some(version) = version {
+                self.catch_up(version).await;
+            }
             Ok(Reply { body, warnings })
         })
     }

@@ -76,7 +76,7 @@ pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Out
     }
     if asked.wait.wait {
         let services: Vec<ServiceKey> = steps.iter().filter_map(|it| it.service.clone()).collect();
-        return wait::services(session, services, asked.wait.timeout).await;
+        return wait::services(session, services, false, asked.wait.timeout).await;
     }
     if !commands.is_empty() {
         session.say_who_carries();
