@@ -203,3 +203,66 @@ fn the_terminal_is_given_back_before_a_panic_is_reported() {
         );
     }
 }
+
+/// `qd demo` in a terminal of that size.
+fn demo(columns: u16, rows: u16) -> Session {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_qd"));
+    command.arg("demo");
+    command.env("TERM", "xterm-256color");
+    command.env("LANG", "C.UTF-8");
+    command.env_remove("NO_COLOR");
+    let mut session = Session::start(command, columns, rows);
+    session.wait_for("STEADY");
+    session
+}
+
+#[test]
+#[ignore = "until qd demo opens the console"]
+fn the_demo_shows_the_fleet_and_a_fail_over_and_gives_the_terminal_back() {
+    let mut session = demo(80, 24);
+    for words in [
+        "Services",
+        "Tasks",
+        "Instances",
+        "Events",
+        "SIMULATED",
+        "? help",
+    ] {
+        session.wait_for(words);
+    }
+    session.press("?");
+    session.wait_for("Everywhere in the fleet");
+    session.press("\u{1b}");
+    session.wait("panes again", |screen| {
+        !screen.contents().contains("Everywhere")
+    });
+    session.press("3f");
+    session.wait_for("LOST");
+    session.resize(200, 60);
+    session.wait("the wide layout", |screen| {
+        screen.contents().contains("ZONES")
+    });
+    session.press("f");
+    session.wait("the instance back", |screen| {
+        !screen.contents().contains("LOST")
+    });
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    session.assert_given_back();
+}
+
+#[test]
+#[ignore = "until qd demo opens the console"]
+fn a_console_that_is_told_to_end_gives_the_terminal_back() {
+    for signal in ["TERM", "HUP"] {
+        let mut session = demo(80, 24);
+        let pid = session.child.process_id().unwrap().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([&format!("-{signal}"), &pid])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        assert_eq!(session.end(), 0, "after SIG{signal}");
+        session.assert_given_back();
+    }
+}

@@ -14,9 +14,6 @@ use super::super::state::{Layer, Model};
 use super::super::text;
 use super::{Screen, detail as details, grid};
 
-/// From this age on the oldest data of the fleet is worth a word, in milliseconds.
-const OLD_MS: u64 = 20_000;
-
 pub(super) fn draw(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let model = screen.model;
     let mut left = vec![
@@ -33,10 +30,6 @@ pub(super) fn draw(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     left.extend(holder(screen));
     left.push(rule());
     left.extend(age(screen));
-    if model.waiting > 0 {
-        left.push(rule());
-        left.push(Span::styled("asking …", screen.theme.mood(Mood::Busy)));
-    }
     let badges = Line::from(badges(screen));
     let used = u16::try_from(badges.width()).unwrap_or(0);
     let x = area.right().saturating_sub(used);
@@ -76,27 +69,28 @@ fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
             screen.theme.mood(Mood::Bad),
         )];
     }
-    match oldest(model) {
-        Some((at, name)) if screen.now.since_ms(at) >= OLD_MS => {
-            let words = format!("oldest data {} ({name})", screen.age(at));
-            vec![Span::styled(words, screen.theme.mood(Mood::Warn))]
-        }
-        Some(_) => vec![Span::styled("data is fresh", screen.theme.dim())],
-        None => vec![Span::styled("no data yet", screen.theme.dim())],
+    if let Some((at, name)) = oldest(model) {
+        let words = format!("oldest data {} ({name})", screen.age(at));
+        return vec![Span::styled(words, screen.theme.mood(Mood::Warn))];
     }
+    let words = if model.fleet.connected == 0 {
+        "no data yet"
+    } else {
+        "data is fresh"
+    };
+    vec![Span::styled(words, screen.theme.dim())]
 }
 
+/// Since when the instance that has been silent longest has not been heard. One that is
+/// connected is heard all the time: its agent sees to that.
 fn oldest(model: &Model) -> Option<(TimeMs, String)> {
-    let agents = &model.snapshot.live.agents;
-    let all = model.fleet.instances.iter().filter_map(|row| {
-        let name = &row.instance.name;
-        let heard = match row.instance.disconnected_since() {
-            Some(since) => row.instance.registered_at.map(|_| since),
-            None => agents.get(name).and_then(|agent| agent.heard_at),
-        };
-        heard.map(|at| (at, name))
+    let silent = model.fleet.instances.iter().filter_map(|row| {
+        let since = row.instance.disconnected_since()?;
+        row.instance
+            .registered_at
+            .map(|_| (since, &row.instance.name))
     });
-    all.min().map(|(at, name)| (at, name.to_string()))
+    silent.min().map(|(at, name)| (at, name.to_string()))
 }
 
 fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
@@ -116,6 +110,9 @@ fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
             _ => 0,
         })
         .sum();
+    if model.waiting > 0 {
+        badge("asking …".to_owned(), Color::LightCyan);
+    }
     if dropped > 0 {
         badge(
             format!("{} lines dropped", text::number(dropped)),

@@ -42,7 +42,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let columns = [
         column("", 1, 1, 0),
         column("TASK", 8, 8, 0),
-        column("STATE", 12, 15, 0),
+        column("STATE", 12, 16, 0),
         column("SERVICE", 9, fleet.widths.service.min(24), 4),
         column("DEFINITION", 10, fleet.widths.definition.min(26), 3),
         column("INSTANCE", 8, fleet.widths.instance.min(24), 1),

@@ -74,7 +74,7 @@ fn connection(sheet: &mut Sheet<'_>, instance: &Instance) {
         return;
     };
     let mut parts = Vec::new();
-    if let Some(at) = agent.heard_at {
+    if let Some(at) = agent.heard_at.filter(|_| !instance.is_connected()) {
         parts.push(format!("heard {} ago", screen.age(at)));
     }
     if let Some(ms) = agent.latency_ms {
