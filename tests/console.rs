@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use quarterdeck::client::{ClientError, LogItem, LogTarget};
+use quarterdeck::client::{ClientError, LogItem, LogTarget, Standing};
 use quarterdeck::controller::{Command, CommandError};
 use quarterdeck::model::{
     Change, ClusterName, InstanceStatus, Service, Snapshot, Task, TaskId, TimeMs,
 };
-use quarterdeck::tui::{Effect, Event, Model, Standing, update};
+use quarterdeck::tui::{Effect, Event, Model, update};
 
 use crate::fleet::{NOW, console, instance_name, options, service_name, snapshot};
 use crate::screens::{LARGE, SMALL, frame, press, text};
@@ -356,13 +356,21 @@ fn what_is_no_longer_heard_is_marked_stale() {
     let mut model = console(SMALL);
     assert!(!shown(&model).contains("STALE"));
     let reason = "connection refused".to_owned();
-    let _ = update(&mut model, NOW, Event::Standing(Standing::Lost { reason }));
+    let _ = update(
+        &mut model,
+        NOW,
+        Event::Standing(Standing::Lost { since: NOW, reason }),
+    );
     let screen = shown(&model);
     assert!(
         screen.contains("STALE") && screen.contains("connection refused"),
         "{screen}"
     );
-    let _ = update(&mut model, NOW, Event::Standing(Standing::Live));
+    let _ = update(
+        &mut model,
+        NOW,
+        Event::Standing(Standing::Attached { since: NOW }),
+    );
     assert!(!shown(&model).contains("STALE"));
 }
 

@@ -70,8 +70,16 @@ impl Session {
         let began = Instant::now();
         while !wanted(self.screen.screen()) {
             assert!(began.elapsed() < PATIENCE, "no {what} on:\n{}", self.text());
-            if let Ok(bytes) = self.output.recv_timeout(GLANCE) {
-                self.screen.process(&bytes);
+            match self.output.recv_timeout(GLANCE) {
+                Ok(bytes) => self.screen.process(&bytes),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    assert!(
+                        wanted(self.screen.screen()),
+                        "it ended with no {what} on:\n{}",
+                        self.text()
+                    );
+                }
             }
         }
     }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use quarterdeck::client::LogItem;
+use quarterdeck::client::{LogItem, Standing};
 use quarterdeck::docker::{LogStream, StatsSample};
 use quarterdeck::model::{ContainerName, TaskId, TimeMs};
-use quarterdeck::tui::{Colours, Effect, Event, Model, Standing, Theme, update, view};
+use quarterdeck::tui::{Colours, Effect, Event, Model, Theme, update, view};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -174,7 +174,11 @@ fn logs(size: (u16, u16), keys: &str) -> Model {
 fn stale(size: (u16, u16)) -> Model {
     let mut model = console(size);
     let reason = "connection refused; trying again".to_owned();
-    let _ = update(&mut model, NOW, Event::Standing(Standing::Lost { reason }));
+    let _ = update(
+        &mut model,
+        NOW,
+        Event::Standing(Standing::Lost { since: NOW, reason }),
+    );
     model
 }
 

@@ -4,25 +4,12 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
-use crate::client::{ClientError, LogItem, Reply};
+use crate::client::{ClientError, LogItem, Reply, Standing};
 use crate::docker::StatsSample;
 use crate::model::{ContainerName, Snapshot, TaskId};
 
 /// Numbers what was asked for, so that a late answer is told from the one waited for.
 pub type Ticket = u64;
-
-/// Whether the control plane is heard.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
-    /// It is: what is shown is what is.
-    #[default]
-    Live,
-    /// It is not: what is shown is what was.
-    Lost {
-        /// Why, and what is being done about it.
-        reason: String,
-    },
-}
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -65,7 +52,7 @@ pub enum Event {
     },
     /// A simulated instance was failed or mended.
     Fault(Result<String, String>),
-    /// Whether the control plane is heard has changed.
+    /// How the way to the control plane stands has changed.
     Standing(Standing),
     /// Time has passed that something on the screen waits for.
     Clock,

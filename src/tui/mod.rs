@@ -28,10 +28,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::agent::{Clock, SystemClock};
-use crate::client::Client;
+use crate::client::{Client, Standing};
 
 pub use effect::Effect;
-pub use event::{Event, Standing, Ticket};
+pub use event::{Event, Ticket};
 pub use state::{Model, TuiOptions};
 pub use terminal::TerminalGuard;
 pub use update::update;
@@ -94,6 +94,7 @@ struct Console {
     runner: Runner,
     answers: tokio::sync::mpsc::Receiver<Event>,
     snapshots: tokio::sync::watch::Receiver<Arc<crate::model::Snapshot>>,
+    standings: tokio::sync::watch::Receiver<Standing>,
     keys: EventStream,
     /// Something on the screen is not what it should be.
     dirty: bool,
@@ -115,6 +116,8 @@ impl Console {
         let size = screen.size().wrap_err("the terminal has no size")?;
         let clock = SystemClock;
         let snapshots = client.snapshots();
+        let mut standings = client.standings();
+        standings.mark_changed();
         let (runner, answers) = Runner::new(client);
         Ok(Self {
             model: Model::new(options, (size.width, size.height), clock.now()),
@@ -122,6 +125,7 @@ impl Console {
             runner,
             answers,
             snapshots,
+            standings,
             keys: EventStream::new(),
             dirty: true,
             newer: true,
@@ -161,8 +165,16 @@ impl Console {
                     self.newer = true;
                     if changed.is_err() {
                         self.closed = true;
-                        let reason = "it has ended".to_owned();
-                        self.take(Event::Standing(Standing::Lost { reason }));
+                        self.ended();
+                    }
+                }
+                changed = self.standings.changed(), if !self.closed => {
+                    if changed.is_err() {
+                        self.closed = true;
+                        self.ended();
+                    } else {
+                        let standing = self.standings.borrow_and_update().clone();
+                        self.take(Event::Standing(standing));
                     }
                 }
                 () = until(clock), if clock.is_some() => {
@@ -172,6 +184,20 @@ impl Console {
             }
         }
         Ok(())
+    }
+
+    /// The control plane is gone and says no more.
+    fn ended(&mut self) {
+        let lost = matches!(*self.standings.borrow(), Standing::Lost { .. });
+        let standing = if lost {
+            self.standings.borrow().clone()
+        } else {
+            Standing::Lost {
+                since: self.clock.now(),
+                reason: "it has ended".to_owned(),
+            }
+        };
+        self.take(Event::Standing(standing));
     }
 
     /// A key, and those that wait behind it.
@@ -209,6 +235,10 @@ impl Console {
         if std::mem::take(&mut self.newer) {
             let snapshot = self.snapshots.borrow_and_update().clone();
             self.take(Event::Snapshot(snapshot));
+        }
+        let size = screen.size().wrap_err("the terminal has no size")?;
+        if self.model.size != (size.width, size.height) {
+            self.take(Event::Resize(size.width, size.height));
         }
         let began = Instant::now();
         let now = self.clock.now();

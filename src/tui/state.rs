@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::agent::streams::LogTarget;
+use crate::client::Standing;
 use crate::docker::StatsSample;
 use crate::model::state::ServiceKey;
 use crate::model::{
@@ -13,7 +14,7 @@ use crate::model::{
     TaskId, TimeMs,
 };
 
-use super::event::{Standing, Ticket};
+use super::event::Ticket;
 use super::fleet::Fleet;
 use super::keymap::Places;
 use super::layout::Layout;
@@ -293,7 +294,7 @@ impl Model {
             now,
             snapshot: Arc::default(),
             received: now,
-            standing: Standing::Live,
+            standing: Standing::Carrying,
             fleet: Fleet::default(),
             focus: Pane::Services,
             driver: Pane::Services,
@@ -330,6 +331,11 @@ impl Model {
     /// The control plane's time: its clock need not be this machine's.
     pub(crate) fn plane_time(&self, now: TimeMs) -> TimeMs {
         self.snapshot.at.plus_ms(now.since_ms(self.received))
+    }
+
+    /// Whether the control plane does not answer: what is shown is what was.
+    pub(crate) fn is_stale(&self) -> bool {
+        matches!(self.standing, Standing::Lost { .. })
     }
 
     /// Whether the fleet is a simulated one.

@@ -43,6 +43,7 @@ impl TerminalGuard {
         execute!(
             io::stdout(),
             EnterAlternateScreen,
+            crossterm::terminal::Clear(crossterm::terminal::ClearType::All),
             EnableBracketedPaste,
             cursor::Hide
         )?;
@@ -52,9 +53,7 @@ impl TerminalGuard {
     /// The screen to draw on.
     pub(super) fn screen(&self) -> io::Result<Screen> {
         let out = io::BufWriter::with_capacity(FRAME_BYTES, io::stdout());
-        let mut screen = Terminal::new(CrosstermBackend::new(out))?;
-        screen.clear()?;
-        Ok(screen)
+        Terminal::new(CrosstermBackend::new(out))
     }
 }
 

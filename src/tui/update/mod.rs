@@ -16,7 +16,7 @@ use crate::client::{ClientError, Reply};
 use crate::model::TimeMs;
 
 use super::effect::Effect;
-use super::event::{Event, Standing};
+use super::event::Event;
 use super::keymap::{self, Action};
 use super::state::{Layer, Model, Subject};
 
@@ -77,10 +77,11 @@ pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
             Vec::new()
         }
         Event::Standing(standing) => {
-            if standing == Standing::Live && model.standing != Standing::Live {
+            let was_stale = model.is_stale();
+            model.standing = standing;
+            if was_stale && !model.is_stale() {
                 model.toast("The control plane answers again.");
             }
-            model.standing = standing;
             Vec::new()
         }
         Event::Clock => Vec::new(),

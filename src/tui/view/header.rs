@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 
+use crate::client::Standing;
 use crate::model::TimeMs;
 
-use super::super::event::Standing;
 use super::super::fleet::Mood;
 use super::super::keymap;
 use super::super::state::{Layer, Model};
@@ -62,7 +62,7 @@ fn holder(screen: &Screen<'_>) -> Vec<Span<'static>> {
 /// How old the oldest data of the fleet is.
 fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
     let model = screen.model;
-    if let Standing::Lost { .. } = &model.standing {
+    if model.is_stale() {
         let since = screen.age_exact(model.snapshot.at);
         return vec![Span::styled(
             format!("as of {since} ago"),
@@ -125,7 +125,7 @@ fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
     if model.is_simulated() {
         badge("SIMULATED".to_owned(), Color::LightYellow);
     }
-    if model.standing != Standing::Live {
+    if model.is_stale() {
         badge("STALE".to_owned(), Color::LightRed);
     }
     spans
@@ -134,11 +134,11 @@ fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
 /// What there is to say about the selected thing.
 pub(super) fn detail(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let (mood, words) = match &screen.model.standing {
-        Standing::Lost { reason } => (
+        Standing::Lost { reason, .. } => (
             Mood::Bad,
             format!("The control plane does not answer: {reason}"),
         ),
-        Standing::Live => details::summary(screen),
+        Standing::Carrying | Standing::Attached { .. } => details::summary(screen),
     };
     let style = match mood {
         Mood::Calm | Mood::Quiet => screen.theme.dim(),

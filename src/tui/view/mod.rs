@@ -23,7 +23,6 @@ use ratatui::text::{Line, Span};
 
 use crate::model::TimeMs;
 
-use super::event::Standing;
 use super::layout::{Layout, MIN_COLUMNS, MIN_ROWS};
 use super::state::{Layer, Model, Pane};
 use super::text;
@@ -145,7 +144,7 @@ fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             header::detail(screen, layout.detail, buffer);
         }
     }
-    if screen.model.standing != Standing::Live {
+    if screen.model.is_stale() {
         // What is shown is what was: nothing of it may look alive.
         buffer.set_style(layout.body, screen.theme.dim());
     }
