@@ -61,7 +61,7 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(30),
             backoff_first: Duration::from_millis(500),
             backoff_most: Duration::from_secs(15),
             settled_after: Duration::from_secs(10),

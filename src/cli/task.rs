@@ -266,6 +266,17 @@ async fn stop(
     Ok(())
 }
 
+/// The answer to RunTask with its tasks as they are by now.
+fn as_they_are(session: &Session, ids: &[TaskId], mut body: Value) -> Value {
+    let state = &session.snapshot().state;
+    let known = ids.iter().filter_map(|id| state.tasks.get(id));
+    let tasks: Vec<Value> = known.map(|task| shape::task(state, task)).collect();
+    if tasks.len() == ids.len() {
+        body["tasks"] = Value::Array(tasks);
+    }
+    body
+}
+
 /// `qd run`.
 ///
 /// # Errors
@@ -289,9 +300,7 @@ pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResu
         })))
         .await?;
     let ids = task_ids(&body)?;
-    if output == Output::Json {
-        out::json(&body)?;
-    } else {
+    if output == Output::Table {
         for id in &ids {
             out::line(id.to_string())?;
         }
@@ -313,9 +322,15 @@ pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResu
         (false, true) => Some(Until::Running),
         (false, false) => None,
     };
-    if let Some(until) = until.filter(|_| !ids.is_empty()) {
-        wait::tasks(session, &ids, until, asked.wait.timeout).await?;
-    } else if !ids.is_empty() {
+    let waited = match until.filter(|_| !ids.is_empty()) {
+        Some(until) => wait::tasks(session, &ids, until, asked.wait.timeout).await,
+        None => Ok(()),
+    };
+    if output == Output::Json {
+        out::json(&as_they_are(session, &ids, body))?;
+    }
+    waited?;
+    if until.is_none() && !ids.is_empty() {
         session.say_who_carries();
     }
     if short > 0 {

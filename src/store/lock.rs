@@ -118,14 +118,27 @@ fn write(file: &mut File, text: &str) -> std::io::Result<()> {
     file.flush()
 }
 
-/// The name of the user who runs this process, for people: `$USER`, else the number.
+/// The name of the user who runs this process, for people: `$USER`, else what the system calls
+/// its number, else the number.
 #[must_use]
 pub fn user() -> String {
+    let uid = rustix::process::getuid().as_raw();
     ["USER", "LOGNAME"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())
         .find(|name| !name.is_empty())
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+        .or_else(|| named(&std::fs::read_to_string("/etc/passwd").ok()?, uid))
+        .unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The name that a passwd file gives a number.
+fn named(passwd: &str, uid: u32) -> Option<String> {
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -139,6 +152,13 @@ mod tests {
             role: role.into(),
             since: TimeMs(7),
         }
+    }
+
+    #[test]
+    fn a_user_without_a_name_in_the_environment_is_named_by_the_system() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!(named(passwd, 1000).as_deref(), Some("ann"));
+        assert_eq!(named(passwd, 7), None);
     }
 
     #[test]

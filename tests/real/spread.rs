@@ -68,7 +68,7 @@ fn six_tasks_over_three_zones_sit_two_by_two_and_a_killed_one_is_replaced() {
     wait_for("one task on each engine", PATIENCE, || {
         counts() == [1, 1, 1]
     });
-    ship.ok(&["service", "rm", "web", "--force", "--yes"]);
+    ship.ok(&["service", "rm", "web", "--yes"]);
     wait_for("no task anywhere", PATIENCE, || counts() == [0, 0, 0]);
 }
 
