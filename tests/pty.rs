@@ -225,7 +225,6 @@ fn demo(columns: u16, rows: u16) -> Session {
 }
 
 #[test]
-#[ignore = "until qd demo opens the console"]
 fn the_demo_shows_the_fleet_and_a_fail_over_and_gives_the_terminal_back() {
     let mut session = demo(80, 24);
     for words in [
@@ -260,7 +259,6 @@ fn the_demo_shows_the_fleet_and_a_fail_over_and_gives_the_terminal_back() {
 }
 
 #[test]
-#[ignore = "until qd demo opens the console"]
 fn a_console_that_is_told_to_end_gives_the_terminal_back() {
     for signal in ["TERM", "HUP"] {
         let mut session = demo(80, 24);

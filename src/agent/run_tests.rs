@@ -299,7 +299,7 @@ async fn an_image_that_is_not_to_be_had_fails_every_task_that_waits_for_it() {
     for _ in 0..2 {
         assert_eq!(
             rig.failure().await,
-            "CannotPullContainerError: manifest unknown"
+            "CannotPullContainerError: busybox: manifest unknown"
         );
     }
     assert_eq!(rig.engine.calls("pull").len(), 1);

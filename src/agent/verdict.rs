@@ -22,7 +22,9 @@ pub enum Verdict {
 pub fn judge(action: &Action, error: &EngineError, attempts: u32, attempts_most: u32) -> Verdict {
     let given_up = attempts >= attempts_most;
     let word = match action {
-        Action::Pull(_) => return Verdict::Fail(format!("CannotPullContainerError: {error}")),
+        Action::Pull(image) => {
+            return Verdict::Fail(format!("CannotPullContainerError: {image}: {error}"));
+        }
         Action::EnsureNetwork => "CannotCreateContainerError: the network of the tasks",
         Action::EnsureVolume(_) => "CannotCreateVolumeError",
         Action::Create(..) => "CannotCreateContainerError",
@@ -105,7 +107,7 @@ mod tests {
                 1,
                 3
             ),
-            Verdict::Fail("CannotPullContainerError: manifest unknown".to_owned())
+            Verdict::Fail("CannotPullContainerError: nginx: manifest unknown".to_owned())
         );
     }
 }

@@ -35,13 +35,14 @@ fn a_bad_image_a_taken_port_a_full_instance_and_an_oom_kill_each_give_their_reas
         ship.json(&["task", "show", id])["tasks"][0].clone()
     };
 
-    // A bad image.
-    register("nope", "image = \"nowhere.invalid/nope:1\"\nmemory = 32");
+    // A bad image: nobody answers at that registry.
+    let image = format!("{}:1/nope:1", engines.host_address());
+    register("nope", &format!("image = \"{image}\"\nmemory = 32"));
     let task = stopped(&id_of(&ship.json(&["run", "nope"])["tasks"][0]));
     assert_eq!(task["stopCode"], "TaskFailedToStart", "{task:#}");
     let reason = task["stoppedReason"].as_str().unwrap();
     assert!(reason.contains("CannotPullContainerError"), "{reason}");
-    assert!(reason.contains("nowhere.invalid/nope:1"), "{reason}");
+    assert!(reason.contains(&image), "{reason}");
 
     // A port that one of our own tasks holds: refused before anything starts.
     let port = "image = \"qd-test:1\"\ncommand = [\"sleep\", \"100000\"]\nmemory = 32\n\
@@ -113,7 +114,7 @@ fn a_bad_image_a_taken_port_a_full_instance_and_an_oom_kill_each_give_their_reas
     let service = format!(
         "{}\n[[service]]\nserviceName = \"bad\"\ntaskDefinition = \"nope\"\ndesiredCount = 1\n\
          deploymentConfiguration = {{ deploymentCircuitBreaker = {{ enable = true, rollback = false }} }}\n",
-        definition("nope", "image = \"nowhere.invalid/nope:1\"\nmemory = 32")
+        definition("nope", &format!("image = \"{image}\"\nmemory = 32"))
     );
     let file = ship.file("bad.toml", &service);
     let failed = ship.qd(&["apply", &file, "--yes", "--wait", "--timeout", "60s"]);

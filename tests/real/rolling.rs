@@ -1,13 +1,15 @@
 //! Rolling updates keep their floor, and survive `kill -9` of the control plane.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::engines::{Engines, wait_for};
 use super::ship::{PATIENCE, Ship};
 use super::spread::sleepers;
 
 /// When a container ran, as text that sorts by time; an end that is not yet is `None`.
+#[derive(Clone)]
 struct Span {
+    task: String,
     started: String,
     finished: Option<String>,
     running: bool,
@@ -20,13 +22,15 @@ fn spans(engines: &Engines, service: &str) -> Vec<Span> {
     for engine in &engines.each {
         let ids = engine.docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]);
         for id in ids.lines() {
-            let format = "{{.State.StartedAt}} {{.State.FinishedAt}} {{.State.Running}}";
+            let format = "{{.State.StartedAt}} {{.State.FinishedAt}} {{.State.Running}} \
+                          {{index .Config.Labels \"quarterdeck.task-id\"}}";
             let told = engine.docker(&["inspect", "--format", format, id]);
             let mut words = told.split_whitespace();
             let started = padded(words.next().unwrap());
             let finished = padded(words.next().unwrap());
             let running = words.next() == Some("true");
             all.push(Span {
+                task: words.next().unwrap().to_owned(),
                 started,
                 finished: (!running).then_some(finished),
                 running,
@@ -68,6 +72,29 @@ fn extremes(spans: &[Span], from: &str) -> (usize, usize) {
     )
 }
 
+/// The spans with a task's end at the moment at which its stop was asked for: the ceiling is over
+/// what is RUNNING or PENDING, and a task that stops is neither.
+fn until_asked_to_stop(ship: &Ship, spans: &[Span]) -> Vec<Span> {
+    let all = ship.json(&["task", "ls", "--all"]);
+    let asked: BTreeMap<String, String> = all["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|task| {
+            let id = task["taskArn"].as_str()?.rsplit('/').next()?.to_owned();
+            let at = jiff::Timestamp::from_nanosecond((task["stoppingAt"].as_f64()? * 1e9) as i128);
+            Some((id, padded(&at.ok()?.to_string())))
+        })
+        .collect();
+    let mut spans = spans.to_vec();
+    for span in &mut spans {
+        if let Some(at) = asked.get(&span.task) {
+            span.finished = Some(at.clone());
+        }
+    }
+    spans
+}
+
 /// The same service with another command: a new revision.
 fn revised(count: u32, more: &str, command: &str) -> String {
     sleepers("web", count, more).replace("\"100000\"", &format!("\"{command}\""))
@@ -98,8 +125,11 @@ fn a_rolling_update_never_falls_below_its_floor_nor_rises_above_its_ceiling() {
         "every task was replaced: {}",
         after.len()
     );
-    let (fewest, most) = extremes(&after, &settled);
+    let (fewest, _) = extremes(&after, &settled);
     assert!(fewest >= 5, "fell to {fewest}");
+    let wanted = until_asked_to_stop(&ship, &after);
+    assert_eq!(wanted.iter().filter(|s| s.finished.is_none()).count(), 6);
+    let (_, most) = extremes(&wanted, &settled);
     assert!(most <= 8, "rose to {most}");
     assert_eq!(
         ship.service("web")["taskDefinition"]
