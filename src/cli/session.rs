@@ -63,19 +63,16 @@ impl Session {
         &self.cluster
     }
 
-    /// A picture in which every instance was heard or tried, so that it tells the truth. A
-    /// running server has that already; a control plane that only just started waits for it, at
-    /// most five seconds.
+    /// A picture in which every instance was heard or tried, so that it tells the truth, and
+    /// tasks do not crowd on whoever answered first. A control plane that only just started is
+    /// waited for, at most five seconds.
     pub async fn whole(&self) -> Arc<Snapshot> {
-        if !self.carried {
-            return self.snapshot();
-        }
         let mut snapshots = self.client.snapshots();
         let deadline = Instant::now() + FIRST_WORD;
         let tried = snapshots.wait_for(|snapshot| untried(snapshot).is_empty());
         // Too late or gone: what there is is shown, with a word on who is missing.
         let _ = timeout_at(deadline, tried).await.is_ok();
-        loop {
+        while self.carried {
             snapshots.borrow_and_update();
             let still = (Instant::now() + STILL).min(deadline);
             match timeout_at(still, snapshots.changed()).await {

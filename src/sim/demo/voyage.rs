@@ -55,11 +55,16 @@ pub enum VoyageError {
     Print(#[from] std::io::Error),
 }
 
-/// Makes the demo's shop: every command of [`commands`], in order.
+/// Makes the demo's shop once the whole fleet is up (tasks would crowd on whoever came first):
+/// every command of [`commands`], in order.
 ///
 /// # Errors
-/// [`VoyageError`] if one is refused.
+/// [`VoyageError`] if one is refused, or the control plane ends before.
 pub async fn load(client: &dyn Client) -> Result<(), VoyageError> {
+    let up = |snapshot: &Arc<Snapshot>| snapshot.state.instances.values().all(|i| i.is_connected());
+    if client.snapshots().wait_for(up).await.is_err() {
+        return Err(ClientError::Gone("it ended before the fleet was up".to_owned()).into());
+    }
     for command in commands()? {
         client.command(command).await?;
     }
