@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::args::Global;
@@ -72,13 +73,8 @@ impl Session {
         let tried = snapshots.wait_for(|snapshot| untried(snapshot).is_empty());
         // Too late or gone: what there is is shown, with a word on who is missing.
         let _ = timeout_at(deadline, tried).await.is_ok();
-        while self.carried {
-            snapshots.borrow_and_update();
-            let still = (Instant::now() + STILL).min(deadline);
-            match timeout_at(still, snapshots.changed()).await {
-                Ok(Ok(())) if Instant::now() < deadline => {}
-                _ => break,
-            }
+        if self.carried {
+            self.stands_still(&mut snapshots, deadline).await;
         }
         let snapshot = self.snapshot();
         let silent = untried(&snapshot);
@@ -90,6 +86,23 @@ impl Session {
             ));
         }
         snapshot
+    }
+
+    /// Waits until the picture of a control plane that only just started has stood still for a
+    /// moment, or the deadline is there.
+    async fn stands_still(
+        &self,
+        snapshots: &mut watch::Receiver<Arc<Snapshot>>,
+        deadline: Instant,
+    ) {
+        loop {
+            snapshots.borrow_and_update();
+            let still = (Instant::now() + STILL).min(deadline);
+            match timeout_at(still, snapshots.changed()).await {
+                Ok(Ok(())) if Instant::now() < deadline => {}
+                _ => return,
+            }
+        }
     }
 
     /// Asks for a change, and names on standard error what of it has no effect.
