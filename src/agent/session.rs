@@ -500,10 +500,8 @@ impl Session<'_> {
     /// The volumes of our own containers are known to be there.
     fn note_volumes(&mut self) {
         let plane = &self.assignments.snapshot.state.control_plane;
-        let ours = self.world.containers.values().filter(|c| {
-            let owner = c.owner.as_ref();
-            !c.volumes.is_empty() && owner.is_some_and(|o| &o.control_plane == plane)
-        });
+        let containers = self.world.containers.values();
+        let ours = containers.filter(|c| c.owned_by(plane).is_some());
         let names: Vec<_> = ours.flat_map(|c| c.volumes.iter().cloned()).collect();
         self.world.volumes.extend(names);
     }

@@ -176,15 +176,11 @@ pub fn is_to_stop(task: &Task) -> bool {
 /// A task's containers on this engine, by their names in the definition.
 type Owned<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
 
-/// This control plane's containers by task. Labels alone do not make a container ours: an image
-/// committed from one of ours carries them too. Its name ends in the task's id as well.
+/// This control plane's containers by task.
 fn owned<'a>(view: &View<'a>) -> BTreeMap<TaskId, Owned<'a>> {
     let mut owned: BTreeMap<TaskId, Owned<'a>> = BTreeMap::new();
     for container in view.world.containers.values() {
-        if let Some(owner) = &container.owner
-            && owner.control_plane == view.state.control_plane
-            && container.name.ends_with(&owner.task.to_string())
-        {
+        if let Some(owner) = container.owned_by(&view.state.control_plane) {
             let of_task = owned.entry(owner.task).or_default();
             of_task.insert(&owner.container, container);
         }

@@ -133,6 +133,17 @@ pub struct AgentStatus {
     pub retry_at: Option<TimeMs>,
 }
 
+impl ObservedContainer {
+    /// Whose it is, if that control plane made it. Labels alone do not tell: an image committed
+    /// from one of its containers carries them too, but what it made is named after the task.
+    #[must_use]
+    pub fn owned_by(&self, control_plane: &str) -> Option<&Ownership> {
+        self.owner.as_ref().filter(|owner| {
+            owner.control_plane == control_plane && self.name.ends_with(&owner.task.to_string())
+        })
+    }
+}
+
 /// One report of an agent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observation {
@@ -181,4 +192,26 @@ pub enum Observation {
         /// Its standing.
         status: AgentStatus,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_owned_by_labels_and_name_together() {
+        let task = TaskId(5);
+        let mut container: ObservedContainer = serde_json::from_value(serde_json::json!({
+            "runtimeId": "a", "name": format!("qd-web-1-app-{task}"), "image": "busybox",
+            "owner": {"controlPlane": "p", "task": task, "container": "app"},
+            "imageDigest": null, "state": "running", "exitCode": null, "oomKilled": false,
+            "error": "", "startedAt": null, "finishedAt": null, "health": null,
+            "networkBindings": [], "cpu": 0, "memory": 0, "hostPorts": [],
+        }))
+        .unwrap();
+        assert_eq!(container.owned_by("p").map(|o| o.task), Some(task));
+        assert_eq!(container.owned_by("other"), None);
+        container.name = "made-from-a-committed-image".to_owned();
+        assert_eq!(container.owned_by("p"), None);
+    }
 }

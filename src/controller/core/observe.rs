@@ -175,11 +175,10 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
         return;
     };
     let control_plane = work.state.control_plane.clone();
-    let ours = |c: &ObservedContainer| is_ours(c, &control_plane);
     let mut instance = (*before).clone();
     let foreign: Vec<_> = containers
         .iter()
-        .filter(|c| c.state.is_up() && !ours(c))
+        .filter(|c| c.state.is_up() && c.owned_by(&control_plane).is_none())
         .collect();
     instance.foreign = Resources {
         cpu: foreign.iter().map(|c| c.cpu).sum::<CpuUnits>(),
@@ -199,8 +198,8 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
         tell_connected(work, &before, &instance);
     }
     let mut by_task: BTreeMap<TaskId, Vec<&ObservedContainer>> = BTreeMap::new();
-    for container in containers.iter().filter(|c| ours(c)) {
-        if let Some(owner) = &container.owner {
+    for container in containers {
+        if let Some(owner) = container.owned_by(&control_plane) {
             by_task.entry(owner.task).or_default().push(container);
         }
     }
@@ -216,14 +215,6 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
             tell_task(work, &task, &after);
         }
     }
-}
-
-/// Labels alone do not make a container ours: an image committed from one of ours carries them
-/// too. Ours are named after their task as well.
-fn is_ours(container: &ObservedContainer, control_plane: &str) -> bool {
-    container.owner.as_ref().is_some_and(|owner| {
-        owner.control_plane == control_plane && container.name.ends_with(&owner.task.to_string())
-    })
 }
 
 /// A task's containers by name. Names on an engine are unique, so two for one name should not
