@@ -12,7 +12,7 @@ use super::error::{CliError, CliResult};
 use super::session::{End, Session};
 use super::{out, trace};
 use crate::agent::{Clock as _, SystemClock, Tuning};
-use crate::client::{self, Carried, LocalClient, OpenError, OpenOptions};
+use crate::client::{self, Carried, LocalClient, OpenError, OpenOptions, Succession};
 use crate::config::Settings;
 use crate::controller::{ControlPlane, Start, start};
 use crate::docker::Connector;
@@ -159,7 +159,8 @@ fn screen(cluster: ClusterName, simulated: bool) -> TuiOptions {
     }
 }
 
-/// The console: attached to a running control plane, else carrying it.
+/// The console: attached to a running control plane, else carrying it; also from then on when
+/// the one it was attached to ends.
 ///
 /// # Errors
 /// When there is no control plane to be had, or the console broke down.
@@ -168,21 +169,23 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
     let dir = state_dir(global)?;
     trace::to_file(&dir, global.verbose)
         .map_err(|error| failed(format!("the log in {}: {error}", dir.display())))?;
-    let opened = client::open(options(dir, settings, "console"))
-        .await
-        .map_err(failed)?;
+    let again = move || options(dir.clone(), settings.clone(), "console");
+    let opened = client::open(again()).await.map_err(failed)?;
+    // Whoever carries it may end while the console stays open: then the console carries it.
+    let succession = Succession::over(opened, again);
+    let client = succession.client();
     let cluster = {
-        let snapshot = opened.client.snapshots().borrow().clone();
+        let snapshot = client.snapshots().borrow().clone();
         super::resolve::cluster(&snapshot.state, &global.cluster)
     };
     let done = match cluster {
-        Ok(cluster) => tui::run(opened.client, screen(cluster, false))
+        Ok(cluster) => tui::run(client, screen(cluster, false))
             .await
             .map_err(super::Ended::Broken),
         Err(error) => Err(error.into()),
     };
-    if let Some(carried) = opened.plane {
-        stop(carried).await;
+    if let Err(error) = succession.close().await {
+        out::note(format!("qd: {error}"));
     }
     done
 }

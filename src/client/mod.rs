@@ -4,9 +4,12 @@
 pub mod local;
 pub mod open;
 pub mod remote;
+pub mod succession;
 
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod succession_tests;
 
 use std::sync::Arc;
 
@@ -23,6 +26,7 @@ pub use crate::api::{PlanReport, PlannedStep, Reply};
 pub use local::LocalClient;
 pub use open::{Carried, OpenError, OpenOptions, Opened, open};
 pub use remote::RemoteClient;
+pub use succession::Succession;
 
 /// What went wrong between asking and being answered.
 #[derive(Clone, Debug, thiserror::Error)]

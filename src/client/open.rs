@@ -131,12 +131,7 @@ impl Carried {
 pub async fn open(options: OpenOptions) -> Result<Opened, OpenError> {
     let dir = options.state_dir.clone();
     let socket = dir.join(SOCKET);
-    let holder = LockHolder {
-        pid: std::process::id(),
-        user: user(),
-        role: options.role.clone(),
-        since: SystemClock.now(),
-    };
+    let holder = holder(&options.role);
     let deadline = Instant::now() + PATIENCE;
     loop {
         let held = match StateLock::take(&dir, &holder) {
@@ -168,6 +163,29 @@ pub async fn open(options: OpenOptions) -> Result<Opened, OpenError> {
             return Err(OpenError::Held { held });
         }
         sleep(ATTEMPT_GAP).await;
+    }
+}
+
+fn holder(role: &str) -> LockHolder {
+    LockHolder {
+        pid: std::process::id(),
+        user: user(),
+        role: role.to_owned(),
+        since: SystemClock.now(),
+    }
+}
+
+/// Carries the control plane of the state folder if nobody holds the folder now, without waiting;
+/// `None` if somebody does.
+///
+/// # Errors
+/// [`OpenError`].
+pub(super) async fn take_over(options: OpenOptions) -> Result<Option<Opened>, OpenError> {
+    let holder = holder(&options.role);
+    match StateLock::take(&options.state_dir, &holder) {
+        Ok(lock) => carry(options, lock, holder).await.map(Some),
+        Err(LockError::Held { .. }) => Ok(None),
+        Err(error) => Err(OpenError::Lock(error)),
     }
 }
 
