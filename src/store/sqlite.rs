@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Store, StoreError, retention};
+use super::{Store, StoreError, folder, retention};
 use crate::model::{Change, State, TimeMs};
 
 /// Name of the database in the state folder.
 pub const FILE: &str = "state.db";
+/// What the names of SQLite's files beside it end in.
+const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Number of the tables' layout, kept in the database's `user_version`.
 pub const SCHEMA: i64 = 1;
 /// How long a write waits for another process that reads or writes.
@@ -29,13 +31,15 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database in the state folder, or makes it.
+    /// Opens the database in the state folder, or makes it: for its owner alone, whatever the
+    /// folder's mode.
     ///
     /// # Errors
     /// [`StoreError::Failed`] if it cannot be opened or written, [`StoreError::Unreadable`] if a
     /// newer version wrote it or it is no database.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let place = dir.join(FILE);
+        keep_private(&place)?;
         let connection = Connection::open(&place).map_err(|error| failed(&place, &error))?;
         let mut store = Self {
             place,
@@ -229,6 +233,26 @@ impl Store for SqliteStore {
     }
 }
 
+/// The log holds environments and commands, which are nobody else's business. SQLite gives the
+/// files beside the database the database's own mode when it makes them; those of an earlier
+/// run may be there.
+fn keep_private(place: &Path) -> Result<(), StoreError> {
+    let fail = |error: std::io::Error| StoreError::Failed {
+        place: place.display().to_string(),
+        message: error.to_string(),
+    };
+    folder::keep_private(place).map_err(fail)?;
+    for beside in BESIDE {
+        let mut path = place.as_os_str().to_owned();
+        path.push(beside);
+        match folder::close_to_others(Path::new(&path)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn insert_changes(
     tx: &Transaction<'_>,
     first: u64,
@@ -328,6 +352,31 @@ mod tests {
         };
         assert_eq!(ask("journal_mode"), "wal".to_owned().into());
         assert_eq!(ask("synchronous"), 2.into());
+    }
+
+    #[test]
+    fn what_is_on_disk_is_for_its_owner_alone_even_in_an_open_folder() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let dir = tempfile::tempdir().unwrap();
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(dir.path(), open).unwrap();
+        let modes = || {
+            let mode = |name: &str| {
+                let about = std::fs::metadata(dir.path().join(name)).unwrap();
+                about.mode() & 0o777
+            };
+            [FILE, "state.db-wal", "state.db-shm"].map(mode)
+        };
+        let mut store = SqliteStore::open(dir.path()).unwrap();
+        story::fill(&mut store, 3);
+        assert_eq!(modes(), [0o600; 3]);
+        // What an earlier version left, and did not get to close.
+        for name in [FILE, "state.db-wal", "state.db-shm"] {
+            let readable = std::fs::Permissions::from_mode(0o644);
+            std::fs::set_permissions(dir.path().join(name), readable).unwrap();
+        }
+        let _second = SqliteStore::open(dir.path()).unwrap();
+        assert_eq!(modes(), [0o600; 3]);
     }
 
     #[test]
