@@ -1,13 +1,21 @@
 //! Where the program's own log goes: standard error for `serve`, and for commands only if asked;
 //! a file in the state folder while the console has the screen.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::store::folder;
+
 /// The console's log in the state folder.
 const CONSOLE_LOG: &str = "console.log";
-/// At the start of a console its log is begun anew once it is larger than this.
+/// The one before it.
+const CONSOLE_LOG_OLD: &str = "console.log.old";
+/// The log is begun anew before it grows beyond this many bytes; with the old one, twice that
+/// is the most there is.
 const CONSOLE_LOG_MAX: u64 = 8 * 1024 * 1024;
 /// Says more finely what is logged, in place of `-v`: `quarterdeck=debug`.
 const VARIABLE: &str = "QD_LOG";
@@ -53,19 +61,116 @@ fn init(filter: EnvFilter) {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn to_file(state: &Path, verbose: u8) -> std::io::Result<()> {
-    let path = state.join(CONSOLE_LOG);
-    let large = std::fs::metadata(&path).is_ok_and(|about| about.len() > CONSOLE_LOG_MAX);
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(large)
-        .append(!large)
-        .open(path)?;
+pub fn to_file(state: &Path, verbose: u8) -> io::Result<()> {
+    let file = BoundedLog::open(state, CONSOLE_LOG_MAX)?;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter(verbose, "quarterdeck=info,warn"))
         .with_writer(std::sync::Mutex::new(file))
         .with_ansi(false)
+        // It would say on standard error that it cannot write, across the console's screen.
+        .log_internal_errors(false)
         .try_init();
     Ok(())
+}
+
+/// A log that is put aside and begun anew once it is full; one old log is kept.
+struct BoundedLog {
+    place: PathBuf,
+    old: PathBuf,
+    max: u64,
+    file: File,
+}
+
+impl BoundedLog {
+    fn open(state: &Path, max: u64) -> io::Result<Self> {
+        let place = state.join(CONSOLE_LOG);
+        let file = append_to(&place)?;
+        Ok(Self {
+            place,
+            old: state.join(CONSOLE_LOG_OLD),
+            max,
+            file,
+        })
+    }
+
+    fn begin_anew(&mut self) -> io::Result<()> {
+        let ours = self.file.metadata()?;
+        // Another console of this folder may have put it aside already.
+        let still_there = std::fs::metadata(&self.place)
+            .is_ok_and(|now| (now.dev(), now.ino()) == (ours.dev(), ours.ino()));
+        if still_there {
+            std::fs::rename(&self.place, &self.old)?;
+        }
+        self.file = append_to(&self.place)?;
+        Ok(())
+    }
+}
+
+impl Write for BoundedLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Asked of the file, for other consoles of this folder may write to it as well.
+        let so_far = self.file.metadata()?.len();
+        let more = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if so_far > 0 && so_far.saturating_add(more) > self.max {
+            self.begin_anew()?;
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn append_to(place: &Path) -> io::Result<File> {
+    folder::keep_private(place)?;
+    File::options().append(true).open(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(n: u32) -> String {
+        format!("line {n:04} of the log\n")
+    }
+
+    #[test]
+    fn the_log_is_begun_anew_while_it_is_written_and_one_old_one_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |name| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        let max = 10 * line(0).len() as u64;
+        let mut log = BoundedLog::open(dir.path(), max).unwrap();
+        for n in 0..25 {
+            log.write_all(line(n).as_bytes()).unwrap();
+        }
+        assert_eq!(read(CONSOLE_LOG), (20..25).map(line).collect::<String>());
+        assert_eq!(
+            read(CONSOLE_LOG_OLD),
+            (10..20).map(line).collect::<String>()
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        let mode = std::fs::metadata(dir.path().join(CONSOLE_LOG)).unwrap();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+        // The next console goes on where this one ended.
+        let mut next = BoundedLog::open(dir.path(), max).unwrap();
+        next.write_all(line(25).as_bytes()).unwrap();
+        assert_eq!(read(CONSOLE_LOG), (20..26).map(line).collect::<String>());
+    }
+
+    #[test]
+    fn two_consoles_of_one_folder_share_the_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |name| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        let max = 4 * line(0).len() as u64;
+        let mut one = BoundedLog::open(dir.path(), max).unwrap();
+        let mut two = BoundedLog::open(dir.path(), max).unwrap();
+        for n in 0..5 {
+            one.write_all(line(n).as_bytes()).unwrap();
+        }
+        // Its file was put aside full: it goes on in the new one, and puts nothing aside.
+        two.write_all(line(5).as_bytes()).unwrap();
+        assert_eq!(read(CONSOLE_LOG), line(4) + &line(5));
+        assert_eq!(read(CONSOLE_LOG_OLD), (0..4).map(line).collect::<String>());
+    }
 }
