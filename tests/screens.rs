@@ -279,13 +279,44 @@ fn without_colours_and_unicode_everything_is_still_said() {
     assert!(buffer.content.iter().any(|cell| reversed(&cell)));
 }
 
-#[test]
-fn samples_show_what_a_task_uses() {
-    let mut model = console(LARGE);
-    let effects = press(&mut model, "2<enter>");
-    let [Effect::Stats { task, after_ms: 0 }] = effects.as_slice() else {
+/// Opens the page of the selected task: what its samples come back with, and whose they are.
+fn open_task(model: &mut Model) -> (u64, TaskId) {
+    let effects = press(model, "<enter>");
+    let [
+        Effect::Stats {
+            ticket,
+            task,
+            after_ms: 0,
+        },
+    ] = effects.as_slice()
+    else {
         panic!("{effects:?}");
     };
+    (*ticket, *task)
+}
+
+/// Answers a sample, and gives the wait before the next one.
+fn sampled(
+    model: &mut Model,
+    of: u64,
+    samples: Result<Vec<(ContainerName, StatsSample)>, String>,
+) -> Option<u64> {
+    let event = Event::Stats {
+        ticket: of,
+        samples,
+    };
+    match update(model, NOW, event).as_slice() {
+        [] => None,
+        [
+            Effect::Stats {
+                ticket, after_ms, ..
+            },
+        ] if *ticket == of => Some(*after_ms),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sample() -> Vec<(ContainerName, StatsSample)> {
     let sample = StatsSample {
         cpu_units: 512.0,
         memory_bytes: 64 << 20,
@@ -293,32 +324,39 @@ fn samples_show_what_a_task_uses() {
         rx_bytes: 2048,
         tx_bytes: 10,
     };
-    let name = ContainerName::new("api").unwrap();
-    let samples = Ok(vec![(name, sample)]);
-    let again = update(
-        &mut model,
-        NOW,
-        Event::Stats {
-            task: *task,
-            samples,
-        },
-    );
-    assert!(matches!(
-        again.as_slice(),
-        [Effect::Stats { after_ms: 1.., .. }]
-    ));
+    vec![(ContainerName::new("api").unwrap(), sample)]
+}
+
+#[test]
+fn samples_show_what_a_task_uses_and_go_on_after_an_error() {
+    let mut model = console(LARGE);
+    press(&mut model, "2");
+    let (ticket, _) = open_task(&mut model);
+    let every = sampled(&mut model, ticket, Ok(sample())).unwrap();
     let shown = text(&frame(&model, LARGE));
     assert!(shown.contains("0.50 vCPU · 64 MiB of 128 MiB"), "{shown}");
-    press(&mut model, "<esc>");
-    let late = Event::Stats {
-        task: *task,
-        samples: Ok(Vec::new()),
-    };
-    assert_eq!(
-        update(&mut model, NOW, late),
-        [],
-        "sampling goes on for a closed page"
-    );
+    let slower = sampled(&mut model, ticket, Err("no answer in 5 s".into())).unwrap();
+    assert!(slower > every && every > 0, "{slower} after {every}");
+    let shown = text(&frame(&model, LARGE));
+    assert!(shown.contains("no answer in 5 s"), "{shown}");
+    assert_eq!(sampled(&mut model, ticket, Ok(sample())), Some(every));
+    let shown = text(&frame(&model, LARGE));
+    assert!(shown.contains("0.50 vCPU"), "{shown}");
+}
+
+#[test]
+fn a_page_that_is_opened_again_is_sampled_once() {
+    let mut model = console(LARGE);
+    press(&mut model, "2");
+    let (first, task) = open_task(&mut model);
+    assert_eq!(press(&mut model, "<esc>"), [Effect::CloseStats(first)]);
+    assert_eq!(sampled(&mut model, first, Ok(sample())), None, "closed");
+    let (second, same) = open_task(&mut model);
+    assert_eq!(task, same);
+    assert_eq!(sampled(&mut model, first, Ok(sample())), None, "two loops");
+    let shown = text(&frame(&model, LARGE));
+    assert!(!shown.contains("vCPU ·"), "{shown}");
+    assert!(sampled(&mut model, second, Ok(sample())).is_some());
 }
 
 /// `assets/console.svg`, the picture in the README, is made from the program itself. Run with

@@ -27,11 +27,16 @@ pub enum Effect {
     },
     /// Close a log stream.
     CloseLogs(Ticket),
-    /// Sample what a task's containers use.
+    /// Sample what a task's containers use; it takes the place of the sample of that ticket
+    /// that is still under way.
     Stats {
+        /// The number that the sample comes back with.
+        ticket: Ticket,
         /// The task.
         task: TaskId,
         /// Wait that many milliseconds first.
         after_ms: u64,
     },
+    /// Give up a sample: its page is closed.
+    CloseStats(Ticket),
 }

@@ -6,7 +6,7 @@ use crossterm::event::KeyEvent;
 
 use crate::client::{ClientError, LogItem, Reply, Standing};
 use crate::docker::StatsSample;
-use crate::model::{ContainerName, Snapshot, TaskId};
+use crate::model::{ContainerName, Snapshot};
 
 /// Numbers what was asked for, so that a late answer is told from the one waited for.
 pub type Ticket = u64;
@@ -38,8 +38,8 @@ pub enum Event {
     },
     /// What a task's containers use.
     Stats {
-        /// The task.
-        task: TaskId,
+        /// Of which opening of a task's page.
+        ticket: Ticket,
         /// One sample a container, or why there is none.
         samples: Result<Vec<(ContainerName, StatsSample)>, String>,
     },

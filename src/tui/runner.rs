@@ -27,7 +27,8 @@ pub(super) struct Runner {
     client: Arc<dyn Client>,
     out: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
-    logs: HashMap<Ticket, AbortHandle>,
+    /// Logs that are followed and samples that are taken, by the page they are for.
+    open: HashMap<Ticket, AbortHandle>,
 }
 
 impl Runner {
@@ -38,7 +39,7 @@ impl Runner {
             client,
             out,
             tasks: JoinSet::new(),
-            logs: HashMap::new(),
+            open: HashMap::new(),
         };
         (runner, events)
     }
@@ -69,20 +70,31 @@ impl Runner {
                     let error = error.map(|e| e.to_string());
                     send(&out, Event::LogsEnded { ticket, error }).await;
                 });
-                self.logs.insert(ticket, task);
+                self.keep(ticket, task);
             }
-            Effect::CloseLogs(ticket) => {
-                if let Some(task) = self.logs.remove(&ticket) {
+            Effect::CloseLogs(ticket) | Effect::CloseStats(ticket) => {
+                if let Some(task) = self.open.remove(&ticket) {
                     task.abort();
                 }
             }
-            Effect::Stats { task, after_ms } => {
-                self.tasks.spawn(async move {
+            Effect::Stats {
+                ticket,
+                task,
+                after_ms,
+            } => {
+                let sample = self.tasks.spawn(async move {
                     tokio::time::sleep(Duration::from_millis(after_ms)).await;
                     let samples = client.stats(task).await.map_err(|e| e.to_string());
-                    send(&out, Event::Stats { task, samples }).await;
+                    send(&out, Event::Stats { ticket, samples }).await;
                 });
+                self.keep(ticket, sample);
             }
+        }
+    }
+
+    fn keep(&mut self, ticket: Ticket, task: AbortHandle) {
+        if let Some(before) = self.open.insert(ticket, task) {
+            before.abort();
         }
     }
 }

@@ -219,6 +219,8 @@ pub(crate) enum Layer {
     Details {
         subject: Subject,
         top: usize,
+        /// What the samples of a task's page come back with.
+        sampling: Option<Ticket>,
     },
     Logs(Box<LogPage>),
     Help {

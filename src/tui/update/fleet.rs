@@ -83,15 +83,23 @@ fn open(model: &mut Model) -> Vec<Effect> {
     let Some(subject) = selected(model) else {
         return Vec::new();
     };
-    let effects = match &subject {
-        Subject::Task(task) => vec![Effect::Stats {
-            task: *task,
-            after_ms: 0,
-        }],
-        _ => Vec::new(),
-    };
     model.stats = None;
-    model.layers.push(Layer::Details { subject, top: 0 });
+    let mut effects = Vec::new();
+    let mut sampling = None;
+    if let Subject::Task(task) = subject {
+        model.tickets += 1;
+        sampling = Some(model.tickets);
+        effects.push(Effect::Stats {
+            ticket: model.tickets,
+            task,
+            after_ms: 0,
+        });
+    }
+    model.layers.push(Layer::Details {
+        subject,
+        top: 0,
+        sampling,
+    });
     effects
 }
 

@@ -48,6 +48,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 pub(super) fn back(model: &mut Model) -> Vec<Effect> {
     match model.layers.pop() {
         Some(Layer::Logs(page)) => vec![Effect::CloseLogs(page.ticket)],
+        Some(Layer::Details {
+            sampling: Some(ticket),
+            ..
+        }) => vec![Effect::CloseStats(ticket)],
         _ => Vec::new(),
     }
 }

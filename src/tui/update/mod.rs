@@ -16,12 +16,14 @@ use crate::client::{ClientError, Reply};
 use crate::model::TimeMs;
 
 use super::effect::Effect;
-use super::event::Event;
+use super::event::{Event, Ticket};
 use super::keymap::{self, Action};
 use super::state::{Layer, Model, Subject};
 
 /// How long after a sample the next one is taken, in milliseconds.
 const STATS_EVERY_MS: u64 = 2_000;
+/// How long after one that failed, in milliseconds: an engine that is gone may come back.
+const STATS_AFTER_ERROR_MS: u64 = 10_000;
 
 /// Takes one event in and says what is to be done. `now` is this machine's time.
 #[must_use]
@@ -63,7 +65,7 @@ pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Event::Stats { task, samples } => stats(model, task, samples),
+        Event::Stats { ticket, samples } => stats(model, ticket, samples),
         Event::Reply { what, result } => {
             replied(model, &what, result);
             Vec::new()
@@ -111,27 +113,28 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     }
 }
 
-fn stats(
-    model: &mut Model,
-    task: crate::model::TaskId,
-    samples: super::state::StatsResult,
-) -> Vec<Effect> {
-    let shown = model.layers.iter().any(
-        |layer| matches!(layer, Layer::Details { subject: Subject::Task(of), .. } if *of == task),
-    );
-    if !shown {
+fn stats(model: &mut Model, ticket: Ticket, samples: super::state::StatsResult) -> Vec<Effect> {
+    let task = model.layers.iter().find_map(|layer| match layer {
+        Layer::Details {
+            subject: Subject::Task(task),
+            sampling: Some(of),
+            ..
+        } if *of == ticket => Some(*task),
+        _ => None,
+    });
+    let Some(task) = task else {
         return Vec::new();
-    }
-    let again = samples.is_ok();
+    };
+    let after_ms = match samples {
+        Ok(_) => STATS_EVERY_MS,
+        Err(_) => STATS_AFTER_ERROR_MS,
+    };
     model.stats = Some((task, samples));
-    if again {
-        vec![Effect::Stats {
-            task,
-            after_ms: STATS_EVERY_MS,
-        }]
-    } else {
-        Vec::new()
-    }
+    vec![Effect::Stats {
+        ticket,
+        task,
+        after_ms,
+    }]
 }
 
 fn replied(model: &mut Model, what: &str, result: Result<Reply, ClientError>) {
