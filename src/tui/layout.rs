@@ -45,8 +45,13 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// The place of everything; `None` if the terminal is too small. `most` is how many rows
-    /// the longer of services and instances has.
-    pub(crate) fn new((columns, rows): (u16, u16), focus: Pane, most: usize) -> Option<Self> {
+    /// the longer of services and instances has, `tasks` how many of them there are to show.
+    pub(crate) fn new(
+        (columns, rows): (u16, u16),
+        focus: Pane,
+        most: usize,
+        tasks: usize,
+    ) -> Option<Self> {
         if columns < MIN_COLUMNS || rows < MIN_ROWS {
             return None;
         }
@@ -57,7 +62,7 @@ impl Layout {
         Some(Self {
             header: line(0, 1),
             panes: if boxed {
-                side_by_side(body, most)
+                side_by_side(body, most, tasks)
             } else {
                 stacked(body, focus)
             },
@@ -69,11 +74,15 @@ impl Layout {
     }
 }
 
-/// Services beside instances, tasks below them over the whole width, events at the bottom.
-fn side_by_side(body: Rect, most: usize) -> [PaneArea; PANES] {
-    let most = u16::try_from(most).unwrap_or(u16::MAX).saturating_add(3);
-    let top = most.clamp(9, body.height * 2 / 5);
-    let events = (body.height / 4).clamp(6, 14);
+/// Services beside instances, tasks below them over the whole width, events at the bottom. Tasks
+/// get what they need, though at least a third of what the panes above leave, and so much that
+/// events keep theirs; events get the rest.
+fn side_by_side(body: Rect, most: usize, tasks: usize) -> [PaneArea; PANES] {
+    let framed = |rows: usize| u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(3);
+    let top = framed(most).clamp(9, body.height * 2 / 5);
+    let rest = body.height - top;
+    let events_least = (body.height / 4).clamp(6, 14);
+    let events = rest - framed(tasks).clamp(rest / 3, rest - events_least);
     let left = body.width / 2;
     let at = |x, y, width, height| {
         let area = Rect::new(body.x + x, body.y + y, width, height);
@@ -138,8 +147,8 @@ mod tests {
         for columns in [60, 80, 119, 120, 200, 400] {
             for rows in [16, 20, 24, 31, 32, 40, 60, 120] {
                 for focus in Pane::ALL {
-                    for most in [0, 12, 10_000] {
-                        let layout = Layout::new((columns, rows), focus, most).unwrap();
+                    for (most, tasks) in [(0, 0), (12, 4), (12, 20), (10_000, 10_000)] {
+                        let layout = Layout::new((columns, rows), focus, most, tasks).unwrap();
                         let areas = layout.panes.map(|p| p.area);
                         let sum: u32 = areas.iter().map(|a| a.area()).sum();
                         assert_eq!(sum, layout.body.area(), "{columns}x{rows} {focus:?}");
@@ -155,8 +164,23 @@ mod tests {
     }
 
     #[test]
+    fn events_get_the_height_that_tasks_do_not_need() {
+        let heights = |tasks| {
+            let layout = Layout::new((200, 60), Pane::Services, 12, tasks).unwrap();
+            [Pane::Tasks, Pane::Events].map(|pane| layout.panes[pane.index()].area.height)
+        };
+        assert_eq!(heights(0), [13, 28], "a third at least");
+        assert_eq!(
+            heights(15),
+            [18, 23],
+            "what they need: their rows, titles and border"
+        );
+        assert_eq!(heights(10_000), [27, 14], "events keep theirs");
+    }
+
+    #[test]
     fn a_terminal_that_is_too_small_has_no_layout() {
-        assert_eq!(Layout::new((59, 24), Pane::Tasks, 3), None);
-        assert_eq!(Layout::new((80, 15), Pane::Tasks, 3), None);
+        assert_eq!(Layout::new((59, 24), Pane::Tasks, 3, 3), None);
+        assert_eq!(Layout::new((80, 15), Pane::Tasks, 3, 3), None);
     }
 }

@@ -166,6 +166,9 @@ pub(crate) struct Links {
 pub(crate) struct Shown {
     pub services: Vec<usize>,
     pub tasks: Vec<usize>,
+    /// How many tasks there would be without their filter: their pane keeps that height while
+    /// a filter is typed.
+    pub tasks_in_scope: usize,
     pub instances: Vec<usize>,
     pub events: Vec<Arc<Event>>,
 }
@@ -354,7 +357,7 @@ impl Model {
     /// Where everything is on the screen.
     pub(crate) fn layout(&self) -> Option<Layout> {
         let most = self.fleet.services.len().max(self.fleet.instances.len());
-        Layout::new(self.size, self.focus, most)
+        Layout::new(self.size, self.focus, most, self.shown.tasks_in_scope)
     }
 
     /// Whether a list shows which row is selected: the focused one does, and the one whose

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::{Event, Snapshot};
 
 use super::super::fleet::{Fleet, InstanceRow, ServiceRow, TaskRow};
-use super::super::state::{Layer, Links, Model, Pane};
+use super::super::state::{Layer, Links, Model, PANES, Pane};
 use super::super::view::page;
 
 /// Takes a newer picture in.
@@ -18,9 +18,7 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
 
 /// Brings lists, selections and scroll positions in line with the fleet, filters and size.
 pub(super) fn settle(model: &mut Model) {
-    let heights = model
-        .layout()
-        .map_or([1; 4], |layout| layout.panes.map(|pane| pane.rows.height));
+    let heights = heights(model);
     let height = |pane: Pane| usize::from(heights[pane.index()]);
     let words = |pane: Pane| words(&model.filters[pane.index()]);
 
@@ -52,10 +50,18 @@ pub(super) fn settle(model: &mut Model) {
 
     let wanted = words(Pane::Tasks);
     let all = model.fleet.tasks.iter().enumerate();
-    model.shown.tasks = all
-        .filter(|(_, row)| in_scope(model, row) && matches(&wanted, || task_text(row)))
+    let mut in_all = 0;
+    let tasks = all
+        .filter(|(_, row)| in_scope(model, row))
+        .inspect(|_| in_all += 1)
+        .filter(|(_, row)| matches(&wanted, || task_text(row)))
         .map(|(at, _)| at)
         .collect();
+    model.shown.tasks = tasks;
+    model.shown.tasks_in_scope = in_all;
+    // Only now is it known how tasks and events share what the panes above leave.
+    let heights = self::heights(model);
+    let height = |pane: Pane| usize::from(heights[pane.index()]);
     let (rows, fleet) = (&model.shown.tasks, &model.fleet.tasks);
     model.tasks.settle(rows.len(), height(Pane::Tasks), |row| {
         fleet[rows[row]].task.id
@@ -80,6 +86,12 @@ pub(super) fn settle(model: &mut Model) {
 
     model.links = links(model);
     clamp_page(model);
+}
+
+fn heights(model: &Model) -> [u16; PANES] {
+    model.layout().map_or([1; PANES], |layout| {
+        layout.panes.map(|pane| pane.rows.height)
+    })
 }
 
 fn clamp_page(model: &mut Model) {

@@ -73,10 +73,12 @@ fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
         let words = format!("oldest data {} ({name})", screen.age(at));
         return vec![Span::styled(words, screen.theme.mood(Mood::Warn))];
     }
-    let words = if model.fleet.connected == 0 {
-        "no data yet"
-    } else {
-        "data is fresh"
+    let all = model.fleet.instances.len();
+    let words = match model.fleet.connected {
+        0 => "no data yet".to_owned(),
+        1 if all == 1 => "the instance answers".to_owned(),
+        n if n == all => format!("all {n} instances answer"),
+        n => format!("{n} of {all} instances answer"),
     };
     vec![Span::styled(words, screen.theme.dim())]
 }

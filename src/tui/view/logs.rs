@@ -35,7 +35,14 @@ pub(super) fn draw(screen: &Screen<'_>, log: &LogPage, area: Rect, buffer: &mut 
     if book.dropped() > 0 {
         right.push(format!("{} dropped", text::number(book.dropped())));
     }
-    right.push(if log.wrap { "wrapped" } else { "cut" }.to_owned());
+    right.push(
+        if log.wrap {
+            "long lines wrapped"
+        } else {
+            "long lines cut"
+        }
+        .to_owned(),
+    );
     right.push(
         if log.top.is_some() {
             "held"
