@@ -14,7 +14,7 @@ use super::{out, trace};
 use crate::agent::{Clock as _, SystemClock, Tuning};
 use crate::client::{self, Carried, LocalClient, OpenError, OpenOptions, Succession};
 use crate::config::Settings;
-use crate::controller::{ControlPlane, Start, start};
+use crate::controller::{ControlPlane, Start, StartError, start};
 use crate::docker::Connector;
 use crate::docker::connector::RealConnector;
 use crate::model::ClusterName;
@@ -32,6 +32,14 @@ const DEMO_SEED: u64 = 7;
 
 fn failed(error: impl std::fmt::Display) -> CliError {
     CliError::Failed(error.to_string())
+}
+
+/// Why there is no control plane to use: bad input where the configuration is at fault.
+fn not_opened(error: OpenError) -> CliError {
+    match error {
+        OpenError::Start(StartError::Orphaned(orphaned)) => CliError::Usage(orphaned.to_string()),
+        other => failed(other),
+    }
 }
 
 fn state_dir(global: &Global) -> CliResult<PathBuf> {
@@ -66,7 +74,7 @@ pub async fn session(global: &Global, settings: Settings, role: &str) -> CliResu
     let dir = state_dir(global)?;
     let opened = client::open(options(dir, settings, role))
         .await
-        .map_err(failed)?;
+        .map_err(not_opened)?;
     let end = opened.plane.map(stop);
     Ok(Session::over(opened.client, global, end))
 }
@@ -141,7 +149,7 @@ async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
                     "waiting for a command"
                 );
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(not_opened(error)),
         }
         attempt += 1;
         tokio::time::sleep(SERVE_GAP).await;
@@ -170,7 +178,7 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
     trace::to_file(&dir, global.verbose)
         .map_err(|error| failed(format!("the log in {}: {error}", dir.display())))?;
     let again = move || options(dir.clone(), settings.clone(), "console");
-    let opened = client::open(again()).await.map_err(failed)?;
+    let opened = client::open(again()).await.map_err(not_opened)?;
     // Whoever carries it may end while the console stays open: then the console carries it.
     let succession = Succession::over(opened, again);
     let client = succession.client();

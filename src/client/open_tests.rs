@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::agent::Tuning;
 use crate::api::serve::SOCKET;
-use crate::controller::fixture::{fleet, register, settings};
+use crate::config::Settings;
+use crate::controller::fixture::{create, fleet, register, serving, settings};
 use crate::model::TimeMs;
 use crate::store::{LockHolder, StateLock};
 
@@ -87,4 +89,52 @@ async fn a_folder_whose_holder_does_not_answer_names_the_holder() {
     let text = refusal.to_string();
     assert!(text.contains("qd serve (pid 4242, user ann)"), "{text}");
     assert!(text.contains("--state"), "{text}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_would_leave_tasks_behind_opens_nothing_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let engines = fleet(2);
+    let open_with = |count: usize, source: Option<&str>| {
+        let engines = engines.clone();
+        open(OpenOptions {
+            settings: Settings {
+                source: source.map(Into::into),
+                ..settings(count)
+            },
+            connector: Box::new(move |_| Arc::new(engines)),
+            ..options(dir.path(), "service")
+        })
+    };
+    let opened = open_with(2, None).await.unwrap();
+    let mut snapshots = opened.client.snapshots();
+    let connected = snapshots.wait_for(|it| it.state.instances.values().all(|i| i.is_connected()));
+    let _ = tokio::time::timeout(Duration::from_secs(60), connected)
+        .await
+        .unwrap()
+        .unwrap();
+    opened.client.command(register("web")).await.unwrap();
+    opened
+        .client
+        .command(create("web", "web", 2))
+        .await
+        .unwrap();
+    let runs = snapshots.wait_for(|it| serving(it, "web").len() == 2);
+    let _ = tokio::time::timeout(Duration::from_secs(60), runs)
+        .await
+        .unwrap()
+        .unwrap();
+    opened.plane.unwrap().stop().await.unwrap();
+    let before = snapshots.borrow().state.tasks.clone();
+
+    let refusal = open_with(1, None).await.err().unwrap().to_string();
+    assert!(refusal.starts_with("no config file was found"), "{refusal}");
+    assert!(refusal.contains("host-1 (1 task)"), "{refusal}");
+    let refusal = open_with(1, Some("/x/quarterdeck.toml")).await.err();
+    assert!(refusal.unwrap().to_string().contains("/x/quarterdeck.toml"));
+
+    let opened = open_with(2, None).await.unwrap();
+    let state = opened.client.snapshots().borrow().state.clone();
+    assert_eq!((state.instances.len(), &state.tasks), (2, &before));
+    opened.plane.unwrap().stop().await.unwrap();
 }

@@ -12,6 +12,7 @@ use tracing::{debug, error};
 use super::command::CommandError;
 use super::core::{self, Decision, Fleet, Input};
 use super::handle::{Answer, COMMANDS_MAX, DELTAS_MAX, Handle, Request};
+use super::orphaned::Orphaned;
 use crate::agent::{self, AgentHandle, Clock, EngineDirectory, Tuning};
 use crate::config::Settings;
 use crate::docker::Connector;
@@ -55,6 +56,9 @@ pub enum StartError {
     /// Its state could not be read, or the first change not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The configuration would take instances out of the fleet from under their tasks.
+    #[error(transparent)]
+    Orphaned(#[from] Orphaned),
     /// The machine gave no random number.
     #[error("no random number is to be had from /dev/urandom: {0}")]
     Random(std::io::Error),
@@ -128,6 +132,17 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
     let (store, (state, seq)) = loaded
         .await
         .map_err(|broken| StartError::Broken(broken.to_string()))??;
+    let fleet = Fleet {
+        clusters: start.settings.clusters.clone(),
+        instances: start.settings.instances.clone(),
+    };
+    let orphans = core::orphans(&state, &fleet);
+    if !orphans.is_empty() {
+        return Err(StartError::Orphaned(Orphaned {
+            source: start.settings.source,
+            instances: orphans,
+        }));
+    }
     let snapshot = Snapshot {
         version: 0,
         seq,
@@ -155,10 +170,6 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         held: Vec::new(),
         wake: Instant::now(),
         fate: fate.clone(),
-    };
-    let fleet = Fleet {
-        clusters: start.settings.clusters.clone(),
-        instances: start.settings.instances.clone(),
     };
     driver
         .pass(vec![Input::Configure(fleet)], Vec::new())

@@ -4,6 +4,7 @@ pub mod command;
 pub mod core;
 pub mod driver;
 pub mod handle;
+pub mod orphaned;
 pub mod wire;
 
 #[cfg(test)]
@@ -14,3 +15,4 @@ pub(crate) mod fixture;
 pub use command::{Command, CommandError, ErrorKind, Response};
 pub use driver::{ControlPlane, Ended, Start, StartError, start};
 pub use handle::{Answer, Handle};
+pub use orphaned::Orphaned;

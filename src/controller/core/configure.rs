@@ -19,14 +19,10 @@ pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
         work.put(Change::ControlPlane(id));
     }
     clusters(work, &fleet.clusters);
-    let kept: BTreeMap<_, _> = fleet.instances.iter().map(|i| (&i.name, i)).collect();
+    let homes = fleet.homes();
     let known: Vec<_> = work.state.instances.values().cloned().collect();
     for instance in known {
-        // One that changes its cluster leaves the one and joins the other.
-        let stays = kept
-            .get(&instance.name)
-            .is_some_and(|settings| settings.cluster == instance.cluster);
-        if !stays {
+        if homes.get(&instance.name) != Some(&&instance.cluster) {
             remove(work, &instance);
         }
     }

@@ -8,6 +8,7 @@ mod derive;
 mod find;
 mod instances;
 mod observe;
+mod orphans;
 mod purge;
 mod services;
 mod tasks;
@@ -21,6 +22,8 @@ use crate::controller::command::{Command, CommandError, Response};
 use crate::model::snapshot::Live;
 use crate::model::{Change, Observation, State, TimeMs};
 use crate::scheduler;
+
+pub use orphans::orphans;
 
 use work::Work;
 

@@ -1,5 +1,5 @@
 use super::rig::{Rig, instance_name, settings};
-use crate::controller::core::Input;
+use crate::controller::core::{Input, orphans};
 use crate::model::instance::attribute;
 use crate::model::{
     ClusterName, Connection, InstanceStatus, LastStatus, MemoryMib, Resources, StopCode, TimeMs,
@@ -122,6 +122,40 @@ fn an_instance_that_leaves_the_file_takes_its_tasks_with_it() {
     rig.hosts.remove(&instance_name("b"));
     rig.settle();
     assert_eq!(rig.running(), 2, "its place is taken on the other");
+}
+
+#[test]
+fn instances_that_would_leave_tasks_behind_are_named_before_they_go() {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2"), ("c", "z3")]);
+    let whole = rig.fleet.clone();
+    let mut without = whole.clone();
+    without.instances.retain(|i| i.name.as_str() == "b");
+    assert_eq!(orphans(&rig.state, &without), [], "nothing is on them");
+    rig.register("web", json!({}));
+    rig.create("web", 4);
+    rig.settle();
+    assert_eq!(orphans(&rig.state, &whole), []);
+    let count = |rig: &Rig, name: &str| rig.state.instance_tasks(&instance_name(name)).count();
+    let both = ["a", "c"].map(|name| (instance_name(name), count(&rig, name)));
+    assert_eq!(orphans(&rig.state, &without), both);
+
+    let mut moved = whole.clone();
+    moved.instances[1].cluster = ClusterName::new("other").unwrap();
+    let of_b = (instance_name("b"), count(&rig, "b"));
+    assert_eq!(orphans(&rig.state, &moved), [of_b]);
+
+    // Given up by the operator, on a host that does not answer any more.
+    rig.cut("c");
+    let drain = json!({"containerInstances": ["c"], "status": "DRAINING"});
+    rig.ask("UpdateContainerInstancesState", drain).unwrap();
+    assert!(rig.tasks().iter().any(|t| t.instance.as_str() == "c"));
+    let of_a = (instance_name("a"), count(&rig, "a"));
+    assert_eq!(orphans(&rig.state, &without), [of_a]);
+
+    let last = json!({"service": "web", "force": true});
+    rig.ask("DeleteService", last).unwrap();
+    rig.settle();
+    assert_eq!(orphans(&rig.state, &without), [], "all is STOPPED there");
 }
 
 #[test]
