@@ -152,7 +152,8 @@ pub struct Deployment {
     pub rollout_state: RolloutState,
     /// Why it is so, in words.
     pub rollout_state_reason: String,
-    /// Consecutive failures to bring a task up.
+    /// Consecutive failures to bring a task up: none any more once a task that was created after
+    /// the last of them has been up for a minute.
     pub failed_tasks: u32,
     /// When it was asked for.
     pub created_at: TimeMs,
@@ -173,6 +174,9 @@ pub struct Backoff {
     /// When the last round began.
     #[serde(default)]
     pub round_at: TimeMs,
+    /// When the last failure was counted.
+    #[serde(default)]
+    pub failed_at: TimeMs,
     /// How many failed tasks wait for `until`; what is missing for other reasons does not wait.
     #[serde(default)]
     pub held: u32,

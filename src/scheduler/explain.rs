@@ -1,12 +1,18 @@
 //! Why it is where it is, or why it is not running: every instance, every reason.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::index::Index;
 use super::reconcile;
 use super::rollout::Turn;
 use crate::model::service::{RolloutState, Service, ServiceStatus};
-use crate::model::{ClusterName, ServiceName, State, Task, TaskDefinitionId, TaskId, TimeMs};
+use crate::model::{
+    ClusterName, DesiredStatus, InstanceName, ServiceName, State, Task, TaskDefinitionId, TaskId,
+    TimeMs,
+};
 
 /// The whole answer to *why*.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +130,10 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
         .collect();
     let serving = tasks.iter().filter(|task| task.is_serving()).count();
     let wanted = tasks.iter().filter(|task| task.is_wanted()).count();
-    let lost = tasks.iter().filter(|task| task.lost_at.is_some()).count();
+    let (stopping, kept): (Vec<&Arc<Task>>, Vec<_>) = tasks
+        .iter()
+        .partition(|task| task.desired_status == DesiredStatus::Stopped);
+    let lost = kept.iter().filter(|task| task.lost_at.is_some()).count();
     let mut answer = vec![format!(
         "It is {} and wants {} tasks: {serving} serve, {} are on the way.",
         service.status.as_str(),
@@ -136,6 +145,7 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
             "{lost} more are lost on instances that do not answer; they count again if those return."
         ));
     }
+    answer.extend(unconfirmed(state, now, &stopping));
     if let Some(primary) = service.primary() {
         let state = match primary.rollout_state {
             RolloutState::InProgress => "under way",
@@ -169,11 +179,34 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
     answer
 }
 
+/// Which stops wait for instances that do not answer.
+fn unconfirmed(state: &State, now: TimeMs, stopping: &[&Arc<Task>]) -> Option<String> {
+    let mut silent: BTreeMap<&InstanceName, (usize, u64)> = BTreeMap::new();
+    for task in stopping {
+        let instance = state.instances.get(&task.instance);
+        if let Some(since) = instance.and_then(|instance| instance.disconnected_since()) {
+            let (count, seconds) = silent.entry(&task.instance).or_default();
+            *count += 1;
+            *seconds = now.since_ms(since) / 1000;
+        }
+    }
+    let parts: Vec<String> = silent
+        .iter()
+        .map(|(name, (count, seconds))| format!("{count} on {name}, silent for {seconds} s"))
+        .collect();
+    (!parts.is_empty()).then(|| {
+        format!(
+            "Stops that are not confirmed: {}. They hold what they hold until the instance answers, or is taken out of the configuration.",
+            parts.join("; ")
+        )
+    })
+}
+
 /// What every instance says to one more task of a service.
 fn verdicts(
     state: &State,
     now: TimeMs,
-    service: &std::sync::Arc<Service>,
+    service: &Arc<Service>,
     definition: &TaskDefinitionId,
 ) -> Vec<Verdict> {
     let Some(definition) = state.task_definitions.get(definition) else {

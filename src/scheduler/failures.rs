@@ -10,6 +10,12 @@
 //! that was started after the last round began and fails too begins the next round. The first
 //! round is made good at once, the second after 1 s, then 2 s, 4 s, … 5 min. A new deployment, or
 //! a replacement that serves for 10 min, begins anew.
+//!
+//! **The circuit breaker** counts every failed task while a deployment is under way. Its count
+//! begins anew when a task of the deployment that was created after the last failure serves and
+//! has been up for 60 s. So failures scattered over a long rollout do not add up, and an image that
+//! runs for some seconds and crashes still ends its deployment: merely getting to RUNNING proves
+//! nothing. The back-off goes on growing all the same; only 10 min end that.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,6 +34,9 @@ pub const BACKOFF_FIRST_MS: u64 = 1_000;
 pub const BACKOFF_MAX_MS: u64 = 300_000;
 /// A replacement that serves this long ends a streak of failures, in milliseconds.
 pub const HEALTHY_RESET_MS: u64 = 600_000;
+/// A task created after the last failure that is up this long ends the circuit breaker's count, in
+/// milliseconds.
+pub const BREAKER_RESET_MS: u64 = 60_000;
 /// The fewest and the most consecutive failures that end a deployment.
 pub const BREAKER_THRESHOLD: (u32, u32) = (3, 200);
 
@@ -73,7 +82,8 @@ pub(crate) fn count(
     };
     let backoff = &mut service.backoff;
     let known = backoff.failures > 0;
-    if known && (backoff.round_at < primary.created_at || is_over(backoff, primary, members, now)) {
+    let over = over_at(backoff, primary, members).is_some_and(|at| at <= now);
+    if known && (backoff.round_at < primary.created_at || over) {
         *backoff = Backoff {
             counted: std::mem::take(&mut backoff.counted),
             ..Backoff::default()
@@ -82,6 +92,10 @@ pub(crate) fn count(
             primary.failed_tasks = 0;
             primary.updated_at = now;
         }
+    }
+    if forgiven_at(backoff, primary, members).is_some_and(|at| at <= now) {
+        primary.failed_tasks = 0;
+        primary.updated_at = now;
     }
     let counted: BTreeSet<TaskId> = backoff.counted.iter().copied().collect();
     let fresh: Vec<&Task> = tasks
@@ -115,6 +129,7 @@ pub(crate) fn count(
         backoff.round_at = now;
         backoff.until = now.plus_ms(backoff_delay_ms(backoff.failures));
     }
+    backoff.failed_at = now;
     let count = u32::try_from(failed.len()).unwrap_or(u32::MAX);
     if now < backoff.until {
         backoff.held = backoff.held.saturating_add(count);
@@ -125,27 +140,39 @@ pub(crate) fn count(
     }
 }
 
-/// The replacement that has served longest, and since when.
-fn proven(backoff: &Backoff, primary: &Deployment, members: &[Member<'_>]) -> Option<TimeMs> {
+/// Since when the task that has been up longest is, of those that serve and were created at
+/// `after` or later.
+fn proven(after: TimeMs, primary: &Deployment, members: &[Member<'_>]) -> Option<TimeMs> {
     members
         .iter()
         .filter(|m| m.task.deployment.as_ref() == Some(&primary.id))
-        .filter(|m| m.task.created_at >= backoff.round_at && m.serving())
+        .filter(|m| m.task.created_at >= after && m.serving())
         .filter_map(|m| m.task.started_at)
         .min()
 }
 
-fn is_over(backoff: &Backoff, primary: &Deployment, members: &[Member<'_>], now: TimeMs) -> bool {
-    proven(backoff, primary, members).is_some_and(|since| since.plus_ms(HEALTHY_RESET_MS) <= now)
-}
-
-/// When time alone ends the streak.
-pub(crate) fn over_at(service: &Service, members: &[Member<'_>]) -> Option<TimeMs> {
-    if service.backoff.failures == 0 {
+/// When the streak of rounds is over, if what serves now serves on.
+fn over_at(backoff: &Backoff, primary: &Deployment, members: &[Member<'_>]) -> Option<TimeMs> {
+    if backoff.failures == 0 {
         return None;
     }
-    let primary = service.primary()?;
-    proven(&service.backoff, primary, members).map(|since| since.plus_ms(HEALTHY_RESET_MS))
+    proven(backoff.round_at, primary, members).map(|since| since.plus_ms(HEALTHY_RESET_MS))
+}
+
+/// When the circuit breaker's count is over, if what serves now serves on.
+fn forgiven_at(backoff: &Backoff, primary: &Deployment, members: &[Member<'_>]) -> Option<TimeMs> {
+    if primary.failed_tasks == 0 || primary.rollout_state != RolloutState::InProgress {
+        return None;
+    }
+    proven(backoff.failed_at, primary, members).map(|since| since.plus_ms(BREAKER_RESET_MS))
+}
+
+/// When time alone ends one of the counts.
+pub(crate) fn wake_at(service: &Service, members: &[Member<'_>]) -> Option<TimeMs> {
+    let (backoff, primary) = (&service.backoff, service.primary()?);
+    let over = over_at(backoff, primary, members);
+    let forgiven = forgiven_at(backoff, primary, members);
+    over.into_iter().chain(forgiven).min()
 }
 
 /// Gives up a deployment that keeps failing, and goes back to the last one that completed if the

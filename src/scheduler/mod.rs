@@ -36,8 +36,8 @@ pub(crate) mod world;
 pub use check::{Violation, check};
 pub use expression::{Expression, ExpressionError};
 pub use failures::{
-    BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BREAKER_THRESHOLD, HEALTHY_RESET_MS, backoff_delay_ms,
-    breaker_threshold,
+    BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BREAKER_RESET_MS, BREAKER_THRESHOLD, HEALTHY_RESET_MS,
+    backoff_delay_ms, breaker_threshold,
 };
 pub use feasible::Rejection;
 pub use form::containers;

@@ -217,7 +217,7 @@ fn finish(plan: &mut Plan, index: &Index<'_>, mut turn: Turn<'_>, now: TimeMs) {
             if now < backoff.until && backoff.held > 0 {
                 plan.wake(backoff.until);
             }
-            if let Some(at) = failures::over_at(&turn.service, &turn.members) {
+            if let Some(at) = failures::wake_at(&turn.service, &turn.members) {
                 plan.wake(at);
             }
         }
@@ -353,7 +353,9 @@ fn settle(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
     let Some(primary) = turn.service.primary().cloned() else {
         return;
     };
-    let others = turn.which(|m| m.task.deployment.as_ref() != Some(&primary.id) && !m.lost);
+    // A stop that a silent instance may never confirm must not hold up the service for ever.
+    let others =
+        turn.which(|m| m.task.deployment.as_ref() != Some(&primary.id) && !m.out_of_reach());
     if arrived && others.is_empty() && primary.rollout_state == RolloutState::InProgress {
         if let Some(primary) = turn.service.deployments.first_mut() {
             primary.rollout_state = RolloutState::Completed;
@@ -369,13 +371,23 @@ fn settle(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
     let completed =
         turn.service.primary().map(|p| p.rollout_state) == Some(RolloutState::Completed);
     let quiet = turn
-        .which(|m| !m.lost && (m.stopping || m.place != reconcile::Place::Keeper))
+        .which(|m| !m.out_of_reach() && (m.stopping || m.place != reconcile::Place::Keeper))
         .is_empty();
     let steady = arrived && completed && quiet;
     if steady && !turn.service.steady {
+        let members = turn.members.iter().filter(|m| m.unconfirmed());
+        let unconfirmed: Vec<TaskId> = members.map(|m| m.task.id).collect();
+        if !unconfirmed.is_empty() {
+            plan.events
+                .push(words::unconfirmed(&turn.service, &unconfirmed, now));
+        }
         plan.events.push(words::steady(&turn.service, now));
     }
     turn.service.steady = steady;
+    let stopping = turn.members.iter().filter(|m| m.stopping && !m.silent);
+    for at in stopping.filter_map(|m| m.grace_ends) {
+        plan.wake(at);
+    }
 }
 
 /// Drops deployments that have no task left. One that FAILED is kept, so that its outcome can be
@@ -389,7 +401,7 @@ fn forget_deployments(turn: &mut Turn<'_>) {
     turn.service.deployments.retain(|deployment| {
         let has_tasks = members
             .iter()
-            .any(|m| m.task.deployment.as_ref() == Some(&deployment.id) && !m.lost);
+            .any(|m| m.task.deployment.as_ref() == Some(&deployment.id) && !m.out_of_reach());
         let failed = deployment.rollout_state == RolloutState::Failed;
         deployment.id == primary.id
             || has_tasks

@@ -26,24 +26,22 @@ pub(crate) fn loss(index: &Index<'_>, task: &Task, grace_s: u32, now: TimeMs) ->
     if task.is_stopped() || task.desired_status == DesiredStatus::Stopped {
         return Loss::None;
     }
-    let Some(node) = index
-        .position(&task.instance)
-        .and_then(|at| index.nodes.get(at))
-    else {
+    let Some(node) = index.position(&task.instance) else {
         return Loss::None;
     };
-    match (node.instance.disconnected_since(), task.lost_at) {
+    match (grace_ends(index, Some(node), grace_s), task.lost_at) {
         (None, Some(_)) => Loss::Ends,
-        (Some(since), None) => {
-            let end = since.plus_ms(u64::from(grace_s) * 1000);
-            if end <= now {
-                Loss::Begins
-            } else {
-                Loss::At(end)
-            }
-        }
+        (Some(end), None) if end <= now => Loss::Begins,
+        (Some(end), None) => Loss::At(end),
         (None, None) | (Some(_), Some(_)) => Loss::None,
     }
+}
+
+/// Until when what is on a silent instance is waited for; `None` while it answers.
+fn grace_ends(index: &Index<'_>, node: Option<usize>, grace_s: u32) -> Option<TimeMs> {
+    let node = index.nodes.get(node?)?;
+    let since = node.instance.disconnected_since()?;
+    Some(since.plus_ms(u64::from(grace_s) * 1000))
 }
 
 /// Why a task that still runs is not to be counted on.
@@ -69,9 +67,24 @@ pub(crate) struct Member<'a> {
     pub lost: bool,
     /// Its stop was asked for, before or in this pass.
     pub stopping: bool,
+    /// Until when its silent instance is waited for; `None` while that answers.
+    pub grace_ends: Option<TimeMs>,
+    /// That moment has come.
+    pub silent: bool,
 }
 
 impl Member<'_> {
+    /// Whether nothing more waits for it: it is lost, or its instance fell silent before its stop
+    /// was confirmed. It holds what it holds all the same.
+    pub fn out_of_reach(&self) -> bool {
+        self.lost || self.unconfirmed()
+    }
+
+    /// Whether its stop was asked for and its instance has been silent for too long to confirm it.
+    pub fn unconfirmed(&self) -> bool {
+        self.stopping && self.silent
+    }
+
     /// Whether the service counts on it: RUNNING or on the way there.
     pub fn wanted(&self) -> bool {
         !self.stopping && !self.lost
@@ -108,6 +121,7 @@ pub(crate) fn members<'a>(
                 Loss::None | Loss::At(_) => task.lost_at.is_some(),
             };
             let place = place(index, service, task);
+            let grace_ends = grace_ends(index, node, service.grace_s);
             Member {
                 task,
                 node,
@@ -115,6 +129,8 @@ pub(crate) fn members<'a>(
                 lost,
                 stopping: task.desired_status == DesiredStatus::Stopped
                     || task.last_status > LastStatus::Running,
+                grace_ends,
+                silent: grace_ends.is_some_and(|end| end <= now),
             }
         })
         .collect()

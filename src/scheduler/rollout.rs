@@ -424,8 +424,9 @@ impl<'a> Turn<'a> {
 
     /// Whether what is under way will let more tasks go, and so make room by itself.
     fn moves_on(&self) -> bool {
-        let under_way =
-            |m: &Member<'_>| !m.lost && (m.stopping || (m.place == Place::Keeper && !m.serving()));
+        let under_way = |m: &Member<'_>| {
+            !m.out_of_reach() && (m.stopping || (m.place == Place::Keeper && !m.serving()))
+        };
         let to_go = |m: &Member<'_>| m.wanted() && m.place != Place::Keeper;
         self.members.iter().any(to_go)
             && (!self.starts.is_empty() || self.members.iter().any(under_way))

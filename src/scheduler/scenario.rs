@@ -7,7 +7,7 @@
 //! service NAME count N [min P] [max P] [grace S] [breaker] [rollback] [distinct]
 //! scale NAME N · update NAME REVISION · delete NAME
 //! drain I · activate I · disconnect I · reconnect I
-//! crash NAME [all | on I] · fail NAME REVISION · stop NAME on I · sicken NAME on I
+//! crash NAME [all | on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
 //! plan       one pass; hosts do not act yet          act      hosts do as they are told
 //! settle     plan and act until nothing is left      wait S   time goes on by S seconds
 //! roll NAME  settle, one task at a time, sampling the floor and the ceiling throughout
@@ -112,10 +112,14 @@ impl Script {
                     self.world.crash(id);
                 }
             }
-            ["fail", name, revision] => {
+            ["fail", name, revision, rest @ ..] => {
                 let id = format!("{name}:{revision}").parse().unwrap();
                 let mut tasks = world.tasks(name);
                 tasks.retain(|task| task.is_wanted() && task.task_definition == id);
+                if rest == ["newest"] {
+                    tasks.sort_by_key(|task| task.created_at);
+                    tasks = tasks.split_off(tasks.len().saturating_sub(1));
+                }
                 for task in tasks {
                     world.crash(task.id);
                 }
@@ -160,7 +164,13 @@ impl Script {
                 .service(name)
                 .deployments
                 .iter()
-                .map(|d| format!("{} {:?}", d.task_definition, d.rollout_state))
+                .map(|d| {
+                    let line = format!("{} {:?}", d.task_definition, d.rollout_state);
+                    match d.failed_tasks {
+                        0 => line,
+                        failed => format!("{line}, {failed} failed in a row"),
+                    }
+                })
                 .collect(),
             ["refusals", name] => match &world.service(name).unplaced {
                 None => vec!["every task has a place".to_owned()],
@@ -359,5 +369,8 @@ scenarios! {
     delete
     crash_loop
     circuit_breaker
+    scattered_failures
+    stop_unconfirmed
+    stop_unconfirmed_full
     unhealthy
 }

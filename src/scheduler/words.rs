@@ -109,6 +109,19 @@ pub(crate) fn found(
     }
 }
 
+pub(crate) fn unconfirmed(service: &Service, ids: &[TaskId], now: TimeMs) -> Event {
+    let say = format!(
+        "does not wait for the stop of {} on instances that have not answered for {} seconds: {}. What they hold stays held until their instances answer, or are taken out of the configuration.",
+        tasks(ids.len()),
+        service.grace_s,
+        list(ids)
+    );
+    about(
+        event(service, Severity::Warning, EventKind::Task, now, &say),
+        ids,
+    )
+}
+
 pub(crate) fn steady(service: &Service, now: TimeMs) -> Event {
     let say = "has reached a steady state.";
     event(service, Severity::Info, EventKind::Service, now, say)
