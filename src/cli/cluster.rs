@@ -27,7 +27,7 @@ pub async fn run(session: &Session, verb: &ClusterVerb, output: Output) -> CliRe
         ),
         ClusterVerb::Rm { name, sure } => {
             let cluster = resolve::cluster(&session.snapshot().state, name)?;
-            out::confirm(&format!("Cluster {cluster} is deleted."), sure.yes)?;
+            out::confirm(&format!("Cluster {cluster} is deleted."), sure.yes).await?;
             (
                 Command::DeleteCluster(DeleteCluster {
                     cluster: cluster.to_string(),

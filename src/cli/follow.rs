@@ -1,11 +1,11 @@
 //! Whether a service has come to rest, is on its way, or is not going to get there. Pure: the
 //! time is an argument.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::state::ServiceKey;
 use crate::model::{
-    DeploymentId, RolloutState, Service, ServiceStatus, State, StopCode, Task, TimeMs,
+    DeploymentId, InstanceName, RolloutState, Service, ServiceStatus, State, StopCode, Task, TimeMs,
 };
 use crate::scheduler::breaker_threshold;
 
@@ -15,6 +15,10 @@ pub const FAILING_PATIENCE_MS: u64 = 20_000;
 /// How long tasks may find no place before waiting is given up. Hosts that connect late, or a
 /// rolling update that makes room, solve it sooner.
 pub const UNPLACED_PATIENCE_MS: u64 = 30_000;
+/// How long a host may be silent before a deletion no longer waits for what it is to stop.
+pub const SILENT_PATIENCE_MS: u64 = 15_000;
+/// How long a change that was made may be missing in the picture before that is told as a failure.
+pub const UNSEEN_PATIENCE_MS: u64 = 30_000;
 /// How many different reasons of failed tasks are told.
 const REASONS_MAX: usize = 3;
 
@@ -29,12 +33,37 @@ pub enum Standing {
     Failed(String),
 }
 
+/// A change that was made, by what the answer to it says of its service. The picture may show
+/// it later than the answer came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The deployment that has to complete.
+    pub deployment: DeploymentId,
+    /// How many tasks it is to have.
+    pub desired_count: u32,
+}
+
+impl Made {
+    fn is_in(&self, service: Option<&Service>) -> bool {
+        service.is_some_and(|service| {
+            service.desired_count == self.desired_count
+                && service
+                    .deployments
+                    .iter()
+                    .any(|it| it.id == self.deployment)
+        })
+    }
+}
+
 /// Follows one service from a change of it to its rest.
 #[derive(Clone, Debug)]
 pub struct Follow {
     key: ServiceKey,
     deleting: bool,
     deployment: Option<DeploymentId>,
+    unseen: Option<Made>,
+    unseen_since: Option<TimeMs>,
+    silent_since: Option<TimeMs>,
     failing_since: Option<TimeMs>,
     unplaced_since: Option<TimeMs>,
 }
@@ -51,13 +80,84 @@ impl Follow {
                 .map(|deployment| deployment.id.clone()),
             deleting,
             key,
+            unseen: None,
+            unseen_since: None,
+            silent_since: None,
             failing_since: None,
             unplaced_since: None,
         }
     }
 
+    /// Follows what an answer says was made, from when the picture has it.
+    #[must_use]
+    pub fn after(mut self, made: Option<Made>) -> Self {
+        if let Some(made) = made {
+            self.deployment = Some(made.deployment.clone());
+            self.unseen = Some(made);
+        }
+        self
+    }
+
+    /// While the picture does not have the change yet: that.
+    fn unseen(&mut self, state: &State, now: TimeMs) -> Option<Standing> {
+        let service = state.services.get(&self.key).map(AsRef::as_ref);
+        let deletion =
+            self.deleting && service.is_some_and(|it| it.status == ServiceStatus::Active);
+        if self.unseen.as_ref().is_some_and(|made| made.is_in(service)) {
+            self.unseen = None;
+        }
+        let unseen = deletion || self.unseen.is_some();
+        let late = lasting(&mut self.unseen_since, unseen, now)? >= UNSEEN_PATIENCE_MS;
+        let name = &self.key.1;
+        Some(if late {
+            Standing::Failed(format!(
+                "{name}: the change was made, and is not to be seen: it was changed again at \
+                 once, or the picture is late"
+            ))
+        } else {
+            Standing::Moving(format!(
+                "{name}: the change is made, and not in the picture yet"
+            ))
+        })
+    }
+
+    /// How a deletion stands. What is to stop on a host that does not answer cannot be confirmed.
+    fn deletion(&mut self, state: &State, service: &Service, now: TimeMs) -> Standing {
+        let name = &service.name;
+        let tasks = Counts::of(state, service);
+        let left = tasks.serving + tasks.starting + tasks.others;
+        let silent = silent(state, service);
+        let only_silent = left == 0 && !silent.is_empty();
+        let waited = lasting(&mut self.silent_since, only_silent, now);
+        let Some(waited) = waited else {
+            let noun = if left == 1 { "task" } else { "tasks" };
+            return Standing::Moving(format!("{name}: {left} {noun} left to stop"));
+        };
+        let hosts: Vec<String> = silent
+            .iter()
+            .map(|(instance, count)| match count {
+                1 => format!("1 task on {instance}"),
+                count => format!("{count} tasks on {instance}"),
+            })
+            .collect();
+        let line = format!(
+            "{name}: the stop of {} is not confirmed, for no answer comes from there",
+            hosts.join(", ")
+        );
+        if waited >= SILENT_PATIENCE_MS {
+            Standing::Failed(format!(
+                "{line}; it is deleted, and they are stopped as soon as an answer comes"
+            ))
+        } else {
+            Standing::Moving(line)
+        }
+    }
+
     /// How it stands now.
     pub fn look(&mut self, state: &State, now: TimeMs) -> Standing {
+        if let Some(unseen) = self.unseen(state, now) {
+            return unseen;
+        }
         let name = self.key.1.clone();
         let service = state
             .services
@@ -73,9 +173,7 @@ impl Follow {
         let tasks = Counts::of(state, service);
         if service.status == ServiceStatus::Draining {
             if self.deleting {
-                let left = tasks.serving + tasks.starting + tasks.others;
-                let noun = if left == 1 { "task" } else { "tasks" };
-                return Standing::Moving(format!("{name}: {left} {noun} left to stop"));
+                return self.deletion(state, service, now);
             }
             return Standing::Failed(format!("{name}: the service was deleted meanwhile"));
         }
@@ -161,6 +259,18 @@ fn lasting(since: &mut Option<TimeMs>, is_so: bool, now: TimeMs) -> Option<u64> 
     Some(now.since_ms(*since.get_or_insert(now)))
 }
 
+/// How many tasks that have not stopped a service has on hosts that do not answer.
+fn silent(state: &State, service: &Service) -> BTreeMap<InstanceName, usize> {
+    let mut silent = BTreeMap::new();
+    for task in state.service_tasks(&service.cluster, &service.name) {
+        let instance = state.instances.get(&task.instance);
+        if !task.is_stopped() && instance.is_some_and(|it| !it.is_connected()) {
+            *silent.entry(task.instance.clone()).or_insert(0) += 1;
+        }
+    }
+    silent
+}
+
 /// A service's tasks by how they stand to its PRIMARY deployment.
 struct Counts {
     serving: u32,
@@ -199,10 +309,14 @@ impl Counts {
     }
 
     fn is_settled(&self, service: &Service) -> bool {
-        let completed = service.deployments.len() == 1
-            && service
-                .primary()
-                .is_some_and(|primary| primary.rollout_state == RolloutState::Completed);
+        // One that failed is kept beside the one that was gone back to, to be told of.
+        let completed = service.primary().is_some_and(|primary| {
+            primary.rollout_state == RolloutState::Completed
+                && service
+                    .deployments
+                    .iter()
+                    .all(|it| it.id == primary.id || it.rollout_state == RolloutState::Failed)
+        });
         completed
             && self.serving == service.desired_count
             && self.starting == 0
@@ -354,6 +468,79 @@ mod tests {
             panic!("not failed");
         };
         assert!(reason.contains("another deployment, of web:7"), "{reason}");
+    }
+
+    #[test]
+    fn a_failed_deployment_beside_the_completed_one_is_no_unrest() {
+        let (mut world, key) = world();
+        world.settle();
+        world.edit_service("web", |service| {
+            let mut failed = fixture::deployment(9, "web", 2, fixture::START);
+            failed.rollout_state = RolloutState::Failed;
+            service.deployments.push(failed);
+        });
+        let mut follow = Follow::new(&world.state, key, false);
+        assert_eq!(
+            follow.look(&world.state, world.now),
+            Standing::Settled("web: 2 of 2 running (web:1)".into())
+        );
+        world.edit_service("web", |service| {
+            service.deployments[1].rollout_state = RolloutState::InProgress;
+        });
+        let other = follow.look(&world.state, world.now);
+        assert!(matches!(other, Standing::Moving(_)), "{other:?}");
+    }
+
+    #[test]
+    fn a_change_that_the_picture_does_not_have_yet_is_not_taken_for_settled() {
+        let (mut world, key) = world();
+        world.settle();
+        let new = fixture::deployment(9, "web", 1, fixture::START);
+        let scaled = Made {
+            deployment: world.service("web").deployments[0].id.clone(),
+            desired_count: 3,
+        };
+        let made = Made {
+            deployment: new.id.clone(),
+            desired_count: 2,
+        };
+        for made in [made.clone(), scaled] {
+            let mut follow = Follow::new(&world.state, key.clone(), false).after(Some(made));
+            let early = follow.look(&world.state, world.now);
+            assert!(matches!(early, Standing::Moving(_)), "{early:?}");
+            let late = follow.look(&world.state, world.now.plus_ms(UNSEEN_PATIENCE_MS));
+            assert!(matches!(late, Standing::Failed(_)), "{late:?}");
+        }
+        let mut follow = Follow::new(&world.state, key.clone(), false).after(Some(made));
+        world.edit_service("web", |service| service.deployments[0] = new.clone());
+        let seen = follow.look(&world.state, world.now);
+        assert!(
+            matches!(&seen, Standing::Moving(line) if line.contains("to be stopped")),
+            "{seen:?}"
+        );
+        let mut deleting = Follow::new(&world.state, key, true);
+        let early = deleting.look(&world.state, world.now);
+        assert!(matches!(early, Standing::Moving(_)), "{early:?}");
+    }
+
+    #[test]
+    fn a_deletion_with_tasks_on_a_silent_host_names_them_and_ends() {
+        let (mut world, key) = world();
+        world.settle();
+        world.disconnect("a");
+        world.edit_service("web", |service| service.status = ServiceStatus::Draining);
+        world.plan();
+        let mut follow = Follow::new(&world.state, key, true);
+        let early = follow.look(&world.state, world.now);
+        assert!(matches!(early, Standing::Moving(_)), "{early:?}");
+        let late = follow.look(&world.state, world.now.plus_ms(SILENT_PATIENCE_MS));
+        let Standing::Failed(reason) = late else {
+            panic!("{late:?}");
+        };
+        assert!(
+            reason.contains("the stop of 2 tasks on a is not confirmed"),
+            "{reason}"
+        );
     }
 
     #[test]

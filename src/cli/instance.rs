@@ -40,7 +40,7 @@ pub async fn run(session: &Session, verb: &InstanceVerb, output: Output) -> CliR
                     instance.name
                 ));
             }
-            out::confirm(&effects.join("\n"), sure.yes)?;
+            out::confirm(&effects.join("\n"), sure.yes).await?;
             set(session, names, InstanceStatus::Draining, output).await
         }
         InstanceVerb::Activate { names } => {

@@ -57,15 +57,19 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks, and takes only a clear yes for one.
-#[must_use]
-pub fn ask(question: &str) -> bool {
+/// Asks, and takes only a clear yes for one. The answer is read on a thread of its own, so that
+/// an interrupt is heard meanwhile.
+pub async fn ask(question: &str) -> bool {
     let mut error = io::stderr();
     let _ = write!(error, "{question} [y/N] ").and_then(|()| error.flush());
-    let mut answer = String::new();
-    match io::stdin().lock().read_line(&mut answer) {
-        Ok(_) => matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),
-        Err(_) => false,
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map(|_| answer)
+    });
+    match answer.await {
+        Ok(Ok(answer)) => matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),
+        // What cannot be read is no clear yes.
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 
@@ -74,12 +78,12 @@ pub fn ask(question: &str) -> bool {
 ///
 /// # Errors
 /// [`CliError::Failed`] when the answer is no.
-pub fn confirm(effect: &str, yes: bool) -> CliResult {
+pub async fn confirm(effect: &str, yes: bool) -> CliResult {
     if yes || !can_ask() {
         return Ok(());
     }
     note(effect);
-    if ask("Go on?") {
+    if ask("Go on?").await {
         Ok(())
     } else {
         Err(CliError::Failed("nothing was changed".into()))

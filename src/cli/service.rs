@@ -35,7 +35,7 @@ pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliRe
                 "Service {} in cluster {}: desired count {} → {count}.",
                 service.name, service.cluster, service.desired_count
             );
-            out::confirm(&effect, sure.yes)?;
+            out::confirm(&effect, sure.yes).await?;
             let update = UpdateService {
                 desired_count: Some(*count),
                 ..of(&service)
@@ -51,7 +51,7 @@ pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliRe
                  deployments.",
                 service.desired_count, service.name
             );
-            out::confirm(&effect, act.sure.yes)?;
+            out::confirm(&effect, act.sure.yes).await?;
             let update = UpdateService {
                 force_new_deployment: true,
                 ..of(&service)
@@ -89,13 +89,19 @@ async fn change(
     } else {
         out::line(format!("updated service {}", service.name))?;
     }
-    rest(session, service, false, asked).await
+    rest(session, service, wait::made(&body), false, asked).await
 }
 
-async fn rest(session: &Session, service: &Service, deleting: bool, asked: &Wait) -> CliResult {
+async fn rest(
+    session: &Session,
+    service: &Service,
+    made: Option<follow::Made>,
+    deleting: bool,
+    asked: &Wait,
+) -> CliResult {
     if asked.wait {
         let key: ServiceKey = (service.cluster.clone(), service.name.clone());
-        return wait::services(session, vec![key], deleting, asked.timeout).await;
+        return wait::services(session, vec![(key, made)], deleting, asked.timeout).await;
     }
     session.say_who_carries();
     Ok(())
@@ -149,10 +155,10 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
             "service {} is as asked already; qd service restart replaces its tasks all the same",
             service.name
         ));
-        return rest(session, &service, false, &asked.act.wait).await;
+        return rest(session, &service, None, false, &asked.act.wait).await;
     }
     let effect = format!("Service {}: {}.", service.name, effects.join(", "));
-    out::confirm(&effect, asked.act.sure.yes)?;
+    out::confirm(&effect, asked.act.sure.yes).await?;
     let update = UpdateService {
         task_definition: definition.map(|it| it.to_string()),
         desired_count: asked.desired_count,
@@ -174,7 +180,7 @@ async fn rollback(session: &Session, act: &ServiceAct, output: Output) -> CliRes
         service.name,
         from.unwrap_or_default()
     );
-    out::confirm(&effect, act.sure.yes)?;
+    out::confirm(&effect, act.sure.yes).await?;
     let update = UpdateService {
         task_definition: Some(to.to_string()),
         ..of(&service)
@@ -229,7 +235,7 @@ async fn remove(session: &Session, act: &ServiceAct, output: Output) -> CliResul
         "Service {} in cluster {} is deleted and its {tasks} tasks are stopped.",
         service.name, service.cluster
     );
-    out::confirm(&effect, act.sure.yes)?;
+    out::confirm(&effect, act.sure.yes).await?;
     let body = session
         .command(Command::DeleteService(DeleteService {
             cluster: Some(service.cluster.to_string()),
@@ -242,7 +248,7 @@ async fn remove(session: &Session, act: &ServiceAct, output: Output) -> CliResul
     } else {
         out::line(format!("deleted service {}", service.name))?;
     }
-    rest(session, &service, true, &act.wait).await
+    rest(session, &service, None, true, &act.wait).await
 }
 
 async fn list(session: &Session, output: Output) -> CliResult {

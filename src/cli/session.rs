@@ -9,13 +9,18 @@ use tokio::time::{Instant, timeout_at};
 use super::args::Global;
 use super::error::{CliError, CliResult};
 use super::{out, resolve};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Standing};
 use crate::controller::Command;
+use crate::model::snapshot::Holder;
 use crate::model::{ClusterName, Connection, Instance, InstanceName, Snapshot};
 use serde_json::Value;
 
 /// How long a command that carries the control plane itself waits for the instances' first word.
 const FIRST_WORD: Duration = Duration::from_secs(5);
+/// How long a control plane that went away is waited for.
+const LOST_PATIENCE: Duration = Duration::from_secs(15);
+/// How long it may be away unmentioned: a moment's gap mends itself.
+const LOST_TOLD: Duration = Duration::from_secs(1);
 /// How long the picture must stand still to count as whole.
 const STILL: Duration = Duration::from_millis(250);
 
@@ -117,13 +122,22 @@ impl Session {
         Ok(reply.body)
     }
 
-    /// Says, where it is so, that nothing keeps services running after this command.
+    /// Watches whether the control plane is still there.
+    #[must_use]
+    pub fn presence(&self) -> Presence {
+        Presence::of(self.client.as_ref())
+    }
+
+    /// Says, where it is so, that nothing keeps services running after this command, or after
+    /// the one that it is attached to.
     pub fn say_who_carries(&self) {
         if self.carried {
             out::note(
                 "It is stored. No `qd serve` runs and no console is open, so nothing carries it \
                  out or keeps services running after this command: start one of them.",
             );
+        } else if let Some(line) = passing(&self.snapshot().holder) {
+            out::note(line);
         }
     }
 
@@ -145,6 +159,71 @@ impl Session {
     }
 }
 
+/// What to know about a carrier that soon ends; `None` for one that stays.
+fn passing(holder: &Holder) -> Option<String> {
+    let (role, pid) = (&holder.role, holder.pid);
+    let stays = holder.simulated || matches!(role.as_str(), "serve" | "console");
+    (!stays).then(|| {
+        format!(
+            "It is stored. Only another command, qd {role} (pid {pid}), carries it out just now, \
+             and nothing keeps services running after that: start `qd serve` or open the console."
+        )
+    })
+}
+
+/// Watches whether the control plane is still there, for a command that waits.
+pub struct Presence {
+    standings: watch::Receiver<Standing>,
+    lost: Option<Instant>,
+    told: bool,
+}
+
+impl Presence {
+    fn of(client: &dyn Client) -> Self {
+        Self {
+            standings: client.standings(),
+            lost: None,
+            told: false,
+        }
+    }
+
+    /// Resolves when the control plane has been gone for too long, with what to end with; that
+    /// it is waited for is told before. May be dropped half-way and called anew.
+    pub async fn gone(&mut self) -> CliError {
+        loop {
+            let lost = match &*self.standings.borrow_and_update() {
+                Standing::Lost { reason, .. } => Some(reason.clone()),
+                _ => None,
+            };
+            let Some(reason) = lost else {
+                self.lost = None;
+                if std::mem::take(&mut self.told) {
+                    out::note("the control plane answers again");
+                }
+                if self.standings.changed().await.is_err() {
+                    return CliError::Client(ClientError::Gone("it has ended".into()));
+                }
+                continue;
+            };
+            let since = *self.lost.get_or_insert_with(Instant::now);
+            let now = Instant::now();
+            if now >= since + LOST_PATIENCE {
+                return CliError::Client(ClientError::Gone(reason));
+            }
+            if now >= since + LOST_TOLD && !self.told {
+                self.told = true;
+                out::note(format!(
+                    "the control plane does not answer ({reason}); waiting {} s for it",
+                    LOST_PATIENCE.as_secs()
+                ));
+            }
+            let next = since + if self.told { LOST_PATIENCE } else { LOST_TOLD };
+            // Either way it is looked at anew.
+            let _moved = timeout_at(next, self.standings.changed()).await;
+        }
+    }
+}
+
 /// The instances that were neither heard nor tried in vain since the control plane started.
 fn untried(snapshot: &Snapshot) -> Vec<InstanceName> {
     let start = snapshot.holder.since;
@@ -159,4 +238,68 @@ fn untried(snapshot: &Snapshot) -> Vec<InstanceName> {
         .filter(|instance| !tried(instance))
         .map(|instance| instance.name.clone())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TimeMs;
+
+    fn watched() -> (watch::Sender<Standing>, Presence) {
+        let standing = watch::Sender::new(Standing::Carrying);
+        let presence = Presence {
+            standings: standing.subscribe(),
+            lost: None,
+            told: false,
+        };
+        (standing, presence)
+    }
+
+    fn lost() -> Standing {
+        Standing::Lost {
+            since: TimeMs(1),
+            reason: "it has hung up".into(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_control_plane_that_stays_away_ends_the_wait_with_the_reason() {
+        let (standing, mut presence) = watched();
+        standing.send_replace(lost());
+        // Dropped and called anew, as in a loop over pictures: it does not begin anew.
+        for _ in 0..4 {
+            let short = tokio::time::timeout(Duration::from_secs(3), presence.gone()).await;
+            assert!(short.is_err());
+        }
+        let rest = tokio::time::timeout(Duration::from_secs(4), presence.gone()).await;
+        assert!(rest.unwrap().to_string().contains("it has hung up"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_comes_back_in_time_is_waited_on() {
+        let (standing, mut presence) = watched();
+        for _ in 0..3 {
+            standing.send_replace(lost());
+            let short = tokio::time::timeout(Duration::from_secs(10), presence.gone()).await;
+            assert!(short.is_err());
+            standing.send_replace(Standing::Carrying);
+            let short = tokio::time::timeout(Duration::from_secs(10), presence.gone()).await;
+            assert!(short.is_err());
+        }
+    }
+
+    #[test]
+    fn only_a_carrier_that_soon_ends_is_warned_of() {
+        let holder = |role: &str| Holder {
+            role: role.into(),
+            pid: 4242,
+            user: "ann".into(),
+            since: TimeMs(1),
+            simulated: false,
+        };
+        assert_eq!(passing(&holder("serve")), None);
+        assert_eq!(passing(&holder("console")), None);
+        let line = passing(&holder("apply")).unwrap();
+        assert!(line.contains("qd apply (pid 4242)"), "{line}");
+    }
 }

@@ -161,13 +161,17 @@ pub async fn events(session: &Session, asked: &Events, output: Output) -> CliRes
         return Ok(());
     }
     let mut cursor = EventCursor::after(&first);
+    let mut presence = session.presence();
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         for event in cursor.fresh(&snapshot).iter().filter(|it| wanted(it)) {
             print_event(event, output)?;
         }
-        if snapshots.changed().await.is_err() {
-            return Session::gone();
+        tokio::select! {
+            changed = snapshots.changed() => if changed.is_err() {
+                return Session::gone();
+            },
+            gone = presence.gone() => return Err(gone),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! `qd task …` and `qd run`.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::args::{Output, Run, Sure, TaskVerb, Wait};
@@ -9,11 +12,17 @@ use super::session::Session;
 use super::wait::Until;
 use super::{follow, resolve, stream, time, wait};
 use crate::api::shape;
+use crate::client::{ClientError, Standing};
 use crate::controller::Command;
 use crate::controller::command::{RunTask, StopTask};
 use crate::model::arn::short_name;
 use crate::model::task::Health;
 use crate::model::{Snapshot, Task, TaskId};
+
+/// Wait before a request that got no answer is repeated.
+const ANEW_GAP: Duration = Duration::from_millis(500);
+/// How long such a request waits for somebody to ask.
+const ANEW_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs one of them.
 ///
@@ -246,7 +255,7 @@ async fn stop(
         task.group,
         task.instance
     );
-    out::confirm(&effect, sure.yes)?;
+    out::confirm(&effect, sure.yes).await?;
     let body = session
         .command(Command::StopTask(StopTask {
             cluster: Some(task.cluster.to_string()),
@@ -277,6 +286,30 @@ fn as_they_are(session: &Session, ids: &[TaskId], mut body: Value) -> Value {
     body
 }
 
+/// A token that no other request has, by which a repeated one is known for the same.
+fn token() -> String {
+    // Every such state is keyed anew from the system's random numbers.
+    let draw = || RandomState::new().hash_one(std::process::id());
+    format!("qd-run-{:016x}{:016x}", draw(), draw())
+}
+
+/// Asks for what bears a token. When no answer came it is not known whether it was done, so it
+/// is asked for once more, when there is somebody to ask: the token keeps it from being done
+/// twice.
+async fn once(session: &Session, command: Command) -> CliResult<Value> {
+    let reason = match session.command(command.clone()).await {
+        Err(CliError::Client(ClientError::Gone(reason))) => reason,
+        answer => return answer,
+    };
+    out::note(format!("no answer came ({reason}); asking once more"));
+    tokio::time::sleep(ANEW_GAP).await;
+    let mut standings = session.client.standings();
+    let there = standings.wait_for(|standing| !matches!(standing, Standing::Lost { .. }));
+    // Too late or gone: then the second attempt tells so.
+    let _ = tokio::time::timeout(ANEW_LIMIT, there).await.is_ok();
+    session.command(command).await
+}
+
 /// `qd run`.
 ///
 /// # Errors
@@ -286,19 +319,18 @@ pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResu
     let snapshot = session.whole().await;
     let cluster = session.cluster(&snapshot)?;
     let definition = resolve::definition(&snapshot.state, &asked.definition)?;
-    let body = session
-        .command(Command::RunTask(Box::new(RunTask {
-            cluster: Some(cluster.to_string()),
-            task_definition: definition.id().to_string(),
-            count: asked.count,
-            group: None,
-            started_by: None,
-            placement_constraints: Vec::new(),
-            placement_strategy: Vec::new(),
-            client_token: None,
-            unsupported: std::collections::BTreeMap::new(),
-        })))
-        .await?;
+    let command = Command::RunTask(Box::new(RunTask {
+        cluster: Some(cluster.to_string()),
+        task_definition: definition.id().to_string(),
+        count: asked.count,
+        group: None,
+        started_by: None,
+        placement_constraints: Vec::new(),
+        placement_strategy: Vec::new(),
+        client_token: Some(token()),
+        unsupported: std::collections::BTreeMap::new(),
+    }));
+    let body = once(session, command).await?;
     let ids = task_ids(&body)?;
     if output == Output::Table {
         for id in &ids {
@@ -353,4 +385,107 @@ fn task_ids(body: &Value) -> CliResult<Vec<TaskId>> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use clap::Parser as _;
+    use futures_util::future::BoxFuture;
+    use futures_util::stream::BoxStream;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::cli::args::Arguments;
+    use crate::client::{Client, LocalClient, LogItem, LogTarget, PlanReport, Reply};
+    use crate::controller::fixture::{ready, register};
+    use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
+    use crate::model::{ContainerName, InstanceName};
+
+    /// Does what is asked and loses the first answers.
+    struct Forgetful {
+        inner: LocalClient,
+        lose: usize,
+        asked: Mutex<Vec<Command>>,
+    }
+
+    impl Client for Forgetful {
+        fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+            self.inner.snapshots()
+        }
+        fn standings(&self) -> watch::Receiver<Standing> {
+            self.inner.standings()
+        }
+        fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>> {
+            Box::pin(async move {
+                let before = {
+                    let mut asked = self.asked.lock().unwrap();
+                    asked.push(command.clone());
+                    asked.len() - 1
+                };
+                let reply = self.inner.command(command).await?;
+                if before < self.lose {
+                    return Err(ClientError::Gone("it has hung up".into()));
+                }
+                Ok(reply)
+            })
+        }
+        fn plan(&self, commands: Vec<Command>) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
+            self.inner.plan(commands)
+        }
+        fn logs(
+            &self,
+            target: LogTarget,
+            options: LogOptions,
+        ) -> BoxFuture<'_, Result<BoxStream<'static, Result<LogItem, ClientError>>, ClientError>>
+        {
+            self.inner.logs(target, options)
+        }
+        fn stats(
+            &self,
+            task: TaskId,
+        ) -> BoxFuture<'_, Result<Vec<(ContainerName, StatsSample)>, ClientError>> {
+            self.inner.stats(task)
+        }
+        fn exec(
+            &self,
+            task: TaskId,
+            container: Option<ContainerName>,
+            options: ExecOptions,
+        ) -> BoxFuture<'_, Result<ExecSession, ClientError>> {
+            self.inner.exec(task, container, options)
+        }
+        fn toggle_fault(
+            &self,
+            instance: InstanceName,
+        ) -> Option<BoxFuture<'_, Result<String, ClientError>>> {
+            self.inner.toggle_fault(instance)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_answer_is_lost_is_repeated_and_starts_once() {
+        let (_fleet, plane) = ready(2).await;
+        let inner = LocalClient::new(plane.handle.clone(), "tester".into());
+        inner.command(register("web")).await.unwrap();
+        let client = Arc::new(Forgetful {
+            inner,
+            lose: 1,
+            asked: Mutex::default(),
+        });
+        let line = ["qd", "run", "web", "--count", "2"];
+        let arguments = Arguments::try_parse_from(line).unwrap();
+        let Some(crate::cli::args::Verb::Run(asked)) = arguments.command else {
+            panic!("not a run");
+        };
+        let session = Session::over(client.clone(), &arguments.global, None);
+        for runs in 1..=2 {
+            run_once(&session, &asked, Output::Table).await.unwrap();
+            assert_eq!(session.snapshot().state.tasks.len(), 2 * runs);
+        }
+        // The first was asked for twice; the second is another run, not the first repeated.
+        assert_eq!(client.asked.lock().unwrap().len(), 3);
+        plane.stop().await.unwrap();
+    }
 }

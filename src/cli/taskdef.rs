@@ -29,7 +29,7 @@ pub async fn run(session: &Session, verb: &TaskdefVerb, output: Output) -> CliRe
                 resolve::definition(&session.snapshot().state, &definition.definition)?;
             let id = definition.id();
             let effect = format!("{id} becomes INACTIVE: what runs goes on, nothing new starts.");
-            out::confirm(&effect, sure.yes)?;
+            out::confirm(&effect, sure.yes).await?;
             let body = session
                 .command(Command::DeregisterTaskDefinition(
                     DeregisterTaskDefinition {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
 
 use super::error::{CliError, CliResult};
-use super::follow::{Follow, Standing, failure};
+use super::follow::{Follow, Made, Standing, failure};
 use super::session::Session;
 use super::{out, time};
 use crate::agent::{Clock as _, SystemClock};
@@ -49,24 +50,37 @@ impl EventCursor {
     }
 }
 
-/// Waits until all these services are at rest, or, where they were deleted, gone.
+/// What the answer to a change of a service says was made; `None` if it is about none.
+#[must_use]
+pub fn made(reply: &Value) -> Option<Made> {
+    let service = &reply["service"];
+    Some(Made {
+        deployment: serde_json::from_value(service["deployments"][0]["id"].clone()).ok()?,
+        desired_count: u32::try_from(service["desiredCount"].as_u64()?).ok()?,
+    })
+}
+
+/// Waits until all these services are at rest, each after what was made of it, or, where they
+/// were deleted, gone.
 ///
 /// # Errors
 /// [`CliError::Failed`] with every reason, when one of them is not going to get there or the
-/// time is over.
+/// time is over; [`CliError::Client`] when the control plane is gone.
 pub async fn services(
     session: &Session,
-    keys: Vec<ServiceKey>,
+    wanted: Vec<(ServiceKey, Option<Made>)>,
     deleting: bool,
     limit: Duration,
 ) -> CliResult {
+    let keys: Vec<ServiceKey> = wanted.iter().map(|(key, _)| key.clone()).collect();
+    let mut presence = session.presence();
     let deadline = Instant::now() + limit;
     let mut snapshots = session.client.snapshots();
     let first = snapshots.borrow_and_update().clone();
     let mut events = EventCursor::after(&first);
-    let mut follows: Vec<(Follow, Option<Standing>)> = keys
-        .iter()
-        .map(|key| (Follow::new(&first.state, key.clone(), deleting), None))
+    let mut follows: Vec<(Follow, Option<Standing>)> = wanted
+        .into_iter()
+        .map(|(key, made)| (Follow::new(&first.state, key, deleting).after(made), None))
         .collect();
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
@@ -106,6 +120,7 @@ pub async fn services(
             changed = snapshots.changed() => if changed.is_err() {
                 return Session::gone();
             },
+            gone = presence.gone() => return Err(gone),
             () = sleep_until(look) => {}
         }
     }
@@ -159,6 +174,7 @@ pub enum Until {
 pub async fn tasks(session: &Session, ids: &[TaskId], until: Until, limit: Duration) -> CliResult {
     let deadline = Instant::now() + limit;
     let mut snapshots = session.client.snapshots();
+    let mut presence = session.presence();
     let mut seen: BTreeMap<TaskId, LastStatus> = BTreeMap::new();
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
@@ -182,10 +198,12 @@ pub async fn tasks(session: &Session, ids: &[TaskId], until: Until, limit: Durat
         if left == 0 {
             return ended(&snapshot, ids);
         }
-        match timeout_at(deadline, snapshots.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Session::gone(),
-            Err(_) => {
+        tokio::select! {
+            changed = snapshots.changed() => if changed.is_err() {
+                return Session::gone();
+            },
+            gone = presence.gone() => return Err(gone),
+            () = sleep_until(deadline) => {
                 return Err(CliError::Failed(format!(
                     "{left} of {} tasks {} within {} s",
                     ids.len(),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::{Apply, Files, Output};
 use super::error::{CliError, CliResult};
+use super::follow::Made;
 use super::out::{self, Table};
 use super::session::Session;
 use super::wait;
@@ -53,7 +54,7 @@ pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Out
     } else {
         let report = session.client.plan(commands.clone()).await?;
         foresee(&report);
-        sure(asked)?;
+        sure(asked).await?;
     }
     let mut replies: Vec<Value> = Vec::new();
     for (done, command) in commands.iter().enumerate() {
@@ -75,7 +76,7 @@ pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Out
         out::json(&json!({"applied": replies}))?;
     }
     if asked.wait.wait {
-        let services: Vec<ServiceKey> = steps.iter().filter_map(|it| it.service.clone()).collect();
+        let services = awaited(&steps, &replies);
         return wait::services(session, services, false, asked.wait.timeout).await;
     }
     if !commands.is_empty() {
@@ -84,7 +85,21 @@ pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Out
     Ok(())
 }
 
-fn sure(asked: &Apply) -> CliResult {
+/// The services to wait for, each with what was made of it. The replies are those to the steps
+/// that ask for something, in their order.
+fn awaited(steps: &[Step], replies: &[Value]) -> Vec<(ServiceKey, Option<Made>)> {
+    let mut replies = replies.iter();
+    let mut services = Vec::new();
+    for step in steps {
+        let reply = step.command.as_ref().and_then(|_| replies.next());
+        if let Some(key) = &step.service {
+            services.push((key.clone(), reply.and_then(wait::made)));
+        }
+    }
+    services
+}
+
+async fn sure(asked: &Apply) -> CliResult {
     if asked.sure.yes {
         return Ok(());
     }
@@ -95,7 +110,7 @@ fn sure(asked: &Apply) -> CliResult {
                 .into(),
         ));
     }
-    if out::ask("Apply this?") {
+    if out::ask("Apply this?").await {
         Ok(())
     } else {
         Err(CliError::Failed("nothing was changed".into()))
