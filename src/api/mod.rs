@@ -1,5 +1,6 @@
 //! The wire: ECS's own operations and shapes, and what ECS has no word for under `/v1/`.
 
+pub mod difference;
 pub(crate) mod frame;
 pub mod plan;
 pub mod query;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::shape;
+use super::{difference, shape};
 use crate::controller::core::{Input, decide};
 use crate::controller::{Command, CommandError, Response};
 use crate::model::id::mix;
@@ -133,7 +133,6 @@ fn new_definition(
 ) {
     lines.push(format!("+ task definition {}", new.id()));
     let Some(old) = old else { return };
-    let mut told = Vec::new();
     let shaped = |definition| {
         let mut body = shape::task_definition(state, definition);
         if let Value::Object(members) = &mut body {
@@ -143,64 +142,16 @@ fn new_definition(
         }
         body
     };
-    compare(&mut told, "", &shaped(old), &shaped(new));
+    let mut told = difference::between(&shaped(old), &shaped(new));
     let more = told.len().saturating_sub(LINES_MAX);
     told.truncate(LINES_MAX);
     let id = new.id();
-    lines.extend(
-        told.into_iter()
-            .map(|line| format!("~ task definition {id}: {line}")),
-    );
+    for line in told {
+        let (mark, what) = line.split_once(' ').unwrap_or(("~", &line));
+        lines.push(format!("{mark} task definition {id}: {what}"));
+    }
     if more > 0 {
         lines.push(format!("~ task definition {id}: {more} more differences"));
-    }
-}
-
-/// One line for each value in which two JSON trees differ. Lists of named things are compared by
-/// name.
-fn compare(lines: &mut Vec<String>, path: &str, old: &Value, new: &Value) {
-    match (old, new) {
-        (Value::Object(a), Value::Object(b)) => {
-            let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
-            names.sort();
-            names.dedup();
-            for name in names {
-                let path = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
-                let absent = Value::Null;
-                let old = a.get(name).unwrap_or(&absent);
-                compare(lines, &path, old, b.get(name).unwrap_or(&absent));
-            }
-        }
-        (Value::Array(a), Value::Array(b)) if named(a) && named(b) => {
-            let of = |items: &[Value]| -> serde_json::Map<String, Value> {
-                let pairs = items.iter().map(|item| {
-                    (
-                        item["name"].as_str().unwrap_or_default().into(),
-                        item.clone(),
-                    )
-                });
-                pairs.collect()
-            };
-            compare(lines, path, &Value::Object(of(a)), &Value::Object(of(b)));
-        }
-        _ if old == new => {}
-        _ => lines.push(format!("{path} {} → {}", told(old), told(new))),
-    }
-}
-
-fn named(items: &[Value]) -> bool {
-    items.iter().all(|item| item["name"].is_string())
-}
-
-fn told(value: &Value) -> String {
-    match value {
-        Value::Null => "(none)".to_owned(),
-        Value::Array(items) if items.is_empty() => "(none)".to_owned(),
-        other => other.to_string(),
     }
 }
 

@@ -443,7 +443,7 @@ async fn a_plan_tells_what_was_asked_and_changes_nothing() {
         report.differences,
         [
             "+ task definition web:2",
-            "~ task definition web:2: containerDefinitions.web.image \"shop/web:1\" → \"shop/web:2\"",
+            "~ task definition web:2: containerDefinitions[web].image: \"shop/web:1\" → \"shop/web:2\"",
             "~ service web: taskDefinition web:1 → web:2",
         ]
     );

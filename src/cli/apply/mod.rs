@@ -1,6 +1,5 @@
 //! `apply`, `plan` and `taskdef register`: from files to what is kept running.
 
-pub mod difference;
 pub mod read;
 pub mod steps;
 

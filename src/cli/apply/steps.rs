@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::difference;
 use super::read::{Item, Wanted};
+use crate::api::difference;
 use crate::controller::Command;
 use crate::controller::command::{CreateService, RegisterTaskDefinition, UpdateService};
 use crate::controller::wire;

@@ -34,6 +34,7 @@ fn compare(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
         }
         (Value::Array(a), Value::Array(b)) => match (named(a), named(b)) {
             (Some(names_a), Some(names_b)) => {
+                let before = lines.len();
                 for (name, value) in &names_a {
                     let other = names_b.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
                     member(&format!("{path}[{name}]"), Some(value), other, lines);
@@ -43,7 +44,7 @@ fn compare(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
                         member(&format!("{path}[{name}]"), None, Some(value), lines);
                     }
                 }
-                if lines.is_empty() {
+                if lines.len() == before {
                     lines.push(format!("~ {path}: in another order"));
                 }
             }
@@ -123,6 +124,15 @@ mod tests {
             ]
         );
         assert!(between(&before, &before).is_empty());
+    }
+
+    #[test]
+    fn another_order_is_told_beside_what_else_differs() {
+        let list = |cpu: &str, a: &str, b: &str| json!({"a": cpu, "c": [{"name": a}, {"name": b}]});
+        assert_eq!(
+            between(&list("1", "x", "y"), &list("2", "y", "x")),
+            ["~ a: \"1\" → \"2\"", "~ c: in another order"]
+        );
     }
 
     #[test]
