@@ -1,12 +1,13 @@
 //! Tasks, definitions and containers for the agent's tests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::observation::{ContainerState, ObservedContainer, Ownership};
 use crate::model::task::Container;
 use crate::model::{
-    Change, ClusterName, ContainerName, DesiredStatus, InstanceName, LastStatus, State, Task,
-    TaskDefinition, TaskId, TimeMs,
+    Change, ClusterName, Connection, ContainerName, DesiredStatus, Instance, InstanceName,
+    InstanceStatus, LastStatus, Resources, State, Task, TaskDefinition, TaskId, TimeMs,
 };
 
 /// This control plane's id.
@@ -69,10 +70,32 @@ pub fn task(id: u128, definition: &TaskDefinition) -> Task {
     }
 }
 
-/// A state of [`PLANE`] with that definition and these tasks.
+/// An ACTIVE instance of that name.
+pub fn registered(name: &str, connection: Connection) -> Change {
+    Change::Instance(Arc::new(Instance {
+        name: InstanceName::new(name).unwrap(),
+        cluster: ClusterName::default_cluster(),
+        endpoint: "simulated".to_owned(),
+        status: InstanceStatus::Active,
+        connection,
+        attributes: BTreeMap::new(),
+        capacity: Resources::default(),
+        reserved: Resources::default(),
+        foreign: Resources::default(),
+        foreign_count: 0,
+        docker_version: String::new(),
+        api_version: String::new(),
+        engine_id: String::new(),
+        registered_at: None,
+    }))
+}
+
+/// A state of [`PLANE`] with [`instance`], that definition and these tasks.
 pub fn state(definition: &TaskDefinition, tasks: &[Task]) -> State {
     let mut state = State::default();
     state.apply(&Change::ControlPlane(PLANE.to_owned()));
+    let since = TimeMs(0);
+    state.apply(&registered("ops-1", Connection::Connected { since }));
     state.apply(&Change::TaskDefinition(Arc::new(definition.clone())));
     for task in tasks {
         state.apply(&Change::Task(Arc::new(task.clone())));

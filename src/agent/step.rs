@@ -140,7 +140,7 @@ pub fn step(view: &View<'_>) -> Vec<Action> {
         }
     }
     for (task, containers) in &owned {
-        if !view.state.tasks.contains_key(task) {
+        if is_left_behind(view, *task) {
             clear(*task, containers, &mut actions);
         }
     }
@@ -374,7 +374,17 @@ fn stop(view: &View<'_>, task: &Task, owned: Option<&Owned<'_>>, actions: &mut V
     }
 }
 
-/// Stops and removes the containers of a task that the state does not know.
+/// Whether nobody else sees to a task's containers any more: the state does not know the task,
+/// or counts it as STOPPED on an instance that left the fleet. That one may have come back under
+/// another name, with its containers running.
+fn is_left_behind(view: &View<'_>, task: TaskId) -> bool {
+    view.state
+        .tasks
+        .get(&task)
+        .is_none_or(|task| task.is_stopped() && !view.state.instances.contains_key(&task.instance))
+}
+
+/// Stops and removes the containers of a task that was left behind.
 fn clear(task: TaskId, containers: &Owned<'_>, actions: &mut Vec<Action>) {
     for (name, container) in containers {
         if container.state.is_up() {
@@ -400,10 +410,8 @@ fn clear_volumes(view: &View<'_>, owned: &BTreeMap<TaskId, Owned<'_>>, actions: 
         let Some(task) = volume_owner(name) else {
             continue;
         };
-        let over = match view.state.tasks.get(&task) {
-            Some(task) => task.is_stopped() && &task.instance == view.instance,
-            None => true,
-        };
+        let own = view.tasks.get(&task);
+        let over = own.is_some_and(|task| task.is_stopped()) || is_left_behind(view, task);
         if over && !owned.contains_key(&task) {
             actions.push(Action::RemoveVolume(name.clone()));
         }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::fixture::{PLANE, definition, instance, name, observed, state, task};
+use super::fixture::{PLANE, definition, instance, name, observed, registered, state, task};
 use super::step::{Action, Key, View, World, step};
 use crate::model::observation::ContainerState::{Created, Exited, Running};
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::task::Health;
 use crate::model::{
-    DesiredStatus, InstanceName, LastStatus, State, Task, TaskDefinition, TaskId, TimeMs,
+    Change, Connection, DesiredStatus, InstanceName, LastStatus, State, Task, TaskDefinition,
+    TaskId, TimeMs,
 };
 
 /// An engine with the network and the image `busybox`, and these containers.
@@ -340,9 +341,17 @@ fn a_task_of_another_instance_on_the_same_engine_is_left_alone() {
         t.instance = InstanceName::new("ops-2").unwrap();
         t.desired_status = DesiredStatus::Stopped;
     });
-    let state = state(&one(), &[elsewhere]);
+    let mut state = state(&one(), &[elsewhere]);
+    let since = TimeMs(0);
+    state.apply(&registered("ops-2", Connection::Connected { since }));
     let actions = run(&state, &world(vec![observed(1, "app", Running)]));
     assert_eq!(actions, []);
+    let over = with((*state.tasks[&TaskId(1)]).clone(), |t| {
+        t.last_status = LastStatus::Stopped;
+    });
+    state.apply(&Change::Task(Arc::new(over)));
+    let kept = run(&state, &world(vec![observed(1, "app", Exited)]));
+    assert_eq!(kept, [], "its logs are the other instance's");
 }
 
 #[test]
@@ -353,6 +362,35 @@ fn a_stopped_tasks_containers_are_kept_for_their_logs() {
     });
     let state = state(&one(), &[over]);
     assert_eq!(run(&state, &world(vec![observed(1, "app", Exited)])), []);
+}
+
+#[test]
+fn what_a_renamed_instance_left_running_is_stopped_removed_and_its_volume_too() {
+    let over = with(task(1, &one()), |t| {
+        t.instance = InstanceName::new("old-name").unwrap();
+        t.desired_status = DesiredStatus::Stopped;
+        t.last_status = LastStatus::Stopped;
+    });
+    let unstopped = with(over.clone(), |t| {
+        t.id = TaskId(2);
+        t.last_status = LastStatus::Stopping;
+    });
+    let state = state(&one(), &[over, unstopped]);
+    let volume = format!("qd-web-1-data-{}", TaskId(1));
+    let mut world = world(vec![
+        observed(1, "app", Running),
+        observed(2, "app", Running),
+    ]);
+    world.volumes = BTreeSet::from([volume.clone()]);
+    let stop = run(&state, &world);
+    assert_eq!(lines(&stop), ["stop app 30"]);
+    assert_eq!(stop[0].key(), Key::Container(TaskId(1), name("app")));
+    let ended = observed(1, "app", Exited);
+    world.containers.insert(ended.runtime_id.clone(), ended);
+    assert_eq!(lines(&run(&state, &world)), ["remove app"]);
+    world.containers.remove("id-app-1");
+    let gone = lines(&run(&state, &world));
+    assert_eq!(gone, [format!("remove volume {volume}")]);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Logs, stats and shells over a scripted engine.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +10,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::fake::{FakeEngine, Mood};
-use super::fixture::{definition, instance, name, observed, state, task};
+use super::fixture::{definition, instance, name, observed, registered, state, task};
 use super::streams::{EngineDirectory, LogItem, LogTarget, StreamError, exec, logs, stats};
 use crate::docker::{Engine, ExecOptions, LogOptions};
-use crate::model::instance::Instance;
 use crate::model::observation::ContainerState::{Exited, Running};
 use crate::model::{
-    Change, ClusterName, Connection, InstanceStatus, LastStatus, Resources, Service, ServiceName,
-    Snapshot, State, Task, TaskDefinition, TaskId, TimeMs,
+    Change, ClusterName, Connection, LastStatus, Service, ServiceName, Snapshot, State, Task,
+    TaskDefinition, TaskId, TimeMs,
 };
 
 /// A control plane with an engine in the directory.
@@ -51,22 +49,7 @@ fn stopped(id: u128) -> Task {
 }
 
 fn connection(connection: Connection) -> Change {
-    Change::Instance(Arc::new(Instance {
-        name: instance(),
-        cluster: ClusterName::default_cluster(),
-        endpoint: "simulated".to_owned(),
-        status: InstanceStatus::Active,
-        connection,
-        attributes: BTreeMap::new(),
-        capacity: Resources::default(),
-        reserved: Resources::default(),
-        foreign: Resources::default(),
-        foreign_count: 0,
-        docker_version: String::new(),
-        api_version: String::new(),
-        engine_id: String::new(),
-        registered_at: None,
-    }))
+    registered("ops-1", connection)
 }
 
 fn with_service(tasks: &[Task]) -> State {

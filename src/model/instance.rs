@@ -85,7 +85,8 @@ pub struct Instance {
     pub capacity: Resources,
     /// What is kept for the host itself.
     pub reserved: Resources,
-    /// What containers that are not ours use.
+    /// What containers use that no task here accounts for: those that are not ours, and any of
+    /// ours whose task is over or another instance's.
     pub foreign: Resources,
     /// How many such containers run.
     pub foreign_count: u32,

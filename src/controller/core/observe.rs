@@ -176,9 +176,16 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
     };
     let control_plane = work.state.control_plane.clone();
     let mut instance = (*before).clone();
+    // What runs is in the way whoever made it: one of ours without a task here that holds its
+    // share (its task was counted as STOPPED, say, when the instance left the fleet) counts too.
+    let held = |c: &ObservedContainer| {
+        let owner = c.owned_by(&control_plane);
+        let task = owner.and_then(|owner| work.state.tasks.get(&owner.task));
+        task.is_some_and(|task| &task.instance == name && !task.is_stopped())
+    };
     let foreign: Vec<_> = containers
         .iter()
-        .filter(|c| c.state.is_up() && c.owned_by(&control_plane).is_none())
+        .filter(|c| c.state.is_up() && !held(c))
         .collect();
     instance.foreign = Resources {
         cpu: foreign.iter().map(|c| c.cpu).sum::<CpuUnits>(),

@@ -2,9 +2,11 @@ use super::rig::{Rig, instance_name, settings};
 use crate::controller::core::{Input, orphans};
 use crate::model::instance::attribute;
 use crate::model::{
-    ClusterName, Connection, InstanceStatus, LastStatus, MemoryMib, Resources, StopCode, TimeMs,
+    ClusterName, Connection, HostPort, InstanceStatus, LastStatus, MemoryMib, Protocol, Resources,
+    StopCode, TimeMs,
 };
 use serde_json::json;
+use std::collections::BTreeSet;
 
 #[test]
 fn a_first_configuration_draws_an_id_and_registers_what_it_names() {
@@ -156,6 +158,40 @@ fn instances_that_would_leave_tasks_behind_are_named_before_they_go() {
     rig.ask("DeleteService", last).unwrap();
     rig.settle();
     assert_eq!(orphans(&rig.state, &without), [], "all is STOPPED there");
+}
+
+#[test]
+fn what_a_renamed_instance_left_running_is_in_the_way_until_it_is_gone() {
+    let mut rig = Rig::new(&[("old", "z1")]);
+    rig.register(
+        "web",
+        json!({"portMappings": [{"containerPort": 80, "hostPort": 80}]}),
+    );
+    rig.create("web", 1);
+    rig.settle();
+    let left = rig.tasks()[0].id;
+    let port = HostPort {
+        port: 80,
+        protocol: Protocol::Tcp,
+    };
+    rig.edit(left, |c| c.host_ports = vec![port]);
+    rig.list("old");
+    assert_eq!(rig.instance("old").foreign_count, 0, "its task holds that");
+
+    rig.fleet.instances = vec![settings("new", "z1")];
+    let containers = rig.hosts.remove(&instance_name("old")).unwrap();
+    rig.hosts.insert(instance_name("new"), containers);
+    rig.configure();
+    assert!(rig.task(left).is_stopped());
+    rig.connect("new");
+    let new = rig.instance("new");
+    assert_eq!((new.foreign.cpu.0, new.foreign.memory.0), (100, 200));
+    assert_eq!(new.foreign.ports, BTreeSet::from([port]));
+    assert_eq!(rig.tasks(), vec![], "its port is not free yet");
+
+    rig.hosts.insert(instance_name("new"), Vec::new());
+    rig.settle();
+    assert_eq!(rig.running(), 1);
 }
 
 #[test]

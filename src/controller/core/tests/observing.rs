@@ -110,7 +110,7 @@ fn an_instance_that_was_never_reached_is_told_of() {
 }
 
 #[test]
-fn what_is_not_ours_counts_as_used_while_it_is_up() {
+fn what_belongs_to_no_task_here_counts_as_used_while_it_is_up() {
     let mut rig = Rig::new(&[("a", "z1")]);
     let port = HostPort {
         port: 80,
@@ -130,7 +130,8 @@ fn what_is_not_ours_counts_as_used_while_it_is_up() {
         copied
     };
     let others = made("another", TaskId(9), "x", ContainerState::Running);
-    let ours = made(
+    // Ours, of a task that nobody knows: it is removed, and in the way until then.
+    let left = made(
         &rig.state.control_plane,
         TaskId(8),
         "x",
@@ -138,12 +139,12 @@ fn what_is_not_ours_counts_as_used_while_it_is_up() {
     );
     let down = foreign(ContainerState::Exited);
     rig.hosts
-        .insert(instance_name("a"), vec![nginx, copied, others, ours, down]);
+        .insert(instance_name("a"), vec![nginx, copied, others, left, down]);
     rig.list("a");
     let instance = rig.instance("a");
-    assert_eq!(instance.foreign_count, 3);
-    assert_eq!(instance.foreign.cpu, CpuUnits(300));
-    assert_eq!(instance.foreign.memory, MemoryMib(600));
+    assert_eq!(instance.foreign_count, 4);
+    assert_eq!(instance.foreign.cpu, CpuUnits(400));
+    assert_eq!(instance.foreign.memory, MemoryMib(800));
     assert_eq!(instance.foreign.ports, BTreeSet::from([port]));
 }
 
