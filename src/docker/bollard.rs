@@ -27,6 +27,7 @@ use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
 use super::image::{Announcement, reference};
 use super::lines::time_of;
+use super::listed::Listed;
 use super::observe::{cpu_of, held_ports, memory_of, owner_of, port_of};
 use super::spec::{ContainerSpec, HealthSpec, MountSpec, NetworkSpec, VolumeSpec};
 use super::stats::{Counters, Samples, used_memory};
@@ -48,6 +49,8 @@ const PULL_WAIT: Duration = Duration::from_secs(120);
 const STOP_MARGIN: Duration = Duration::from_secs(15);
 /// Bollard's own bound on an answer's head: ours are shorter and say more.
 const BOLLARD_WAIT_S: u64 = 24 * 3600;
+/// Longest wait for one inspection of a list: an engine whose container hangs hangs with it.
+const INSPECT_WAIT: Duration = Duration::from_secs(4);
 /// Containers inspected at the same time.
 const INSPECTIONS: usize = 8;
 
@@ -114,10 +117,10 @@ impl BollardEngine {
         }
     }
 
-    /// One container of the list; `None` if it went away meanwhile.
-    async fn observe(&self, summary: ContainerSummary) -> EngineResult<Option<ObservedContainer>> {
-        let Some(id) = summary.id else {
-            return Ok(None);
+    /// One container of the list.
+    async fn observe(&self, summary: ContainerSummary) -> Look {
+        let Some(id) = summary.id.clone() else {
+            return Look::Gone;
         };
         let state = summary.state.map(|s| s.to_string()).unwrap_or_default();
         let said = format!(
@@ -126,19 +129,22 @@ impl BollardEngine {
             summary.names
         );
         let generation = match self.cache.look_up(&id, &said) {
-            Ok(seen) => return Ok(Some(seen)),
+            Ok(seen) => return Look::Seen(Box::new(seen)),
             Err(generation) => generation,
         };
-        match self.inspect(&id).await {
+        let inspected = timeout(INSPECT_WAIT, self.inspect(&id)).await;
+        match inspected.unwrap_or_else(|_| Err(self.transport.silent(INSPECT_WAIT))) {
             Ok(seen) => {
                 self.cache.keep(said, generation, &seen);
-                Ok(Some(seen))
+                Look::Seen(Box::new(seen))
             }
-            Err(EngineError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
+            Err(EngineError::NotFound(_)) => Look::Gone,
+            Err(error) => Look::Failed(Box::new(listed(id, summary)), error),
         }
     }
 
+    /// All containers. One that cannot be inspected is told as far as it is known: it must not
+    /// take its whole host away. Only an engine that answers nothing any more fails.
     async fn list_all(&self) -> EngineResult<Vec<ObservedContainer>> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
         let listed = self.docker.list_containers(Some(options));
@@ -146,12 +152,25 @@ impl BollardEngine {
         let ids: HashSet<&str> = summaries.iter().filter_map(|s| s.id.as_deref()).collect();
         self.cache.retain(&ids);
         drop(ids);
-        let observed: Vec<_> = stream::iter(summaries)
+        let looks: Vec<Look> = stream::iter(summaries)
             .map(|summary| self.observe(summary))
             .buffered(INSPECTIONS)
-            .try_collect()
-            .await?;
-        Ok(observed.into_iter().flatten().collect())
+            .collect()
+            .await;
+        let silent = |look: &Look| matches!(look, Look::Failed(_, EngineError::Unreachable(_)));
+        if looks.iter().any(silent) {
+            self.call(INSPECT_WAIT, self.docker.ping()).await?;
+        }
+        let observed = looks.into_iter().filter_map(|look| match look {
+            Look::Seen(seen) => Some(*seen),
+            Look::Gone => None,
+            Look::Failed(listed, error) => {
+                tracing::warn!(container = listed.name, %error, "cannot be inspected; the list has to do");
+                let last = self.cache.last(&listed.id);
+                Some(listed.observed(last))
+            }
+        });
+        Ok(observed.collect())
     }
 
     async fn sample(&self, id: &str) -> EngineResult<StatsSample> {
@@ -208,6 +227,15 @@ impl BollardEngine {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What came of looking at one container of the list.
+enum Look {
+    Seen(Box<ObservedContainer>),
+    /// It went away meanwhile.
+    Gone,
+    /// It cannot be inspected: what the list tells of it, and why.
+    Failed(Box<Listed>, EngineError),
 }
 
 /// An error of bollard's, sorted by what the caller can do about it.
@@ -637,6 +665,46 @@ fn observed(container: ContainerInspectResponse) -> Option<ObservedContainer> {
             .filter_map(|mount| mount.name)
             .collect(),
     })
+}
+
+/// What the list tells of a container.
+fn listed(id: String, summary: ContainerSummary) -> Listed {
+    let names = summary.names.unwrap_or_default();
+    let ports = summary.ports.unwrap_or_default();
+    let mut bindings: Vec<NetworkBinding> = ports
+        .into_iter()
+        .filter_map(|port| {
+            let kind = port.typ.map_or_else(|| "tcp".to_owned(), |t| t.to_string());
+            let (container_port, protocol) = port_of(&format!("{}/{kind}", port.private_port))?;
+            Some(NetworkBinding {
+                bind_ip: port.ip.unwrap_or_default(),
+                container_port,
+                host_port: port.public_port.filter(|p| *p > 0)?,
+                protocol,
+            })
+        })
+        .collect();
+    bindings.sort_unstable();
+    let mounts = summary.mounts.unwrap_or_default();
+    // The list's words for states are the inspection's.
+    let state = summary.state.and_then(|s| s.to_string().parse().ok());
+    Listed {
+        id,
+        // Links give a container further names, of the form `/other/alias`.
+        name: names
+            .iter()
+            .map(|name| name.trim_start_matches('/'))
+            .find(|name| !name.contains('/'))
+            .unwrap_or_default()
+            .to_owned(),
+        labels: summary.labels.unwrap_or_default(),
+        image: summary.image.unwrap_or_default(),
+        image_id: summary.image_id,
+        state: state.and_then(container_state),
+        status: summary.status.unwrap_or_default(),
+        bindings,
+        volumes: mounts.into_iter().filter_map(|mount| mount.name).collect(),
+    }
 }
 
 fn container_state(status: ContainerStateStatusEnum) -> Option<ContainerState> {

@@ -26,6 +26,8 @@ struct Entry {
     /// Grows with every announcement: an inspection begun before one is not kept.
     generation: u64,
     seen: Option<(String, ObservedContainer)>,
+    /// What any inspection last told, for when none is to be had.
+    last: Option<ObservedContainer>,
 }
 
 /// Proof that announcements are being read; they are not any more once it is dropped.
@@ -51,7 +53,10 @@ impl Cache {
     pub fn watch(self: &std::sync::Arc<Self>) -> Watching {
         let mut inner = self.inner();
         inner.watchers += 1;
-        inner.entries.clear();
+        for entry in inner.entries.values_mut() {
+            entry.generation += 1;
+            entry.seen = None;
+        }
         drop(inner);
         Watching(std::sync::Arc::clone(self))
     }
@@ -84,12 +89,19 @@ impl Cache {
         // A start that fails leaves a container created, with an error and no announcement.
         let settled = seen.state != ContainerState::Created && seen.health != Some(Health::Unknown);
         let mut inner = self.inner();
-        if let Some(entry) = inner.entries.get_mut(&seen.runtime_id)
-            && entry.generation == generation
-            && settled
-        {
+        let Some(entry) = inner.entries.get_mut(&seen.runtime_id) else {
+            return;
+        };
+        entry.last = Some(seen.clone());
+        if entry.generation == generation && settled {
             entry.seen = Some((summary, seen.clone()));
         }
+    }
+
+    /// What was last seen of a container, however long ago.
+    #[must_use]
+    pub fn last(&self, id: &str) -> Option<ObservedContainer> {
+        self.inner().entries.get(id)?.last.clone()
     }
 
     /// Forgets containers that are no longer listed.

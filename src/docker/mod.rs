@@ -20,6 +20,7 @@ pub mod credentials;
 pub mod exec;
 pub mod image;
 pub mod lines;
+pub mod listed;
 pub mod logs;
 pub mod observe;
 pub mod pull;
@@ -253,3 +254,5 @@ pub trait Connector: Send + Sync + 'static {
 
 #[cfg(test)]
 mod engine_tests;
+#[cfg(test)]
+mod listing_tests;
