@@ -259,6 +259,33 @@ fn the_demo_shows_the_fleet_and_a_fail_over_and_gives_the_terminal_back() {
 }
 
 #[test]
+fn a_console_with_nothing_going_on_hears_every_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("quarterdeck.toml");
+    std::fs::write(&config, "[[cluster]]\nname = \"default\"\n").unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_qd"));
+    command.arg("--config");
+    command.arg(&config);
+    command.arg("--state");
+    command.arg(dir.path().join("state"));
+    command.env("TERM", "xterm-256color");
+    command.env("LANG", "C.UTF-8");
+    let mut session = Session::start(command, 80, 24);
+    session.wait_for("? help");
+    for _ in 0..5 {
+        session.press("?");
+        session.wait_for("Everywhere in the fleet");
+        session.press("q");
+        session.wait("panes again", |screen| {
+            !screen.contents().contains("Everywhere")
+        });
+    }
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    session.assert_given_back();
+}
+
+#[test]
 fn a_console_that_is_told_to_end_gives_the_terminal_back() {
     for signal in ["TERM", "HUP"] {
         let mut session = demo(80, 24);

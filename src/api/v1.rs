@@ -55,7 +55,7 @@ fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Fault> {
 }
 
 pub(super) async fn snapshot(State(app): State<App>) -> Response {
-    json(app.handle.snapshot().as_ref())
+    json(&app.handle.picture())
 }
 
 pub(super) async fn plan(State(app): State<App>, bytes: Bytes) -> Answer {
@@ -110,7 +110,7 @@ impl Watcher {
         let Some(deltas) = &mut self.deltas else {
             let (snapshot, deltas) = self.handle.listen().ok()?;
             self.deltas = Some(deltas);
-            let line = WatchLine::Snapshot(Box::new(snapshot.as_ref().clone()));
+            let line = WatchLine::Snapshot(Box::new(self.handle.as_of_now(&snapshot)));
             return Some((line, self));
         };
         let beat = Duration::from_secs(wire::BEAT_S);

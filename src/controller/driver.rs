@@ -181,6 +181,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         engines: EngineDirectory::default(),
         connector: start.connector.clone(),
         fate,
+        clock: start.clock.clone(),
     };
     let driver = tokio::spawn(driver.run());
     let agents = start

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::command::{Command, CommandError, ErrorKind, Response};
+use crate::agent::Clock;
 use crate::agent::EngineDirectory;
 use crate::docker::{Connector, EngineResult};
 use crate::model::snapshot::Delta;
@@ -49,6 +50,7 @@ pub struct Handle {
     pub(super) engines: EngineDirectory,
     pub(super) connector: Arc<dyn Connector>,
     pub(super) fate: Arc<OnceLock<String>>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Handle {
@@ -89,6 +91,22 @@ impl Handle {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
+    }
+
+    /// The newest picture as of now: ages are counted from the moment it is given, however long
+    /// ago the last change was.
+    #[must_use]
+    pub fn picture(&self) -> Snapshot {
+        self.as_of_now(&self.snapshot())
+    }
+
+    /// That picture as of now.
+    #[must_use]
+    pub fn as_of_now(&self, snapshot: &Snapshot) -> Snapshot {
+        Snapshot {
+            at: self.clock.now().max(snapshot.at),
+            ..snapshot.clone()
+        }
     }
 
     /// The newest picture.

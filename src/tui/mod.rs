@@ -16,14 +16,16 @@ mod text;
 mod update;
 mod view;
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, bail};
 use crossterm::event::EventStream;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -156,7 +158,7 @@ impl Console {
                 () = terminal::panicked() => return Ok(()),
                 () = signals.any() => return Ok(()),
                 key = self.keys.next() => match key {
-                    Some(key) => self.pressed(key.wrap_err("the terminal failed")?)?,
+                    Some(key) => self.pressed(key.wrap_err("the terminal failed")?).await?,
                     None => return Ok(()),
                 },
                 () = until(frame), if frame.is_some() => {}
@@ -201,12 +203,17 @@ impl Console {
     }
 
     /// A key, and those that wait behind it.
-    fn pressed(&mut self, first: crossterm::event::Event) -> color_eyre::Result<()> {
+    ///
+    /// They are asked for with this task's own waker: the stream remembers the first waker that
+    /// found nothing and wakes only that one, so asking with none would leave the next key
+    /// unseen until something else happens.
+    async fn pressed(&mut self, first: crossterm::event::Event) -> color_eyre::Result<()> {
         self.input(first);
         for _ in 1..KEYS_MAX {
-            match self.keys.next().now_or_never() {
-                Some(Some(next)) => self.input(next.wrap_err("the terminal failed")?),
-                _ => break,
+            let waiting = poll_fn(|context| Poll::Ready(self.keys.poll_next_unpin(context)));
+            match waiting.await {
+                Poll::Ready(Some(next)) => self.input(next.wrap_err("the terminal failed")?),
+                Poll::Ready(None) | Poll::Pending => break,
             }
         }
         Ok(())
