@@ -7,10 +7,10 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as BollardError;
 use bollard::models::{
-    ContainerCpuStats, ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum,
-    ContainerStatsResponse, ContainerSummary, CreateImageInfo, EndpointSettings, HealthConfig,
-    HealthStatusEnum, HostConfig, HostConfigLogConfig, Mount, MountType, NetworkingConfig,
-    PortBinding, PortMap, ResourcesUlimits, VolumeCreateRequest,
+    ContainerCpuStats, ContainerCreateBody, ContainerInspectResponse, ContainerStatsResponse,
+    ContainerSummary, CreateImageInfo, EndpointSettings, HealthConfig, HostConfig,
+    HostConfigLogConfig, Mount, MountType, NetworkingConfig, PortBinding, PortMap,
+    ResourcesUlimits, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
@@ -27,8 +27,8 @@ use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
 use super::image::{Announcement, reference};
 use super::lines::time_of;
-use super::listed::Listed;
-use super::observe::{cpu_of, held_ports, memory_of, owner_of, port_of};
+use super::listed::{Listed, Look};
+use super::observe::{cpu_of, health_of, held_ports, memory_of, owner_of, port_of, state_of};
 use super::spec::{ContainerSpec, HealthSpec, MountSpec, NetworkSpec, VolumeSpec};
 use super::stats::{Counters, Samples, used_memory};
 use super::transport::{ANSWER_WAIT, Route, Transport, error_of_status};
@@ -37,8 +37,8 @@ use super::{
     Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession, LogLine, LogOptions,
     PullStep, StatsSample,
 };
-use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer};
-use crate::model::task::{Health, NetworkBinding};
+use crate::model::observation::{EngineInfo, ObservedContainer};
+use crate::model::task::NetworkBinding;
 use crate::model::{CpuUnits, MemoryMib};
 
 /// Longest wait for work: making, starting, removing. A slow disk takes its time.
@@ -139,7 +139,7 @@ impl BollardEngine {
                 Look::Seen(Box::new(seen))
             }
             Err(EngineError::NotFound(_)) => Look::Gone,
-            Err(error) => Look::Failed(Box::new(listed(id, summary)), error),
+            Err(error) => Look::Failed(Box::new(Listed::read(id, &json!(summary))), error),
         }
     }
 
@@ -227,15 +227,6 @@ impl BollardEngine {
             Err(error) => Err(error),
         }
     }
-}
-
-/// What came of looking at one container of the list.
-enum Look {
-    Seen(Box<ObservedContainer>),
-    /// It went away meanwhile.
-    Gone,
-    /// It cannot be inspected: what the list tells of it, and why.
-    Failed(Box<Listed>, EngineError),
 }
 
 /// An error of bollard's, sorted by what the caller can do about it.
@@ -620,7 +611,7 @@ fn health_config(health: &HealthSpec) -> HealthConfig {
 /// A container as the engine describes it; `None` without an id or a state.
 fn observed(container: ContainerInspectResponse) -> Option<ObservedContainer> {
     let said = container.state.unwrap_or_default();
-    let state = container_state(said.status?)?;
+    let state = state_of(said.status?.as_ref())?;
     let config = container.config.unwrap_or_default();
     let host = container.host_config.unwrap_or_default();
     let network = container.network_settings.unwrap_or_default();
@@ -648,7 +639,7 @@ fn observed(container: ContainerInspectResponse) -> Option<ObservedContainer> {
         error: said.error.unwrap_or_default(),
         started_at: said.started_at.as_deref().and_then(time_of),
         finished_at: said.finished_at.as_deref().and_then(time_of),
-        health: said.health.and_then(|h| h.status).and_then(health_of),
+        health: said.health.and_then(|h| health_of(h.status?.as_ref())),
         network_bindings: bindings,
         cpu: cpu_of(
             host.nano_cpus,
@@ -665,71 +656,6 @@ fn observed(container: ContainerInspectResponse) -> Option<ObservedContainer> {
             .filter_map(|mount| mount.name)
             .collect(),
     })
-}
-
-/// What the list tells of a container.
-fn listed(id: String, summary: ContainerSummary) -> Listed {
-    let names = summary.names.unwrap_or_default();
-    let ports = summary.ports.unwrap_or_default();
-    let mut bindings: Vec<NetworkBinding> = ports
-        .into_iter()
-        .filter_map(|port| {
-            let kind = port.typ.map_or_else(|| "tcp".to_owned(), |t| t.to_string());
-            let (container_port, protocol) = port_of(&format!("{}/{kind}", port.private_port))?;
-            Some(NetworkBinding {
-                bind_ip: port.ip.unwrap_or_default(),
-                container_port,
-                host_port: port.public_port.filter(|p| *p > 0)?,
-                protocol,
-            })
-        })
-        .collect();
-    bindings.sort_unstable();
-    let mounts = summary.mounts.unwrap_or_default();
-    // The list's words for states are the inspection's.
-    let state = summary.state.and_then(|s| s.to_string().parse().ok());
-    Listed {
-        id,
-        // Links give a container further names, of the form `/other/alias`.
-        name: names
-            .iter()
-            .map(|name| name.trim_start_matches('/'))
-            .find(|name| !name.contains('/'))
-            .unwrap_or_default()
-            .to_owned(),
-        labels: summary.labels.unwrap_or_default(),
-        image: summary.image.unwrap_or_default(),
-        image_id: summary.image_id,
-        state: state.and_then(container_state),
-        status: summary.status.unwrap_or_default(),
-        bindings,
-        volumes: mounts.into_iter().filter_map(|mount| mount.name).collect(),
-    }
-}
-
-fn container_state(status: ContainerStateStatusEnum) -> Option<ContainerState> {
-    Some(match status {
-        ContainerStateStatusEnum::EMPTY => return None,
-        ContainerStateStatusEnum::CREATED => ContainerState::Created,
-        // Its processes are still there while it stops.
-        ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING => {
-            ContainerState::Running
-        }
-        ContainerStateStatusEnum::PAUSED => ContainerState::Paused,
-        ContainerStateStatusEnum::RESTARTING => ContainerState::Restarting,
-        ContainerStateStatusEnum::REMOVING => ContainerState::Removing,
-        ContainerStateStatusEnum::EXITED => ContainerState::Exited,
-        ContainerStateStatusEnum::DEAD => ContainerState::Dead,
-    })
-}
-
-fn health_of(status: HealthStatusEnum) -> Option<Health> {
-    match status {
-        HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
-        HealthStatusEnum::STARTING => Some(Health::Unknown),
-        HealthStatusEnum::HEALTHY => Some(Health::Healthy),
-        HealthStatusEnum::UNHEALTHY => Some(Health::Unhealthy),
-    }
 }
 
 fn bindings_of(ports: &PortMap) -> Vec<NetworkBinding> {

@@ -2,11 +2,25 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
+use super::EngineError;
 use super::cache::lasting;
-use super::observe::{held_ports, owner_of};
+use super::observe::{held_ports, owner_of, port_of, state_of};
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::task::NetworkBinding;
 use crate::model::{CpuUnits, MemoryMib};
+
+/// What came of looking at one container of a list.
+#[derive(Debug)]
+pub enum Look {
+    /// This is what it is.
+    Seen(Box<ObservedContainer>),
+    /// It went away meanwhile.
+    Gone,
+    /// It cannot be inspected: what the list tells of it, and why.
+    Failed(Box<Listed>, EngineError),
+}
 
 /// What an engine's list tells of a container.
 #[derive(Clone, Debug)]
@@ -32,6 +46,44 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Reads an entry of the engine's list.
+    #[must_use]
+    pub fn read(id: String, entry: &Value) -> Self {
+        let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let all = |name: &str| entry[name].as_array().into_iter().flatten();
+        let number = |value: &Value| value.as_u64().and_then(|n| u16::try_from(n).ok());
+        let binding = |port: &Value| {
+            let kind = port["Type"].as_str().unwrap_or("tcp");
+            let (container_port, protocol) = port_of(&format!("{}/{kind}", port["PrivatePort"]))?;
+            Some(NetworkBinding {
+                bind_ip: text(port, "IP"),
+                container_port,
+                host_port: number(&port["PublicPort"]).filter(|p| *p > 0)?,
+                protocol,
+            })
+        };
+        let mut bindings: Vec<_> = all("Ports").filter_map(binding).collect();
+        bindings.sort_unstable();
+        // Links give a container further names, of the form `/other/alias`.
+        let names = all("Names").filter_map(Value::as_str);
+        let mut names = names.map(|name| name.trim_start_matches('/'));
+        let labels = entry["Labels"].as_object().into_iter().flatten();
+        let volumes = all("Mounts").filter_map(|mount| mount["Name"].as_str());
+        Self {
+            id,
+            name: names.find(|n| !n.contains('/')).unwrap_or_default().into(),
+            labels: labels
+                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect(),
+            image: text(entry, "Image"),
+            image_id: entry["ImageID"].as_str().map(str::to_owned),
+            state: entry["State"].as_str().and_then(state_of),
+            status: text(entry, "Status"),
+            bindings,
+            volumes: volumes.map(str::to_owned).collect(),
+        }
+    }
+
     /// The container as far as it is known: the list's word on what changes, and what was `last`
     /// seen of the rest. One whose state nobody tells counts as running: it is in the way, and
     /// not over.

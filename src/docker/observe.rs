@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::spec::label;
-use crate::model::observation::Ownership;
-use crate::model::task::NetworkBinding;
+use crate::model::observation::{ContainerState, Ownership};
+use crate::model::task::{Health, NetworkBinding};
 use crate::model::{CpuUnits, HostPort, MemoryMib, Protocol};
 
 /// Whose a container is; `None` without our labels.
@@ -27,6 +27,33 @@ pub fn port_of(text: &str) -> Option<(u16, Protocol)> {
         _ => return None,
     };
     Some((port.parse().ok()?, protocol))
+}
+
+/// A container's state by the engine's word for it.
+#[must_use]
+pub fn state_of(text: &str) -> Option<ContainerState> {
+    Some(match text {
+        "created" => ContainerState::Created,
+        // Its processes are still there while it stops.
+        "running" | "stopping" => ContainerState::Running,
+        "paused" => ContainerState::Paused,
+        "restarting" => ContainerState::Restarting,
+        "removing" => ContainerState::Removing,
+        "exited" => ContainerState::Exited,
+        "dead" => ContainerState::Dead,
+        _ => return None,
+    })
+}
+
+/// A health check's result by the engine's word for it; `None` without a check.
+#[must_use]
+pub fn health_of(text: &str) -> Option<Health> {
+    match text {
+        "starting" => Some(Health::Unknown),
+        "healthy" => Some(Health::Healthy),
+        "unhealthy" => Some(Health::Unhealthy),
+        _ => None,
+    }
 }
 
 /// The host's ports that a container holds while it is up: those published, and in the host's own
