@@ -40,6 +40,8 @@ impl Session<'_> {
             }
             Action::Pull(image) => {
                 self.pulling.insert(image.clone());
+                // A registry that says nothing for minutes is told as what it is: a pull.
+                self.tell_progress(image.clone(), crate::docker::PullStep::default());
             }
             // The inspection that follows a start tells all that its announcements would.
             Action::Start(_, _, id) => {

@@ -506,7 +506,7 @@ impl Session<'_> {
         self.world.volumes.extend(names);
     }
 
-    fn tell_progress(&mut self, image: String, step: crate::docker::PullStep) {
+    pub(super) fn tell_progress(&mut self, image: String, step: crate::docker::PullStep) {
         if !self.pulling.contains(&image) {
             return;
         }

@@ -338,7 +338,7 @@ fn service_mood(row: &ServiceRow) -> Mood {
     } else if failed || (row.tally.running == 0 && service.desired_count > 0 && !rolling) {
         Mood::Bad
     } else if service.unplaced.is_some()
-        || service.backoff.failures > 0
+        || (service.backoff.failures > 0 && row.tally.running < service.desired_count)
         || row.tally.unhealthy + row.tally.unreachable > 0
     {
         Mood::Warn
