@@ -43,7 +43,7 @@ fn not_opened(error: OpenError) -> CliError {
 }
 
 fn state_dir(global: &Global) -> CliResult<PathBuf> {
-    folder::resolve(global.state.clone()).map_err(failed)
+    folder::resolve(global.state.clone()).map_err(|error| CliError::Usage(error.to_string()))
 }
 
 /// Where private sockets go: the user's runtime folder, whose paths are short, else the state

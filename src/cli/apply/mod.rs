@@ -13,6 +13,7 @@ use super::session::Session;
 use super::wait;
 use crate::client::PlanReport;
 use crate::controller::Command;
+use crate::model::State;
 use crate::model::state::ServiceKey;
 use read::{Item, Wanted};
 use steps::Step;
@@ -57,7 +58,7 @@ pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Out
     }
     let mut replies: Vec<Value> = Vec::new();
     for (done, command) in commands.iter().enumerate() {
-        match session.command(command.clone()).await {
+        match session.carry_out(command.clone()).await {
             Ok(body) => {
                 out::note(told(command, &body));
                 replies.push(body);
@@ -73,6 +74,9 @@ pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Out
     }
     if output == Output::Json {
         out::json(&json!({"applied": replies}))?;
+    }
+    for hint in left_behind(&session.snapshot().state, &commands) {
+        out::note(hint);
     }
     if asked.wait.wait {
         let services = awaited(&steps, &replies);
@@ -96,6 +100,29 @@ fn awaited(steps: &[Step], replies: &[Value]) -> Vec<(ServiceKey, Option<Made>)>
         }
     }
     services
+}
+
+/// What to do about services whose family got a new revision here that they do not run: a
+/// registration alone rolls nothing out.
+fn left_behind(state: &State, commands: &[Command]) -> Vec<String> {
+    let families = commands.iter().filter_map(|command| match command {
+        Command::RegisterTaskDefinition(it) => Some(&it.family),
+        _ => None,
+    });
+    let mut hints = Vec::new();
+    for newest in families.filter_map(|family| state.latest_definition(family)) {
+        let id = newest.id();
+        for service in state.services.values() {
+            let runs = service.primary().map(|primary| &primary.task_definition);
+            if let Some(runs) = runs.filter(|it| it.family == id.family && **it != id) {
+                hints.push(format!(
+                    "service {0} goes on with {runs}: qd service update {0} --task-definition {id}",
+                    service.name
+                ));
+            }
+        }
+    }
+    hints
 }
 
 async fn sure(asked: &Apply) -> CliResult {

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
+use super::left_behind;
 use super::read::{self, Item};
 use super::steps::{Step, steps};
 use crate::controller::Command;
@@ -123,4 +126,31 @@ fn what_is_not_there_is_told_with_the_nearest_name() {
         faults(&text, &world.state),
         ["f.toml:6:11: there is no cluster \"defualt\"; did you mean \"default\"?"]
     );
+}
+
+#[test]
+fn a_registration_alone_says_how_to_roll_it_out() {
+    let mut world = World::new([]);
+    for revision in 1..=2 {
+        world.put_definition(fixture::definition("web", revision, 1, 1, &[]));
+    }
+    let mut service = fixture::service("web", 1);
+    service.deployments = vec![fixture::deployment(1, "web", 1, fixture::START)];
+    let key = (service.cluster.clone(), service.name.clone());
+    world
+        .state
+        .services
+        .insert(key.clone(), service.clone().into());
+    let body = json!({
+        "family": "web",
+        "containerDefinitions": [{"name": "app", "image": "web:2", "memory": 32}],
+    });
+    let registered = [crate::controller::wire::decode("RegisterTaskDefinition", &body).unwrap()];
+    assert_eq!(
+        left_behind(&world.state, &registered),
+        ["service web goes on with web:1: qd service update web --task-definition web:2"]
+    );
+    service.deployments = vec![fixture::deployment(2, "web", 2, fixture::START)];
+    world.state.services.insert(key, service.into());
+    assert!(left_behind(&world.state, &registered).is_empty());
 }
