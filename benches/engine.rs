@@ -21,8 +21,8 @@ use quarterdeck::docker::transport::{Dial, Route, Transport};
 use quarterdeck::docker::{Connector, ContainerSpec, Engine};
 use quarterdeck::model::snapshot::Holder;
 use quarterdeck::model::{
-    ClusterName, InstanceName, LastStatus, Partition, Resources, Snapshot, Task, TaskDefinition,
-    TaskId, TimeMs,
+    ClusterName, InstanceName, LastStatus, Partition, Snapshot, Task, TaskDefinition, TaskId,
+    TimeMs,
 };
 use quarterdeck::store::SqliteStore;
 use serde_json::json;
@@ -204,28 +204,24 @@ async fn task_rate(connector: &Arc<RealConnector>) -> f64 {
 }
 
 fn instance() -> InstanceSettings {
-    InstanceSettings {
-        name: InstanceName::new("local").unwrap(),
-        cluster: ClusterName::default_cluster(),
-        endpoint: Endpoint::Unix(PathBuf::from(SOCKET)),
-        availability_zone: String::new(),
-        instance_type: None,
-        attributes: std::collections::BTreeMap::new(),
-        reserved: Resources::default(),
-    }
+    InstanceSettings::new(
+        InstanceName::new("local").unwrap(),
+        ClusterName::default_cluster(),
+        Endpoint::Unix(PathBuf::from(SOCKET)),
+    )
 }
 
 /// A whole control plane with its store on disk, whose engine is connected.
 async fn plane(connector: &Arc<RealConnector>, folder: &tempfile::TempDir) -> ControlPlane {
     let plane = start(Start {
-        settings: Settings {
-            source: None,
-            clusters: vec![ClusterSettings {
-                name: ClusterName::default_cluster(),
-                partition: Partition::default(),
-            }],
-            instances: vec![instance()],
-        },
+        settings: Settings::new(
+            None,
+            vec![ClusterSettings::new(
+                ClusterName::default_cluster(),
+                Partition::default(),
+            )],
+            vec![instance()],
+        ),
         store: Box::new(SqliteStore::open(folder.path()).unwrap()),
         connector: connector.clone(),
         clock: Arc::new(SystemClock),

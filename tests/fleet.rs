@@ -2,7 +2,6 @@
 //! them, and a fixed time.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quarterdeck::model::instance::attribute;
@@ -96,15 +95,15 @@ struct Fleet {
 impl Fleet {
     fn clusters(&mut self) {
         for (name, region) in [("default", "eu-central-1"), ("staging", "eu-west-1")] {
-            self.state.apply(&Change::Cluster(Arc::new(Cluster {
-                name: ClusterName::new(name).unwrap(),
-                partition: Partition {
+            self.state.apply(&Change::Cluster(Arc::new(Cluster::new(
+                ClusterName::new(name).unwrap(),
+                Partition {
                     region: region.into(),
                     account: "123456789012".into(),
                 },
-                configured: true,
-                created_at: ago(90_000),
-            })));
+                true,
+                ago(90_000),
+            ))));
         }
     }
 
@@ -136,16 +135,13 @@ impl Fleet {
             ("disk", if big { "ssd" } else { "hdd" }.to_owned()),
         ];
         let zone_number = zone.as_bytes()[0] - b'a' + 1;
+        let endpoint = format!("ssh://deploy@10.0.{zone_number}.1{number}");
         let instance = Instance {
-            name: name.clone(),
-            cluster: cluster(),
-            endpoint: format!("ssh://deploy@10.0.{zone_number}.1{number}"),
             status: if draining {
                 InstanceStatus::Draining
             } else {
                 InstanceStatus::Active
             },
-            connection,
             attributes: attributes
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
@@ -161,6 +157,7 @@ impl Fleet {
             api_version: "1.49".into(),
             engine_id: format!("ENGINE-{zone}{number}"),
             registered_at: Some(ago(86_000)),
+            ..Instance::new(name.clone(), cluster(), endpoint, connection)
         };
         self.state.apply(&Change::Instance(Arc::new(instance)));
         let status = AgentStatus {
@@ -197,17 +194,8 @@ impl Fleet {
                 start_period: None,
             });
             let definition = TaskDefinition {
-                family: id.family,
-                revision: id.revision,
-                container_definitions: vec![container],
-                volumes: Vec::new(),
-                network_mode: Default::default(),
-                cpu: None,
-                memory: None,
-                placement_constraints: Vec::new(),
-                status: Default::default(),
                 registered_at: ago(7_000),
-                unsupported: BTreeMap::new(),
+                ..TaskDefinition::new(id.family, id.revision, vec![container])
             };
             self.state
                 .apply(&Change::TaskDefinition(Arc::new(definition)));
@@ -309,33 +297,19 @@ impl Fleet {
     ) {
         let deployments = definitions.iter().map(|id| {
             let id = definition_id(id);
+            let number = DeploymentId::from_number(u64::from(id.revision.0));
             Deployment {
-                id: DeploymentId::from_number(u64::from(id.revision.0)),
-                task_definition: id,
                 rollout_state: rollout,
                 rollout_state_reason: String::new(),
-                failed_tasks: 0,
-                created_at: ago(45),
                 updated_at: ago(5),
+                ..Deployment::new(number, id, "ops", ago(45))
             }
         });
         let mut service = Service {
-            name: service_name(name),
-            cluster: cluster(),
-            status: ServiceStatus::Active,
             desired_count: desired,
-            deployment_configuration: Default::default(),
-            placement_constraints: Vec::new(),
-            placement_strategy: Vec::new(),
             deployments: deployments.collect(),
-            last_completed: None,
-            grace_s: 30,
-            backoff: Backoff::default(),
-            unplaced: None,
             steady: rollout == RolloutState::Completed,
-            created_at: ago(172_000),
-            client_token: None,
-            unsupported: BTreeMap::new(),
+            ..Service::new(service_name(name), cluster(), ago(172_000))
         };
         change(&mut service);
         self.state.apply(&Change::Service(Arc::new(service)));
@@ -390,34 +364,24 @@ impl Fleet {
         let port = u16::try_from(32_768 + self.ids).unwrap();
         let up = status == LastStatus::Running;
         let container = |c: &ContainerDefinition| Container {
-            name: c.name.clone(),
             runtime_id: "f00dfeedf00dfeedf00d".into(),
             last_status: status,
-            exit_code: None,
-            reason: None,
             health: if up { Health::Healthy } else { Health::Unknown },
-            has_health_check: c.health_check.is_some(),
-            essential: true,
-            oom_killed: false,
-            image_digest: None,
             network_bindings: vec![NetworkBinding {
                 bind_ip: "0.0.0.0".into(),
                 container_port: 8080,
                 host_port: port,
                 protocol: Protocol::Tcp,
             }],
+            ..Container::new(c.name.clone(), true, c.health_check.is_some())
         };
         let deployment =
             service.map(|_| DeploymentId::from_number(u64::from(definition.revision.0)));
         Task {
-            id,
-            cluster: cluster(),
-            instance: instance_name(host),
             service: service.map(service_name),
             deployment,
             group: service.map_or("family:migrate".into(), |s| format!("service:{s}")),
             started_by: service.map_or("ops".into(), |_| "ecs-svc/7".into()),
-            desired_status: DesiredStatus::Running,
             last_status: status,
             containers: made_from
                 .container_definitions
@@ -425,16 +389,9 @@ impl Fleet {
                 .map(container)
                 .collect(),
             resources: made_from.resources(),
-            task_definition: definition,
-            created_at: ago(seconds),
             started_at: up.then(|| ago(seconds - 1)),
-            stopping_at: None,
-            stopped_at: None,
-            stop_code: None,
-            stopped_reason: None,
-            lost_at: None,
             placement: "fewest tasks of the service in its zone, then on the instance".into(),
-            client_token: None,
+            ..Task::new(id, cluster(), instance_name(host), definition, ago(seconds))
         }
     }
 
@@ -567,12 +524,7 @@ fn container_definition(name: &str, image: &str, cpu: u64, memory: u64) -> Conta
         name: "LOG_LEVEL".into(),
         value: "info".into(),
     }];
-    container.port_mappings = vec![PortMapping {
-        container_port: 8080,
-        host_port: None,
-        protocol: Protocol::Tcp,
-        name: None,
-    }];
+    container.port_mappings = vec![PortMapping::new(8080)];
     container
 }
 
@@ -580,6 +532,6 @@ fn resources(cpu: u64, memory: u64) -> Resources {
     Resources {
         cpu: CpuUnits(cpu),
         memory: MemoryMib(memory),
-        ports: Default::default(),
+        ..Resources::default()
     }
 }

@@ -19,7 +19,7 @@ use quarterdeck::model::id::IdSource;
 use quarterdeck::model::observation::ContainerState;
 use quarterdeck::model::snapshot::Holder;
 use quarterdeck::model::{
-    Change, ClusterName, CpuUnits, InstanceName, InstanceStatus, MemoryMib, Partition, Resources,
+    Change, ClusterName, CpuUnits, InstanceName, InstanceStatus, MemoryMib, Partition,
     RolloutState, Service, Snapshot, State, TaskId, TimeMs,
 };
 use quarterdeck::scheduler::check;
@@ -87,22 +87,17 @@ fn host_names() -> Vec<InstanceName> {
 
 fn settings() -> Settings {
     let instance = |name: InstanceName| InstanceSettings {
-        cluster: ClusterName::default_cluster(),
-        endpoint: Endpoint::Simulated,
         availability_zone: format!("zone-{}", &name.as_str()[..1]),
-        instance_type: None,
-        attributes: BTreeMap::new(),
-        reserved: Resources::default(),
-        name,
+        ..InstanceSettings::new(name, ClusterName::default_cluster(), Endpoint::Simulated)
     };
-    Settings {
-        source: None,
-        clusters: vec![ClusterSettings {
-            name: ClusterName::default_cluster(),
-            partition: Partition::default(),
-        }],
-        instances: host_names().into_iter().map(instance).collect(),
-    }
+    Settings::new(
+        None,
+        vec![ClusterSettings::new(
+            ClusterName::default_cluster(),
+            Partition::default(),
+        )],
+        host_names().into_iter().map(instance).collect(),
+    )
 }
 
 fn fleet(seed: u64) -> Fleet {

@@ -1,13 +1,12 @@
 //! Tasks, definitions and containers for the agent's tests.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::observation::{ContainerState, ObservedContainer, Ownership};
 use crate::model::task::Container;
 use crate::model::{
-    Change, ClusterName, Connection, ContainerName, DesiredStatus, Instance, InstanceName,
-    InstanceStatus, LastStatus, Resources, State, Task, TaskDefinition, TaskId, TimeMs,
+    Change, ClusterName, Connection, ContainerName, Instance, InstanceName, InstanceStatus,
+    LastStatus, State, Task, TaskDefinition, TaskId, TimeMs,
 };
 
 /// This control plane's id.
@@ -31,62 +30,33 @@ pub fn definition(containers: serde_json::Value) -> TaskDefinition {
 
 /// A task of that definition, to run on [`instance`].
 pub fn task(id: u128, definition: &TaskDefinition) -> Task {
-    let container = |name: &ContainerName, essential| Container {
-        name: name.clone(),
-        runtime_id: String::new(),
-        last_status: LastStatus::Pending,
-        exit_code: None,
-        reason: None,
-        health: Default::default(),
-        has_health_check: false,
-        essential,
-        oom_killed: false,
-        image_digest: None,
-        network_bindings: Vec::new(),
-    };
+    let container =
+        |name: &ContainerName, essential| Container::new(name.clone(), essential, false);
     let all = definition.container_definitions.iter();
     Task {
-        id: TaskId(id),
-        cluster: ClusterName::default_cluster(),
-        instance: instance(),
-        task_definition: definition.id(),
-        service: None,
-        deployment: None,
         group: "family:web".to_owned(),
-        started_by: String::new(),
-        desired_status: DesiredStatus::Running,
         last_status: LastStatus::Pending,
         containers: all.map(|c| container(&c.name, c.essential)).collect(),
-        resources: Default::default(),
-        created_at: TimeMs(0),
-        started_at: None,
-        stopping_at: None,
-        stopped_at: None,
-        stop_code: None,
-        stopped_reason: None,
-        lost_at: None,
-        placement: String::new(),
-        client_token: None,
+        ..Task::new(
+            TaskId(id),
+            ClusterName::default_cluster(),
+            instance(),
+            definition.id(),
+            TimeMs(0),
+        )
     }
 }
 
 /// An ACTIVE instance of that name.
 pub fn registered(name: &str, connection: Connection) -> Change {
     Change::Instance(Arc::new(Instance {
-        name: InstanceName::new(name).unwrap(),
-        cluster: ClusterName::default_cluster(),
-        endpoint: "simulated".to_owned(),
         status: InstanceStatus::Active,
-        connection,
-        attributes: BTreeMap::new(),
-        capacity: Resources::default(),
-        reserved: Resources::default(),
-        foreign: Resources::default(),
-        foreign_count: 0,
-        docker_version: String::new(),
-        api_version: String::new(),
-        engine_id: String::new(),
-        registered_at: None,
+        ..Instance::new(
+            InstanceName::new(name).unwrap(),
+            ClusterName::default_cluster(),
+            "simulated".to_owned(),
+            connection,
+        )
     }))
 }
 

@@ -14,8 +14,8 @@ use crate::config::{Endpoint, InstanceSettings};
 use crate::docker::{EngineError, EngineEvent};
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::{
-    ClusterName, DesiredStatus, LastStatus, Observation, Resources, Snapshot, State, Task,
-    TaskDefinition, TaskId, TimeMs,
+    ClusterName, DesiredStatus, LastStatus, Observation, Snapshot, State, Task, TaskDefinition,
+    TaskId, TimeMs,
 };
 
 /// An agent, its engine, and a controller that does what the test says.
@@ -28,15 +28,11 @@ struct Rig {
 }
 
 pub(super) fn settings() -> InstanceSettings {
-    InstanceSettings {
-        name: instance(),
-        cluster: ClusterName::default_cluster(),
-        endpoint: Endpoint::Simulated,
-        availability_zone: String::new(),
-        instance_type: None,
-        attributes: Default::default(),
-        reserved: Resources::default(),
-    }
+    InstanceSettings::new(
+        instance(),
+        ClusterName::default_cluster(),
+        Endpoint::Simulated,
+    )
 }
 
 fn snapshot(state: State) -> Arc<Snapshot> {

@@ -1,11 +1,10 @@
 //! Where the configuration is, and what holds without one.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::endpoint::{self, Parsed};
 use super::settings::{ClusterSettings, Endpoint, InstanceSettings, Settings};
-use crate::model::{ClusterName, InstanceName, Partition, Resources};
+use crate::model::{ClusterName, InstanceName, Partition};
 
 /// The file's name in the folders that are looked into.
 const FILE: &str = "quarterdeck.toml";
@@ -107,22 +106,16 @@ impl Lookup {
                 Err(wrong) => return Err(format!("\"{text}\" {}", wrong.what)),
             },
         };
-        Ok(Settings {
-            source: None,
-            clusters: vec![ClusterSettings {
-                name: ClusterName::default_cluster(),
-                partition: Partition::default(),
-            }],
-            instances: vec![InstanceSettings {
-                name: self.instance_name()?,
-                cluster: ClusterName::default_cluster(),
+        let cluster = ClusterName::default_cluster();
+        Ok(Settings::new(
+            None,
+            vec![ClusterSettings::new(cluster.clone(), Partition::default())],
+            vec![InstanceSettings::new(
+                self.instance_name()?,
+                cluster,
                 endpoint,
-                availability_zone: String::new(),
-                instance_type: None,
-                attributes: BTreeMap::new(),
-                reserved: Resources::default(),
-            }],
-        })
+            )],
+        ))
     }
 
     /// This machine's name, with what an instance name may not hold replaced.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::model::{ClusterName, InstanceName, Partition, Resources};
+use crate::model::{
+    CapacityProviderName, CapacityProviderStrategyItem, ClusterName, InstanceName, Partition,
+    Resources, Role,
+};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,31 @@ pub struct Settings {
     pub clusters: Vec<ClusterSettings>,
     /// Instances.
     pub instances: Vec<InstanceSettings>,
+    /// Task roles: what they grant, by name.
+    pub roles: Vec<Role>,
+    /// Secrets: where their values come from, by name.
+    pub secrets: Vec<SecretSettings>,
+}
+
+/// Where a secret's value comes from. The value itself is read when a container is made, and
+/// never kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretSettings {
+    /// Name that definitions and roles use.
+    pub name: String,
+    /// Where it comes from.
+    pub source: SecretSource,
+}
+
+/// Where a secret's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file's text; one line end at its end is not part of it.
+    File(PathBuf),
+    /// A variable of the control plane's own environment.
+    Environment(String),
+    /// What a program writes to its standard output; program and arguments, no shell.
+    Command(Vec<String>),
 }
 
 /// A cluster of the config.
@@ -24,6 +52,10 @@ pub struct ClusterSettings {
     pub name: ClusterName,
     /// Region and account.
     pub partition: Partition,
+    /// Capacity providers: named groups of its instances.
+    pub capacity_providers: Vec<CapacityProviderName>,
+    /// What services and tasks get that name neither launch type nor strategy.
+    pub default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
 }
 
 /// An instance of the config.
@@ -43,6 +75,62 @@ pub struct InstanceSettings {
     pub attributes: BTreeMap<String, String>,
     /// What is kept for the host itself.
     pub reserved: Resources,
+    /// Whole resources that it has, by name: `GPU`, and what else the config names.
+    pub resources: BTreeMap<String, u64>,
+    /// The capacity provider that it belongs to.
+    pub capacity_provider: Option<CapacityProviderName>,
+    /// Whether it serves FARGATE tasks.
+    pub fargate: bool,
+}
+
+impl Settings {
+    /// A configuration of these clusters and instances, with no roles and no secrets.
+    #[must_use]
+    pub fn new(
+        source: Option<PathBuf>,
+        clusters: Vec<ClusterSettings>,
+        instances: Vec<InstanceSettings>,
+    ) -> Self {
+        Self {
+            source,
+            clusters,
+            instances,
+            roles: Vec::new(),
+            secrets: Vec::new(),
+        }
+    }
+}
+
+impl ClusterSettings {
+    /// A cluster without capacity providers.
+    #[must_use]
+    pub fn new(name: ClusterName, partition: Partition) -> Self {
+        Self {
+            name,
+            partition,
+            capacity_providers: Vec::new(),
+            default_capacity_provider_strategy: Vec::new(),
+        }
+    }
+}
+
+impl InstanceSettings {
+    /// An instance of which nothing more is said.
+    #[must_use]
+    pub fn new(name: InstanceName, cluster: ClusterName, endpoint: Endpoint) -> Self {
+        Self {
+            name,
+            cluster,
+            endpoint,
+            availability_zone: String::new(),
+            instance_type: None,
+            attributes: BTreeMap::new(),
+            reserved: Resources::default(),
+            resources: BTreeMap::new(),
+            capacity_provider: None,
+            fargate: false,
+        }
+    }
 }
 
 /// Where a Docker Engine is reached.

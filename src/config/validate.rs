@@ -58,11 +58,8 @@ pub(super) fn settings(
         .table(root, "the configuration", &["cluster", "instance"]);
     let clusters = this.clusters(root);
     let instances = this.instances(root, &clusters);
-    this.reader.finish(Settings {
-        source: Some(file.to_owned()),
-        clusters,
-        instances,
-    })
+    this.reader
+        .finish(Settings::new(Some(file.to_owned()), clusters, instances))
 }
 
 impl<'a> Validator<'a> {
@@ -83,16 +80,16 @@ impl<'a> Validator<'a> {
                 self.refuse(&span, format!("the cluster \"{name}\" is given twice"));
                 continue;
             }
-            clusters.push(ClusterSettings { name, partition });
+            clusters.push(ClusterSettings::new(name, partition));
         }
         if !clusters
             .iter()
             .any(|c| c.name == ClusterName::default_cluster())
         {
-            clusters.push(ClusterSettings {
-                name: ClusterName::default_cluster(),
-                partition: Partition::default(),
-            });
+            clusters.push(ClusterSettings::new(
+                ClusterName::default_cluster(),
+                Partition::default(),
+            ));
         }
         clusters
     }
@@ -167,13 +164,11 @@ impl<'a> Validator<'a> {
         let instance_type = self.reader.text(node, "instance_type");
         let reserved = self.reserved(node);
         Some(InstanceSettings {
-            name: name?,
-            cluster: cluster?,
-            endpoint: endpoint?,
             availability_zone,
             instance_type: instance_type.map(|(text, _)| text.to_owned()),
             attributes,
             reserved,
+            ..InstanceSettings::new(name?, cluster?, endpoint?)
         })
     }
 

@@ -159,9 +159,6 @@ impl RegisterTaskDefinition {
     #[must_use]
     pub fn definition(self, revision: Revision, now: TimeMs) -> TaskDefinition {
         TaskDefinition {
-            family: self.family,
-            revision,
-            container_definitions: self.container_definitions,
             volumes: self.volumes,
             network_mode: self.network_mode,
             cpu: self.cpu,
@@ -170,6 +167,7 @@ impl RegisterTaskDefinition {
             status: TaskDefinitionStatus::Active,
             registered_at: now,
             unsupported: self.unsupported,
+            ..TaskDefinition::new(self.family, revision, self.container_definitions)
         }
     }
 

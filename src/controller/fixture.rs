@@ -1,6 +1,5 @@
 //! A control plane over a simulated fleet, for tests of the driver, the API and the clients.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::agent::{Clock, TokioClock, Tuning};
 use crate::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
 use crate::model::snapshot::Holder;
 use crate::model::{
-    ClusterName, CpuUnits, InstanceName, MemoryMib, Partition, Resources, Snapshot, Task, TimeMs,
+    ClusterName, CpuUnits, InstanceName, MemoryMib, Partition, Snapshot, Task, TimeMs,
 };
 use crate::sim::{Fleet, HostSpec, Latency};
 use crate::store::{MemoryStore, Store};
@@ -32,24 +31,19 @@ pub(crate) fn names(count: usize) -> Vec<InstanceName> {
 
 pub(crate) fn settings(count: usize) -> Settings {
     let instances = names(count).into_iter().enumerate();
-    Settings {
-        source: None,
-        clusters: vec![ClusterSettings {
-            name: ClusterName::default_cluster(),
-            partition: Partition::default(),
-        }],
-        instances: instances
+    Settings::new(
+        None,
+        vec![ClusterSettings::new(
+            ClusterName::default_cluster(),
+            Partition::default(),
+        )],
+        instances
             .map(|(n, name)| InstanceSettings {
-                name,
-                cluster: ClusterName::default_cluster(),
-                endpoint: Endpoint::Simulated,
                 availability_zone: ["a", "b", "c"][n % 3].to_owned(),
-                instance_type: None,
-                attributes: BTreeMap::new(),
-                reserved: Resources::default(),
+                ..InstanceSettings::new(name, ClusterName::default_cluster(), Endpoint::Simulated)
             })
             .collect(),
-    }
+    )
 }
 
 pub(crate) fn fleet(count: usize) -> Fleet {

@@ -1,7 +1,7 @@
 use super::super::engine_tests::engine as local_engine;
 use super::*;
 use crate::config::TlsFiles;
-use crate::model::{ClusterName, Resources};
+use crate::model::ClusterName;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -13,15 +13,11 @@ const DOCKER: &str = "/var/run/docker.sock";
 const LONG: Duration = Duration::from_secs(60);
 
 fn instance(endpoint: Endpoint) -> InstanceSettings {
-    InstanceSettings {
-        name: InstanceName::new("far").unwrap(),
-        cluster: ClusterName::default_cluster(),
+    InstanceSettings::new(
+        InstanceName::new("far").unwrap(),
+        ClusterName::default_cluster(),
         endpoint,
-        availability_zone: String::new(),
-        instance_type: None,
-        attributes: std::collections::BTreeMap::new(),
-        reserved: Resources::default(),
-    }
+    )
 }
 
 async fn connect(connector: &RealConnector, endpoint: Endpoint) -> EngineResult<Arc<dyn Engine>> {

@@ -261,7 +261,8 @@ fn network(
 ) -> NetworkSpec {
     match definition.network_mode {
         NetworkMode::Host => NetworkSpec::Host,
-        NetworkMode::None => NetworkSpec::None,
+        // A namespace of the task's own comes with its network container; none stands in for it.
+        NetworkMode::None | NetworkMode::Awsvpc => NetworkSpec::None,
         NetworkMode::Bridge => NetworkSpec::Bridge {
             links: container
                 .links

@@ -1,8 +1,6 @@
 use super::*;
 use crate::model::task_definition::{TaskDefinitionStatus, Volume};
-use crate::model::{
-    ClusterName, DesiredStatus, InstanceName, LastStatus, Resources, ServiceName, TaskId, TimeMs,
-};
+use crate::model::{ClusterName, InstanceName, LastStatus, ServiceName, TaskId, TimeMs};
 use serde_json::json;
 
 fn definition(body: serde_json::Value) -> TaskDefinition {
@@ -13,27 +11,16 @@ fn definition(body: serde_json::Value) -> TaskDefinition {
 
 fn task(definition: &TaskDefinition) -> Task {
     Task {
-        id: TaskId(0xab),
-        cluster: ClusterName::default_cluster(),
-        instance: InstanceName::new("ops-1").unwrap(),
-        task_definition: definition.id(),
         service: Some(ServiceName::new("web").unwrap()),
-        deployment: None,
         group: "service:web".to_owned(),
-        started_by: String::new(),
-        desired_status: DesiredStatus::Running,
         last_status: LastStatus::Pending,
-        containers: Vec::new(),
-        resources: Resources::default(),
-        created_at: TimeMs(0),
-        started_at: None,
-        stopping_at: None,
-        stopped_at: None,
-        stop_code: None,
-        stopped_reason: None,
-        lost_at: None,
-        placement: String::new(),
-        client_token: None,
+        ..Task::new(
+            TaskId(0xab),
+            ClusterName::default_cluster(),
+            InstanceName::new("ops-1").unwrap(),
+            definition.id(),
+            TimeMs(0),
+        )
     }
 }
 

@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(
             fault(text),
             "f.json:1:62: networkMode: unknown variant \"brige\"; expected one of \"bridge\", \
-             \"host\", \"none\"; did you mean \"bridge\"?"
+             \"host\", \"none\", \"awsvpc\"; did you mean \"bridge\"?"
         );
     }
 }

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::Cluster;
 use super::event::Event;
-use super::id::{ClusterName, InstanceName, ServiceName, TaskId};
+use super::id::{ClusterName, InstanceName, RoleName, ScheduleName, ServiceName, TaskId};
 use super::instance::Instance;
+use super::role::Role;
+use super::schedule::Schedule;
 use super::service::Service;
 use super::task::Task;
 use super::task_definition::TaskDefinition;
@@ -39,6 +41,14 @@ pub enum Change {
     Task(Arc<Task>),
     /// A stopped task is forgotten.
     TaskRemoved(TaskId),
+    /// A role is now this.
+    Role(Arc<Role>),
+    /// A role is gone from the config.
+    RoleRemoved(RoleName),
+    /// A schedule is now this.
+    Schedule(Arc<Schedule>),
+    /// A schedule is gone.
+    ScheduleRemoved(ClusterName, ScheduleName),
     /// Something happened.
     Event(Arc<Event>),
 }

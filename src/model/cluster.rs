@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::arn::Partition;
-use super::id::ClusterName;
+use super::capacity::CapacityProviderStrategyItem;
+use super::id::{CapacityProviderName, ClusterName};
 use super::time::TimeMs;
 
 /// A named pool of container instances. `default` exists without asking.
@@ -18,4 +19,31 @@ pub struct Cluster {
     pub configured: bool,
     /// When it was first seen.
     pub created_at: TimeMs,
+    /// Its capacity providers, as the config names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_providers: Vec<CapacityProviderName>,
+    /// What a service or task that names neither launch type nor strategy gets; empty = any
+    /// instance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+}
+
+impl Cluster {
+    /// A cluster without capacity providers.
+    #[must_use]
+    pub fn new(
+        name: ClusterName,
+        partition: Partition,
+        configured: bool,
+        created_at: TimeMs,
+    ) -> Self {
+        Self {
+            name,
+            partition,
+            configured,
+            created_at,
+            capacity_providers: Vec::new(),
+            default_capacity_provider_strategy: Vec::new(),
+        }
+    }
 }

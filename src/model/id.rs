@@ -156,6 +156,18 @@ name!(
     ContainerName, "container name", &[]
 );
 name!(
+    /// A role's name, which `taskRoleArn` ends in.
+    RoleName, "role name", &['+', '=', ',', '.', '@']
+);
+name!(
+    /// A schedule's name; unique in its cluster.
+    ScheduleName, "schedule name", &['.']
+);
+name!(
+    /// A capacity provider's name: a named group of instances.
+    CapacityProviderName, "capacity provider name", &[]
+);
+name!(
     /// A deployment's id, `ecs-svc/` and digits as in ECS.
     DeploymentId, "deployment id", &['/']
 );

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{ClusterName, InstanceName};
+use super::id::{CapacityProviderName, ClusterName, InstanceName};
 use super::resources::Resources;
 use super::time::TimeMs;
 
@@ -98,9 +98,43 @@ pub struct Instance {
     pub engine_id: String,
     /// When it first answered (ECS: `registeredAt`).
     pub registered_at: Option<TimeMs>,
+    /// The capacity provider that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_provider: Option<CapacityProviderName>,
+    /// Whether it serves FARGATE tasks. It then takes no others.
+    #[serde(default)]
+    pub fargate: bool,
 }
 
 impl Instance {
+    /// An instance whose engine has never answered.
+    #[must_use]
+    pub fn new(
+        name: InstanceName,
+        cluster: ClusterName,
+        endpoint: String,
+        connection: Connection,
+    ) -> Self {
+        Self {
+            name,
+            cluster,
+            endpoint,
+            status: InstanceStatus::Registering,
+            connection,
+            attributes: BTreeMap::new(),
+            capacity: Resources::default(),
+            reserved: Resources::default(),
+            foreign: Resources::default(),
+            foreign_count: 0,
+            docker_version: String::new(),
+            api_version: String::new(),
+            engine_id: String::new(),
+            registered_at: None,
+            capacity_provider: None,
+            fargate: false,
+        }
+    }
+
     /// Whether its engine answers now.
     #[must_use]
     pub fn is_connected(&self) -> bool {

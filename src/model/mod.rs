@@ -3,6 +3,7 @@
 //! [`State`] holds everything the controller knows; it changes only by [`Change`]s.
 
 pub mod arn;
+pub mod capacity;
 pub mod change;
 pub mod cluster;
 pub mod event;
@@ -10,29 +11,37 @@ pub mod id;
 pub mod instance;
 pub mod members;
 pub mod observation;
+pub mod parameters;
 pub mod resources;
+pub mod role;
+pub mod schedule;
 pub mod service;
 pub mod snapshot;
 pub mod state;
+pub mod tag;
 pub mod task;
 pub mod task_definition;
 pub mod time;
 pub mod validate;
 
 pub use arn::Partition;
+pub use capacity::{CapacityProviderStrategyItem, LaunchType};
 pub use change::Change;
 pub use cluster::Cluster;
 pub use event::{Event, EventKind, Severity};
 pub use id::{
-    ClusterName, ContainerName, DeploymentId, Family, InstanceName, Revision, ServiceName,
-    TaskDefinitionId, TaskId,
+    CapacityProviderName, ClusterName, ContainerName, DeploymentId, Family, InstanceName, Revision,
+    RoleName, ScheduleName, ServiceName, TaskDefinitionId, TaskId,
 };
 pub use instance::{Connection, Instance, InstanceStatus};
 pub use observation::Observation;
 pub use resources::{CpuUnits, HostPort, MemoryMib, Protocol, Resources};
+pub use role::Role;
+pub use schedule::Schedule;
 pub use service::{Deployment, RolloutState, Service, ServiceStatus};
 pub use snapshot::Snapshot;
 pub use state::State;
+pub use tag::{PropagateTags, Tag};
 pub use task::{DesiredStatus, LastStatus, StopCode, Task};
 pub use task_definition::{ContainerDefinition, TaskDefinition};
 pub use time::TimeMs;

@@ -1,6 +1,6 @@
 //! What a task asks of an instance and an instance has to give.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::{Add, AddAssign};
 
@@ -106,6 +106,9 @@ pub struct Resources {
     /// Fixed host ports. Ephemeral ones are the engine's to choose and are not counted.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ports: BTreeSet<HostPort>,
+    /// Whole resources by name: `GPU`, and what else instances name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub named: BTreeMap<String, u64>,
 }
 
 impl Resources {
@@ -114,6 +117,10 @@ impl Resources {
         self.cpu += other.cpu;
         self.memory += other.memory;
         self.ports.extend(other.ports.iter().copied());
+        for (name, count) in &other.named {
+            let here = self.named.entry(name.clone()).or_default();
+            *here = here.saturating_add(*count);
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! A service: keep N tasks of a definition running.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::capacity::{CapacityProviderStrategyItem, LaunchType};
 use super::id::{ClusterName, DeploymentId, InstanceName, ServiceName, TaskDefinitionId, TaskId};
+use super::tag::{PropagateTags, Tag};
 use super::time::TimeMs;
 
 /// Seconds that a service's tasks on an instance that does not answer are waited for, where the
@@ -159,6 +163,69 @@ pub struct Deployment {
     pub created_at: TimeMs,
     /// When it last changed.
     pub updated_at: TimeMs,
+    /// Who asked for it; `circuit breaker` for a rollback of its own.
+    #[serde(default)]
+    pub started_by: String,
+    /// What each image reference is pinned to, for every task of this deployment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, ImagePin>,
+}
+
+/// What an image reference means for the whole of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImagePin {
+    /// `sha256:…`; `None` = it could not be resolved, and the tag stands.
+    pub digest: Option<String>,
+    /// Why it could not be resolved; empty if it was.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// How many deployments that are over a service remembers.
+pub const HISTORY_MAX: usize = 50;
+
+/// A deployment that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PastDeployment {
+    /// Id.
+    pub id: DeploymentId,
+    /// What it ran.
+    pub task_definition: TaskDefinitionId,
+    /// How it ended; IN_PROGRESS if another took its place first.
+    pub rollout_state: RolloutState,
+    /// Why, in words.
+    pub rollout_state_reason: String,
+    /// Who asked for it.
+    #[serde(default)]
+    pub started_by: String,
+    /// When it was asked for.
+    pub created_at: TimeMs,
+    /// When it last changed: completed, failed, or was replaced.
+    pub ended_at: TimeMs,
+}
+
+/// How many tasks a service wants (ECS: `schedulingStrategy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SchedulingStrategy {
+    /// Its desired count.
+    #[default]
+    Replica,
+    /// One on every ACTIVE instance that its constraints match.
+    Daemon,
+}
+
+/// Whether tasks are moved when zones are out of balance (ECS: `availabilityZoneRebalancing`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ZoneRebalancing {
+    /// They are.
+    #[default]
+    Enabled,
+    /// They are not, unless a person asks.
+    Disabled,
 }
 
 /// Holds back the next start after failures: 1 s doubling to 5 min, reset by a new revision or
@@ -244,12 +311,94 @@ pub struct Service {
     pub created_at: TimeMs,
     /// Idempotency token of the CreateService that made it.
     pub client_token: Option<String>,
+    /// How many tasks it wants.
+    #[serde(default)]
+    pub scheduling_strategy: SchedulingStrategy,
+    /// Launch type of its tasks.
+    #[serde(default)]
+    pub launch_type: LaunchType,
+    /// Shares of its tasks by group of instances; empty = any instance of the cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    /// Whether zones are balanced again by themselves.
+    #[serde(default)]
+    pub availability_zone_rebalancing: ZoneRebalancing,
+    /// Since when a person's wish to balance it again is being carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance_asked_at: Option<TimeMs>,
+    /// Seconds after its start in which a task's failing health checks are not acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check_grace_period_s: Option<u32>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    /// Whose tags its new tasks get.
+    #[serde(default)]
+    pub propagate_tags: PropagateTags,
+    /// Deployments that are over, newest first, [`HISTORY_MAX`] at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastDeployment>,
     /// Members of CreateService that are not acted on, kept and given back.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unsupported: super::task_definition::Kept,
 }
 
+impl Deployment {
+    /// A deployment that has just been asked for.
+    #[must_use]
+    pub fn new(
+        id: DeploymentId,
+        task_definition: TaskDefinitionId,
+        started_by: impl Into<String>,
+        now: TimeMs,
+    ) -> Self {
+        Self {
+            rollout_state_reason: format!("ECS deployment {id} in progress."),
+            id,
+            task_definition,
+            rollout_state: RolloutState::InProgress,
+            failed_tasks: 0,
+            created_at: now,
+            updated_at: now,
+            started_by: started_by.into(),
+            images: BTreeMap::new(),
+        }
+    }
+}
+
 impl Service {
+    /// An ACTIVE service that wants nothing and has no deployment yet.
+    #[must_use]
+    pub fn new(name: ServiceName, cluster: ClusterName, now: TimeMs) -> Self {
+        Self {
+            name,
+            cluster,
+            status: ServiceStatus::Active,
+            desired_count: 0,
+            deployment_configuration: DeploymentConfiguration::default(),
+            placement_constraints: Vec::new(),
+            placement_strategy: Vec::new(),
+            deployments: Vec::new(),
+            last_completed: None,
+            grace_s: DEFAULT_GRACE_S,
+            backoff: Backoff::default(),
+            unplaced: None,
+            steady: false,
+            created_at: now,
+            client_token: None,
+            scheduling_strategy: SchedulingStrategy::default(),
+            launch_type: LaunchType::default(),
+            capacity_provider_strategy: Vec::new(),
+            availability_zone_rebalancing: ZoneRebalancing::default(),
+            rebalance_asked_at: None,
+            health_check_grace_period_s: None,
+            tags: Vec::new(),
+            propagate_tags: PropagateTags::default(),
+            history: Vec::new(),
+            unsupported: BTreeMap::new(),
+        }
+    }
+
     /// The deployment that the service is moving to or has reached.
     #[must_use]
     pub fn primary(&self) -> Option<&Deployment> {

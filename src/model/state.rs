@@ -10,9 +10,12 @@ use super::change::Change;
 use super::cluster::Cluster;
 use super::event::Event;
 use super::id::{
-    ClusterName, Family, InstanceName, Revision, ServiceName, TaskDefinitionId, TaskId,
+    ClusterName, Family, InstanceName, Revision, RoleName, ScheduleName, ServiceName,
+    TaskDefinitionId, TaskId,
 };
 use super::instance::Instance;
+use super::role::Role;
+use super::schedule::Schedule;
 use super::service::Service;
 use super::task::Task;
 use super::task_definition::{TaskDefinition, TaskDefinitionStatus};
@@ -22,6 +25,9 @@ pub const EVENTS_MAX: usize = 1_000;
 
 /// A service's key: its cluster and its name.
 pub type ServiceKey = (ClusterName, ServiceName);
+
+/// A schedule's key: its cluster and its name.
+pub type ScheduleKey = (ClusterName, ScheduleName);
 
 /// Everything the controller knows. Changed by [`State::apply`] only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +50,12 @@ pub struct State {
     /// Tasks by id; stopped ones are kept for a while.
     #[serde(with = "values::tasks")]
     pub tasks: OrdMap<TaskId, Arc<Task>>,
+    /// Roles of the config by name.
+    #[serde(default, with = "values::roles")]
+    pub roles: OrdMap<RoleName, Arc<Role>>,
+    /// Schedules by cluster and name.
+    #[serde(default, with = "values::schedules")]
+    pub schedules: OrdMap<ScheduleKey, Arc<Schedule>>,
     /// The latest events, oldest first.
     pub events: Vector<Arc<Event>>,
 }
@@ -82,6 +94,19 @@ impl State {
             }
             Change::TaskRemoved(id) => {
                 self.tasks.remove(id);
+            }
+            Change::Role(role) => {
+                self.roles.insert(role.name.clone(), role.clone());
+            }
+            Change::RoleRemoved(name) => {
+                self.roles.remove(name);
+            }
+            Change::Schedule(schedule) => {
+                let key = (schedule.cluster.clone(), schedule.name.clone());
+                self.schedules.insert(key, schedule.clone());
+            }
+            Change::ScheduleRemoved(cluster, name) => {
+                self.schedules.remove(&(cluster.clone(), name.clone()));
             }
             Change::Event(event) => {
                 self.events.push_back(event.clone());
@@ -200,6 +225,11 @@ mod values {
         s.name.clone()
     ));
     values!(tasks, TaskId, Task, |t| t.id);
+    values!(roles, RoleName, Role, |r| r.name.clone());
+    values!(schedules, ScheduleKey, Schedule, |s| (
+        s.cluster.clone(),
+        s.name.clone()
+    ));
 }
 
 #[cfg(test)]
@@ -235,12 +265,12 @@ mod tests {
     fn a_state_survives_its_own_json() {
         let mut state = State::default();
         state.apply(&Change::ControlPlane("abc".into()));
-        state.apply(&Change::Cluster(Arc::new(Cluster {
-            name: ClusterName::default_cluster(),
-            partition: Partition::default(),
-            configured: true,
-            created_at: TimeMs(1),
-        })));
+        state.apply(&Change::Cluster(Arc::new(Cluster::new(
+            ClusterName::default_cluster(),
+            Partition::default(),
+            true,
+            TimeMs(1),
+        ))));
         state.apply(&event(3));
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);

@@ -2,10 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use std::sync::Arc;
+
+use super::capacity::LaunchType;
 use super::id::{
-    ClusterName, ContainerName, DeploymentId, InstanceName, ServiceName, TaskDefinitionId, TaskId,
+    CapacityProviderName, ClusterName, ContainerName, DeploymentId, InstanceName, ServiceName,
+    TaskDefinitionId, TaskId,
 };
+use super::parameters::TaskOverride;
 use super::resources::{Protocol, Resources};
+use super::tag::Tag;
 use super::time::TimeMs;
 
 /// What is wanted of a task (ECS: `desiredStatus`).
@@ -127,6 +133,9 @@ pub struct Container {
     pub image_digest: Option<String>,
     /// Published ports.
     pub network_bindings: Vec<NetworkBinding>,
+    /// How often its restart policy has started it again.
+    #[serde(default)]
+    pub restart_count: u32,
 }
 
 /// How far an image pull has come.
@@ -189,9 +198,84 @@ pub struct Task {
     pub placement: String,
     /// Idempotency token of the RunTask that made it.
     pub client_token: Option<String>,
+    /// Launch type.
+    #[serde(default)]
+    pub launch_type: LaunchType,
+    /// The group of instances that a capacity provider strategy chose for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_provider: Option<CapacityProviderName>,
+    /// What it has otherwise than its definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Arc<TaskOverride>>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    /// Until when neither scale-in nor a deployment stops it (ECS: task protection).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected_until: Option<TimeMs>,
+}
+
+impl Container {
+    /// A container that nobody has made yet.
+    #[must_use]
+    pub fn new(name: ContainerName, essential: bool, has_health_check: bool) -> Self {
+        Self {
+            name,
+            runtime_id: String::new(),
+            last_status: LastStatus::Pending,
+            exit_code: None,
+            reason: None,
+            health: Health::Unknown,
+            has_health_check,
+            essential,
+            oom_killed: false,
+            image_digest: None,
+            network_bindings: Vec::new(),
+            restart_count: 0,
+        }
+    }
 }
 
 impl Task {
+    /// A task that was just placed, of no service, with no containers yet.
+    #[must_use]
+    pub fn new(
+        id: TaskId,
+        cluster: ClusterName,
+        instance: InstanceName,
+        task_definition: TaskDefinitionId,
+        now: TimeMs,
+    ) -> Self {
+        Self {
+            id,
+            cluster,
+            instance,
+            task_definition,
+            service: None,
+            deployment: None,
+            group: String::new(),
+            started_by: String::new(),
+            desired_status: DesiredStatus::Running,
+            last_status: LastStatus::Provisioning,
+            containers: Vec::new(),
+            resources: Resources::default(),
+            created_at: now,
+            started_at: None,
+            stopping_at: None,
+            stopped_at: None,
+            stop_code: None,
+            stopped_reason: None,
+            lost_at: None,
+            placement: String::new(),
+            client_token: None,
+            launch_type: LaunchType::default(),
+            capacity_provider: None,
+            overrides: None,
+            tags: Vec::new(),
+            protected_until: None,
+        }
+    }
+
     /// Health over its containers: the worst of those that have a check, else UNKNOWN.
     #[must_use]
     pub fn health(&self) -> Health {

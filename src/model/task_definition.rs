@@ -8,9 +8,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::capacity::LaunchType;
 use super::id::{ContainerName, Family, Revision, TaskDefinitionId};
+use super::parameters::{
+    EnvironmentFile, HostEntry, IpcMode, LinuxParameters, PidMode, ResourceRequirement,
+    RestartPolicy, RuntimePlatform, Secret, SystemControl, VersionConsistency, VolumeFrom,
+};
 use super::resources::{CpuUnits, HostPort, MemoryMib, Protocol, Resources};
 use super::service::PlacementConstraint;
+use super::tag::Tag;
 use super::time::TimeMs;
 
 /// Members kept as they came.
@@ -27,6 +33,8 @@ pub enum NetworkMode {
     Host,
     /// No network.
     None,
+    /// One network namespace for all containers of the task, which talk over localhost.
+    Awsvpc,
 }
 
 /// One immutable revision of a family.
@@ -54,6 +62,24 @@ pub struct TaskDefinition {
     /// Constraints on where its tasks may run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placement_constraints: Vec<PlacementConstraint>,
+    /// Launch types that it must be fit for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires_compatibilities: Vec<LaunchType>,
+    /// What its images are made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_platform: Option<RuntimePlatform>,
+    /// Whose processes its containers see; each its own where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_mode: Option<PidMode>,
+    /// Whose shared memory its containers use; the engine's default where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipc_mode: Option<IpcMode>,
+    /// The role whose grants its tasks have: a name, or an ARN that ends in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_role_arn: Option<String>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
     /// Whether new tasks may still be made from it.
     #[serde(default)]
     pub status: TaskDefinitionStatus,
@@ -138,6 +164,63 @@ pub struct ContainerDefinition {
     /// Log driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_configuration: Option<LogConfiguration>,
+    /// Starts it again in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
+    /// Secrets that it gets as environment variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
+    /// Files of environment variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment_files: Vec<EnvironmentFile>,
+    /// Whole resources that it requires.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resource_requirements: Vec<ResourceRequirement>,
+    /// Linux's own settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linux_parameters: Option<LinuxParameters>,
+    /// Whether it has the host's full powers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub privileged: bool,
+    /// Whether its own file system is read-only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub readonly_root_filesystem: bool,
+    /// Name servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_servers: Vec<String>,
+    /// Domains in which short names are looked up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_search_domains: Vec<String>,
+    /// Lines of its `/etc/hosts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_hosts: Vec<HostEntry>,
+    /// Host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Security options, as `docker run --security-opt` takes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub docker_security_options: Vec<String>,
+    /// Whether its standard input stays open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interactive: bool,
+    /// Whether it gets a terminal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pseudo_terminal: bool,
+    /// Kernel settings of its namespaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub system_controls: Vec<SystemControl>,
+    /// Other containers whose volumes are mounted too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes_from: Vec<VolumeFrom>,
+    /// Seconds that containers which depend on this one wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout: Option<u32>,
+    /// Whether its tag is pinned to a digest for a deployment; it is where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_consistency: Option<VersionConsistency>,
+    /// Whether it has no network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disable_networking: bool,
     /// Members that are not acted on, kept and given back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unsupported: Kept,
@@ -160,8 +243,12 @@ pub struct KeyValue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PortMapping {
-    /// Port in the container.
+    /// Port in the container; 0 where a range is named instead.
+    #[serde(default)]
     pub container_port: u16,
+    /// `FIRST-LAST`: a range of ports in the container, instead of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_port_range: Option<String>,
     /// Port of the host; 0 or absent lets the engine choose (ephemeral) in bridge mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_port: Option<u16>,
@@ -311,7 +398,68 @@ pub struct LogConfiguration {
     pub options: BTreeMap<String, String>,
 }
 
+impl PortMapping {
+    /// One tcp port, published where the engine chooses.
+    #[must_use]
+    pub fn new(container_port: u16) -> Self {
+        Self {
+            container_port,
+            container_port_range: None,
+            host_port: None,
+            protocol: Protocol::default(),
+            name: None,
+        }
+    }
+}
+
 impl ContainerDefinition {
+    /// An essential container of which nothing more is said.
+    #[must_use]
+    pub fn new(name: ContainerName, image: impl Into<String>) -> Self {
+        Self {
+            name,
+            image: image.into(),
+            command: None,
+            entry_point: None,
+            environment: Vec::new(),
+            cpu: CpuUnits(0),
+            memory: None,
+            memory_reservation: None,
+            port_mappings: Vec::new(),
+            essential: true,
+            health_check: None,
+            links: Vec::new(),
+            depends_on: Vec::new(),
+            stop_timeout: None,
+            user: None,
+            working_directory: None,
+            mount_points: Vec::new(),
+            ulimits: Vec::new(),
+            docker_labels: BTreeMap::new(),
+            log_configuration: None,
+            restart_policy: None,
+            secrets: Vec::new(),
+            environment_files: Vec::new(),
+            resource_requirements: Vec::new(),
+            linux_parameters: None,
+            privileged: false,
+            readonly_root_filesystem: false,
+            dns_servers: Vec::new(),
+            dns_search_domains: Vec::new(),
+            extra_hosts: Vec::new(),
+            hostname: None,
+            docker_security_options: Vec::new(),
+            interactive: false,
+            pseudo_terminal: false,
+            system_controls: Vec::new(),
+            volumes_from: Vec::new(),
+            start_timeout: None,
+            version_consistency: None,
+            disable_networking: false,
+            unsupported: Kept::new(),
+        }
+    }
+
     /// What the scheduler counts: memoryReservation if set, else memory, else nothing.
     #[must_use]
     pub fn scheduling_memory(&self) -> MemoryMib {
@@ -320,6 +468,30 @@ impl ContainerDefinition {
 }
 
 impl TaskDefinition {
+    /// A definition of which nothing more is said than its containers.
+    #[must_use]
+    pub fn new(family: Family, revision: Revision, containers: Vec<ContainerDefinition>) -> Self {
+        Self {
+            family,
+            revision,
+            container_definitions: containers,
+            volumes: Vec::new(),
+            network_mode: NetworkMode::default(),
+            cpu: None,
+            memory: None,
+            placement_constraints: Vec::new(),
+            requires_compatibilities: Vec::new(),
+            runtime_platform: None,
+            pid_mode: None,
+            ipc_mode: None,
+            task_role_arn: None,
+            tags: Vec::new(),
+            status: TaskDefinitionStatus::default(),
+            registered_at: TimeMs::default(),
+            unsupported: Kept::new(),
+        }
+    }
+
     /// `family:revision`.
     #[must_use]
     pub fn id(&self) -> TaskDefinitionId {
@@ -349,6 +521,7 @@ impl TaskDefinition {
                 .flat_map(|c| &c.port_mappings)
                 .filter_map(|mapping| self.host_port(mapping))
                 .collect(),
+            named: BTreeMap::new(),
         }
     }
 
@@ -359,6 +532,8 @@ impl TaskDefinition {
         let port = match self.network_mode {
             NetworkMode::Bridge => mapping.host_port.unwrap_or(0),
             NetworkMode::Host => mapping.container_port,
+            // In a namespace of its own a task takes the host's port of the same number only if it says so.
+            NetworkMode::Awsvpc => mapping.host_port.unwrap_or(0),
             NetworkMode::None => 0,
         };
         (port != 0).then_some(HostPort {

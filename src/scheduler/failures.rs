@@ -211,15 +211,7 @@ pub(crate) fn circuit_breaker(
             .position(|d| d.task_definition == definition)
         {
             Some(at) => service.deployments.remove(at),
-            None => Deployment {
-                id: ids.deployment_id(),
-                task_definition: definition,
-                rollout_state: RolloutState::InProgress,
-                rollout_state_reason: String::new(),
-                failed_tasks: 0,
-                created_at: now,
-                updated_at: now,
-            },
+            None => Deployment::new(ids.deployment_id(), definition, "circuit breaker", now),
         };
         to.rollout_state = RolloutState::InProgress;
         to.rollout_state_reason = format!(

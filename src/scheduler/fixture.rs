@@ -1,21 +1,16 @@
 //! Builders for tests, for any room that wants a small fleet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::id::IdSource;
 use crate::model::instance::attribute;
-use crate::model::service::{
-    Backoff, DEFAULT_GRACE_S, Deployment, DeploymentConfiguration, RolloutState, Service,
-    ServiceStatus,
-};
-use crate::model::task_definition::{
-    ContainerDefinition, PortMapping, TaskDefinition, TaskDefinitionStatus,
-};
+use crate::model::service::{Deployment, Service};
+use crate::model::task_definition::{ContainerDefinition, PortMapping, TaskDefinition};
 use crate::model::{
-    Change, Cluster, ClusterName, Connection, ContainerName, CpuUnits, DeploymentId, DesiredStatus,
-    Family, Instance, InstanceName, InstanceStatus, LastStatus, MemoryMib, Partition, Resources,
-    Revision, ServiceName, State, Task, TaskId, TimeMs,
+    Change, Cluster, ClusterName, Connection, ContainerName, CpuUnits, DeploymentId, Family,
+    Instance, InstanceName, InstanceStatus, LastStatus, MemoryMib, Partition, Resources, Revision,
+    ServiceName, State, Task, TaskId, TimeMs,
 };
 
 /// The moment at which fixtures begin.
@@ -36,7 +31,7 @@ pub fn resources(cpu: u64, memory: u64) -> Resources {
     Resources {
         cpu: CpuUnits(cpu),
         memory: MemoryMib(memory),
-        ports: BTreeSet::new(),
+        ..Resources::default()
     }
 }
 
@@ -54,20 +49,19 @@ pub fn instance(
         .collect();
     all.insert(attribute::AVAILABILITY_ZONE.to_owned(), zone.to_owned());
     Instance {
-        name: instance_name(name),
-        cluster: ClusterName::default_cluster(),
-        endpoint: format!("sim://{name}"),
         status: InstanceStatus::Active,
-        connection: Connection::Connected { since: START },
         attributes: all,
         capacity: resources(cpu, memory),
-        reserved: Resources::default(),
-        foreign: Resources::default(),
-        foreign_count: 0,
         docker_version: "28.0.0".to_owned(),
         api_version: "1.48".to_owned(),
         engine_id: name.to_owned(),
         registered_at: Some(START),
+        ..Instance::new(
+            instance_name(name),
+            ClusterName::default_cluster(),
+            format!("sim://{name}"),
+            Connection::Connected { since: START },
+        )
     }
 }
 
@@ -80,83 +74,49 @@ pub fn definition(
     ports: &[u16],
 ) -> TaskDefinition {
     let container = ContainerDefinition {
-        name: ContainerName::new("main").unwrap(),
-        image: format!("{family}:{revision}"),
-        command: None,
-        entry_point: None,
-        environment: Vec::new(),
         cpu: CpuUnits(cpu),
         memory: Some(MemoryMib(memory)),
-        memory_reservation: None,
         port_mappings: ports
             .iter()
             .map(|port| PortMapping {
-                container_port: *port,
                 host_port: Some(*port),
-                protocol: crate::model::Protocol::Tcp,
-                name: None,
+                ..PortMapping::new(*port)
             })
             .collect(),
-        essential: true,
-        health_check: None,
-        links: Vec::new(),
-        depends_on: Vec::new(),
-        stop_timeout: None,
-        user: None,
-        working_directory: None,
-        mount_points: Vec::new(),
-        ulimits: Vec::new(),
-        docker_labels: BTreeMap::new(),
-        log_configuration: None,
-        unsupported: BTreeMap::new(),
+        ..ContainerDefinition::new(
+            ContainerName::new("main").unwrap(),
+            format!("{family}:{revision}"),
+        )
     };
     TaskDefinition {
-        family: Family::new(family).unwrap(),
-        revision: Revision(revision),
-        container_definitions: vec![container],
-        volumes: Vec::new(),
-        network_mode: crate::model::task_definition::NetworkMode::Bridge,
-        cpu: None,
-        memory: None,
-        placement_constraints: Vec::new(),
-        status: TaskDefinitionStatus::Active,
         registered_at: START,
-        unsupported: BTreeMap::new(),
+        ..TaskDefinition::new(
+            Family::new(family).unwrap(),
+            Revision(revision),
+            vec![container],
+        )
     }
 }
 
 /// A new deployment of `family:revision`.
 pub fn deployment(number: u64, family: &str, revision: u32, at: TimeMs) -> Deployment {
     Deployment {
-        id: DeploymentId::from_number(number),
-        task_definition: format!("{family}:{revision}").parse().unwrap(),
-        rollout_state: RolloutState::InProgress,
         rollout_state_reason: String::new(),
-        failed_tasks: 0,
-        created_at: at,
-        updated_at: at,
+        ..Deployment::new(
+            DeploymentId::from_number(number),
+            format!("{family}:{revision}").parse().unwrap(),
+            "tests",
+            at,
+        )
     }
 }
 
 /// An ACTIVE service `name` that wants `count` tasks of `name:1`.
 pub fn service(name: &str, count: u32) -> Service {
     Service {
-        name: service_name(name),
-        cluster: ClusterName::default_cluster(),
-        status: ServiceStatus::Active,
         desired_count: count,
-        deployment_configuration: DeploymentConfiguration::default(),
-        placement_constraints: Vec::new(),
-        placement_strategy: Vec::new(),
         deployments: vec![deployment(1, name, 1, START)],
-        last_completed: None,
-        grace_s: DEFAULT_GRACE_S,
-        backoff: Backoff::default(),
-        unplaced: None,
-        steady: false,
-        created_at: START,
-        client_token: None,
-        unsupported: BTreeMap::new(),
+        ..Service::new(service_name(name), ClusterName::default_cluster(), START)
     }
 }
 
@@ -164,12 +124,12 @@ pub fn service(name: &str, count: u32) -> Service {
 pub fn state(instances: impl IntoIterator<Item = Instance>) -> State {
     let mut state = State::default();
     state.apply(&Change::ControlPlane("test".to_owned()));
-    state.apply(&Change::Cluster(Arc::new(Cluster {
-        name: ClusterName::default_cluster(),
-        partition: Partition::default(),
-        configured: true,
-        created_at: START,
-    })));
+    state.apply(&Change::Cluster(Arc::new(Cluster::new(
+        ClusterName::default_cluster(),
+        Partition::default(),
+        true,
+        START,
+    ))));
     for instance in instances {
         state.apply(&Change::Instance(Arc::new(instance)));
     }
@@ -184,27 +144,19 @@ pub fn ids() -> IdSource {
 /// A RUNNING task of that definition on that instance, run by hand in the group `family:FAMILY`.
 pub fn task(id: TaskId, family: &str, definition: &TaskDefinition, instance: &str) -> Task {
     Task {
-        id,
-        cluster: ClusterName::default_cluster(),
-        instance: instance_name(instance),
-        task_definition: definition.id(),
-        service: None,
-        deployment: None,
         group: format!("family:{family}"),
         started_by: "tests".to_owned(),
-        desired_status: DesiredStatus::Running,
         last_status: LastStatus::Running,
         containers: super::containers(definition),
         resources: definition.resources(),
-        created_at: START,
         started_at: Some(START),
-        stopping_at: None,
-        stopped_at: None,
-        stop_code: None,
-        stopped_reason: None,
-        lost_at: None,
-        placement: String::new(),
-        client_token: None,
+        ..Task::new(
+            id,
+            ClusterName::default_cluster(),
+            instance_name(instance),
+            definition.id(),
+            START,
+        )
     }
 }
 

@@ -66,7 +66,7 @@ impl<'a> Node<'a> {
             room: Resources {
                 cpu,
                 memory,
-                ports: std::collections::BTreeSet::new(),
+                ..Resources::default()
             },
             used_cpu: CpuUnits(0),
             used_memory: MemoryMib(0),

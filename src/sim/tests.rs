@@ -14,9 +14,7 @@ use crate::docker::{
 };
 use crate::model::observation::ContainerState;
 use crate::model::task::Health;
-use crate::model::{
-    ClusterName, CpuUnits, HostPort, InstanceName, MemoryMib, Protocol, Resources, TimeMs,
-};
+use crate::model::{ClusterName, CpuUnits, HostPort, InstanceName, MemoryMib, Protocol, TimeMs};
 
 const BASE: TimeMs = TimeMs(1_790_000_000_000);
 const WEB: &str = "shop/web:1";
@@ -32,15 +30,8 @@ fn fleet(seed: u64) -> Fleet {
 }
 
 async fn engine(fleet: &Fleet) -> Arc<dyn Engine> {
-    let settings = InstanceSettings {
-        name: name(),
-        cluster: ClusterName::default_cluster(),
-        endpoint: Endpoint::Simulated,
-        availability_zone: String::new(),
-        instance_type: None,
-        attributes: BTreeMap::new(),
-        reserved: Resources::default(),
-    };
+    let settings =
+        InstanceSettings::new(name(), ClusterName::default_cluster(), Endpoint::Simulated);
     let engine = fleet.connect(&settings).await.unwrap();
     engine
         .ensure_network(crate::docker::spec::NETWORK)

@@ -14,12 +14,12 @@ const START: u64 = 1_000_000;
 fn change(n: u64) -> Change {
     if n.is_multiple_of(7) {
         let name = format!("cluster-{}", n / 7 % 50);
-        Change::Cluster(Arc::new(Cluster {
-            name: ClusterName::new(name).unwrap(),
-            partition: Partition::default(),
-            configured: false,
-            created_at: TimeMs(n),
-        }))
+        Change::Cluster(Arc::new(Cluster::new(
+            ClusterName::new(name).unwrap(),
+            Partition::default(),
+            false,
+            TimeMs(n),
+        )))
     } else {
         Change::Event(Arc::new(Event {
             at: TimeMs(n),

@@ -17,12 +17,7 @@ pub(super) fn create(
         return Ok(Response::Cluster(cluster.clone()));
     }
     let partition = work.state.partition(&ClusterName::default_cluster());
-    let cluster = work.put_cluster(Cluster {
-        name: name.clone(),
-        partition,
-        configured: false,
-        created_at: work.now,
-    });
+    let cluster = work.put_cluster(Cluster::new(name.clone(), partition, false, work.now));
     work.operator(&name, format!("(cluster {name}) was created by {who}."));
     Ok(Response::Cluster(cluster))
 }

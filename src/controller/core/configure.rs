@@ -9,8 +9,7 @@ use super::work::Work;
 use crate::config::{ClusterSettings, InstanceSettings};
 use crate::model::instance::attribute;
 use crate::model::{
-    Change, Cluster, ClusterName, Connection, EventKind, Instance, InstanceStatus, Partition,
-    Resources, Severity, StopCode,
+    Change, Cluster, ClusterName, Connection, EventKind, Instance, Partition, Severity, StopCode,
 };
 
 pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
@@ -44,12 +43,7 @@ fn clusters(work: &mut Work, configured: &[ClusterSettings]) {
     for (name, partition) in all {
         let known = work.state.clusters.get(&name);
         let created_at = known.map_or(work.now, |cluster| cluster.created_at);
-        work.put_cluster(Cluster {
-            name,
-            partition,
-            configured: true,
-            created_at,
-        });
+        work.put_cluster(Cluster::new(name, partition, true, created_at));
     }
     // A cluster that the file no longer names may still have services: it becomes one that can
     // be deleted by command.
@@ -85,20 +79,14 @@ fn upsert(work: &mut Work, settings: &InstanceSettings) {
     let mut attributes = configured_attributes(settings);
     let Some(before) = work.state.instances.get(&settings.name).cloned() else {
         work.put_instance(Instance {
-            name: settings.name.clone(),
-            cluster: settings.cluster.clone(),
-            endpoint: settings.endpoint.to_string(),
-            status: InstanceStatus::Registering,
-            connection: not_yet_reached(work),
             attributes,
-            capacity: Resources::default(),
             reserved: settings.reserved.clone(),
-            foreign: Resources::default(),
-            foreign_count: 0,
-            docker_version: String::new(),
-            api_version: String::new(),
-            engine_id: String::new(),
-            registered_at: None,
+            ..Instance::new(
+                settings.name.clone(),
+                settings.cluster.clone(),
+                settings.endpoint.to_string(),
+                not_yet_reached(work),
+            )
         });
         return;
     };

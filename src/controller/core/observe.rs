@@ -191,6 +191,7 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
         cpu: foreign.iter().map(|c| c.cpu).sum::<CpuUnits>(),
         memory: foreign.iter().map(|c| c.memory).sum::<MemoryMib>(),
         ports: foreign.iter().flat_map(|c| c.host_ports.clone()).collect(),
+        ..Resources::default()
     };
     instance.foreign_count = u32::try_from(foreign.len()).unwrap_or(u32::MAX);
     let answers = instance.registered_at.is_some() && !instance.is_connected();

@@ -9,8 +9,7 @@ use crate::model::service::PlacementConstraint;
 use crate::model::service::{Backoff, DEFAULT_GRACE_S};
 use crate::model::validate::Fault;
 use crate::model::{
-    Deployment, EventKind, RolloutState, Service, ServiceStatus, Severity, TaskDefinitionId,
-    validate,
+    Deployment, EventKind, Service, ServiceStatus, Severity, TaskDefinitionId, validate,
 };
 use crate::scheduler::Expression;
 
@@ -29,17 +28,8 @@ pub(super) fn expressions(constraints: &[PlacementConstraint]) -> Vec<Fault> {
         .collect()
 }
 
-fn deployment(work: &mut Work, task_definition: TaskDefinitionId) -> Deployment {
-    let id = work.ids.deployment_id();
-    Deployment {
-        rollout_state_reason: format!("ECS deployment {id} in progress."),
-        id,
-        task_definition,
-        rollout_state: RolloutState::InProgress,
-        failed_tasks: 0,
-        created_at: work.now,
-        updated_at: work.now,
-    }
+fn deployment(work: &mut Work, task_definition: TaskDefinitionId, who: &str) -> Deployment {
+    Deployment::new(work.ids.deployment_id(), task_definition, who, work.now)
 }
 
 pub(super) fn create(
@@ -75,27 +65,20 @@ pub(super) fn create(
     faults.extend(expressions(&request.placement_constraints));
     find::refuse(ErrorKind::InvalidParameterException, &faults)?;
     let definition = find::definition(work, &request.task_definition)?.id();
-    let first = deployment(work, definition.clone());
+    let first = deployment(work, definition.clone(), who);
     let started = first.id.clone();
     let service = work.put_service(Service {
-        name: request.service_name,
-        cluster,
-        status: ServiceStatus::Active,
         desired_count: request.desired_count,
         deployment_configuration: request.deployment_configuration,
         placement_constraints: request.placement_constraints,
         placement_strategy: request.placement_strategy,
         deployments: vec![first],
-        last_completed: None,
         grace_s: request
             .host_loss_grace_period_seconds
             .unwrap_or(DEFAULT_GRACE_S),
-        backoff: Backoff::default(),
-        unplaced: None,
-        steady: false,
-        created_at: work.now,
         client_token: request.client_token,
         unsupported: request.unsupported,
+        ..Service::new(request.service_name, cluster, work.now)
     });
     let message = format!(
         "(service {}) was created by {who}: {definition}, desired count {}.",
@@ -179,6 +162,7 @@ pub(super) fn update(
         &mut service,
         request.task_definition.as_deref(),
         request.force_new_deployment,
+        who,
     )?;
     if let Some((_, definition)) = &started {
         said.push(format!("new deployment of {definition}"));
@@ -220,6 +204,7 @@ fn redeploy(
     service: &mut Service,
     named: Option<&str>,
     force: bool,
+    who: &str,
 ) -> Result<Option<(String, TaskDefinitionId)>, CommandError> {
     let current = service
         .primary()
@@ -237,7 +222,7 @@ fn redeploy(
         counted: std::mem::take(&mut service.backoff.counted),
         ..Backoff::default()
     };
-    let new = deployment(work, wanted.clone());
+    let new = deployment(work, wanted.clone(), who);
     let id = new.id.to_string();
     service.deployments.insert(0, new);
     Ok(Some((id, wanted)))

@@ -12,9 +12,7 @@ use crate::controller::command::{
     RunTask, StopTask,
 };
 use crate::model::task_definition::TaskDefinitionStatus;
-use crate::model::{
-    Change, ClusterName, DesiredStatus, LastStatus, StopCode, Task, TaskDefinition, validate,
-};
+use crate::model::{Change, ClusterName, DesiredStatus, StopCode, Task, TaskDefinition, validate};
 use crate::scheduler::{self, PlaceRequest, Placed};
 
 /// ECS's limit for the tasks of one RunTask.
@@ -173,27 +171,16 @@ fn detail(message: &str, refusals: &[crate::model::service::Refusal]) -> String 
 
 fn born(work: &mut Work, cluster: &ClusterName, definition: &TaskDefinition, at: Placed) -> Task {
     Task {
-        id: work.ids.task_id(),
-        cluster: cluster.clone(),
-        instance: at.instance,
-        task_definition: definition.id(),
-        service: None,
-        deployment: None,
-        group: String::new(),
-        started_by: String::new(),
-        desired_status: DesiredStatus::Running,
-        last_status: LastStatus::Provisioning,
         containers: scheduler::containers(definition),
         resources: definition.resources(),
-        created_at: work.now,
-        started_at: None,
-        stopping_at: None,
-        stopped_at: None,
-        stop_code: None,
-        stopped_reason: None,
-        lost_at: None,
         placement: at.reason,
-        client_token: None,
+        ..Task::new(
+            work.ids.task_id(),
+            cluster.clone(),
+            at.instance,
+            definition.id(),
+            work.now,
+        )
     }
 }
 

@@ -71,17 +71,18 @@ impl Row {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Ok(InstanceSettings {
-            name: InstanceName::new(self.name)?,
-            cluster: ClusterName::default_cluster(),
-            endpoint: Endpoint::Simulated,
             availability_zone: format!("{REGION}{}", self.zone),
-            instance_type: None,
             attributes: attributes.collect::<BTreeMap<_, _>>(),
             reserved: Resources {
                 cpu: CpuUnits(128),
                 memory: MemoryMib(256),
                 ..Resources::default()
             },
+            ..InstanceSettings::new(
+                InstanceName::new(self.name)?,
+                ClusterName::default_cluster(),
+                Endpoint::Simulated,
+            )
         })
     }
 
@@ -114,14 +115,14 @@ pub fn settings() -> Result<Settings, IdError> {
         region: REGION.to_owned(),
         ..Partition::default()
     };
-    Ok(Settings {
-        source: None,
-        clusters: vec![ClusterSettings {
-            name: ClusterName::default_cluster(),
+    Ok(Settings::new(
+        None,
+        vec![ClusterSettings::new(
+            ClusterName::default_cluster(),
             partition,
-        }],
-        instances: ROWS.iter().map(Row::settings).collect::<Result<_, _>>()?,
-    })
+        )],
+        ROWS.iter().map(Row::settings).collect::<Result<_, _>>()?,
+    ))
 }
 
 /// The demo's hosts, switched on, with somebody else's containers on three of them. `base` is

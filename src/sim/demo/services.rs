@@ -11,9 +11,7 @@ use crate::model::service::{
 use crate::model::task_definition::{
     Dependency, DependencyCondition, HealthCheck, Kept, KeyValue, NetworkMode, PortMapping,
 };
-use crate::model::{
-    ContainerDefinition, ContainerName, CpuUnits, Family, MemoryMib, Protocol, ServiceName,
-};
+use crate::model::{ContainerDefinition, ContainerName, CpuUnits, Family, MemoryMib, ServiceName};
 
 /// What `web` runs at first.
 pub const IMAGE_WEB: &str = "shop/web:1.8.2";
@@ -45,39 +43,21 @@ fn container(
     memory: u64,
 ) -> Result<ContainerDefinition, IdError> {
     Ok(ContainerDefinition {
-        name: ContainerName::new(name)?,
-        image: image.to_owned(),
-        command: None,
-        entry_point: None,
         environment: vec![KeyValue {
             name: "STAGE".to_owned(),
             value: "demo".to_owned(),
         }],
         cpu: CpuUnits(cpu),
         memory: Some(MemoryMib(memory)),
-        memory_reservation: None,
-        port_mappings: Vec::new(),
-        essential: true,
-        health_check: None,
-        links: Vec::new(),
-        depends_on: Vec::new(),
         stop_timeout: Some(10),
-        user: None,
-        working_directory: None,
-        mount_points: Vec::new(),
-        ulimits: Vec::new(),
-        docker_labels: std::collections::BTreeMap::new(),
-        log_configuration: None,
-        unsupported: Kept::new(),
+        ..ContainerDefinition::new(ContainerName::new(name)?, image)
     })
 }
 
 fn port(container_port: u16, host_port: Option<u16>) -> Vec<PortMapping> {
     vec![PortMapping {
-        container_port,
         host_port,
-        protocol: Protocol::Tcp,
-        name: None,
+        ..PortMapping::new(container_port)
     }]
 }
 

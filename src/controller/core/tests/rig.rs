@@ -13,7 +13,7 @@ use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, O
 use crate::model::snapshot::Live;
 use crate::model::{
     Change, ClusterName, CpuUnits, DesiredStatus, Instance, InstanceName, LastStatus, MemoryMib,
-    Observation, Partition, Resources, Service, ServiceName, State, Task, TaskId, TimeMs,
+    Observation, Partition, Service, ServiceName, State, Task, TaskId, TimeMs,
 };
 
 pub fn instance_name(name: &str) -> InstanceName {
@@ -22,13 +22,13 @@ pub fn instance_name(name: &str) -> InstanceName {
 
 pub fn settings(name: &str, zone: &str) -> InstanceSettings {
     InstanceSettings {
-        name: instance_name(name),
-        cluster: ClusterName::default_cluster(),
-        endpoint: Endpoint::Simulated,
         availability_zone: zone.to_owned(),
-        instance_type: None,
         attributes: BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]),
-        reserved: Resources::default(),
+        ..InstanceSettings::new(
+            instance_name(name),
+            ClusterName::default_cluster(),
+            Endpoint::Simulated,
+        )
     }
 }
 
@@ -74,10 +74,10 @@ impl Rig {
             live: Live::default(),
             now: TimeMs(1_000_000),
             fleet: Fleet {
-                clusters: vec![ClusterSettings {
-                    name: ClusterName::default_cluster(),
-                    partition: Partition::default(),
-                }],
+                clusters: vec![ClusterSettings::new(
+                    ClusterName::default_cluster(),
+                    Partition::default(),
+                )],
                 instances: hosts.iter().map(|(n, z)| settings(n, z)).collect(),
             },
             wake_at: None,

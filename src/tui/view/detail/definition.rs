@@ -18,6 +18,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, id: &TaskDefinitionId) {
         NetworkMode::Bridge => "bridge",
         NetworkMode::Host => "host",
         NetworkMode::None => "none",
+        NetworkMode::Awsvpc => "awsvpc",
     };
     sheet.field(
         "a task asks",

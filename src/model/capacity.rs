@@ -1,0 +1,43 @@
+//! What a task is launched on: launch types, and capacity providers as named groups of instances.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::CapacityProviderName;
+
+/// Whose business the instance is (ECS: `launchType`).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LaunchType {
+    /// The user's: constraints and strategies choose among the cluster's instances.
+    #[default]
+    Ec2,
+    /// The scheduler's: the task names its cpu and memory, and never sees an instance.
+    Fargate,
+}
+
+impl LaunchType {
+    /// The word that ECS sends.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ec2 => "EC2",
+            Self::Fargate => "FARGATE",
+        }
+    }
+}
+
+/// One share of a capacity provider strategy (ECS: `CapacityProviderStrategyItem`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityProviderStrategyItem {
+    /// The group of instances.
+    pub capacity_provider: CapacityProviderName,
+    /// So many tasks go there first; at most one item of a strategy may have a base. 0 to 100,000.
+    #[serde(default)]
+    pub base: u32,
+    /// Its share of what the base leaves, against the other items' weights. 0 to 1,000.
+    #[serde(default)]
+    pub weight: u32,
+}

@@ -1,0 +1,83 @@
+//! Scheduled tasks: a cron or rate expression that runs a task definition.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ClusterName, ScheduleName, TaskId};
+use super::time::TimeMs;
+
+/// A task definition that is run at set times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// Name, unique in its cluster.
+    pub name: ScheduleName,
+    /// Cluster.
+    pub cluster: ClusterName,
+    /// `cron(0 3 * * ? *)`, `rate(5 minutes)` or `at(2026-11-22T03:00:00)`.
+    pub schedule_expression: String,
+    /// IANA name of the time zone in which `cron` and `at` are read; UTC where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_expression_timezone: Option<String>,
+    /// `family`, or `family:revision`; a bare family is its newest ACTIVE revision at each run.
+    pub task_definition: String,
+    /// Tasks per run, 1 to 10.
+    pub task_count: u32,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// What a run does while tasks of the one before are still there.
+    #[serde(default)]
+    pub overlap: Overlap,
+    /// When it was made or its expression last changed: a rate counts from here.
+    pub since: TimeMs,
+    /// The next moment at which it is due; `None` = never again.
+    pub next_at: Option<TimeMs>,
+    /// The last runs, newest first, [`RUNS_MAX`] at most.
+    #[serde(default)]
+    pub runs: Vec<ScheduledRun>,
+}
+
+/// How many runs a schedule remembers.
+pub const RUNS_MAX: usize = 20;
+
+/// What a run does while tasks of the one before are still there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Overlap {
+    /// It is skipped, and says so.
+    #[default]
+    Forbid,
+    /// It starts beside them.
+    Allow,
+}
+
+/// One time at which a schedule was due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduledRun {
+    /// When it was due.
+    pub due_at: TimeMs,
+    /// When it was looked at.
+    pub at: TimeMs,
+    /// What came of it.
+    pub outcome: RunOutcome,
+    /// Its tasks.
+    #[serde(default)]
+    pub tasks: Vec<TaskId>,
+    /// In words: why it was skipped, missed or found no place.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// What came of a scheduled run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RunOutcome {
+    /// Its tasks were started.
+    Started,
+    /// Tasks of the run before were still there.
+    Skipped,
+    /// Nobody carried the control plane when it was due.
+    Missed,
+    /// No instance took it, or its definition is not there.
+    Failed,
+}
