@@ -1,0 +1,204 @@
+//! The tables of members, as facts from ECS's published service model.
+
+use super::Holds::{self, Many, One, Plain};
+use super::Shape;
+
+impl Shape {
+    /// The tables, as facts from ECS's published service model; the members under
+    /// `hostLossGracePeriodSeconds` are ours.
+    #[allow(clippy::too_many_lines)]
+    pub(super) fn table(self) -> (&'static [(&'static str, Holds)], &'static str, bool) {
+        match self {
+            Self::RegisterTaskDefinition => (
+                &[
+                    ("family", Plain),
+                    ("containerDefinitions", Many(Self::ContainerDefinition)),
+                    ("volumes", Many(Self::Volume)),
+                    ("networkMode", Plain),
+                    ("cpu", Plain),
+                    ("memory", Plain),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                ],
+                "taskRoleArn executionRoleArn requiresCompatibilities tags pidMode ipcMode \
+                 proxyConfiguration inferenceAccelerators ephemeralStorage runtimePlatform \
+                 enableFaultInjection trustedExecutionConfiguration",
+                true,
+            ),
+            Self::ContainerDefinition => (
+                &[
+                    ("name", Plain),
+                    ("image", Plain),
+                    ("command", Plain),
+                    ("entryPoint", Plain),
+                    ("environment", Many(Self::KeyValue)),
+                    ("cpu", Plain),
+                    ("memory", Plain),
+                    ("memoryReservation", Plain),
+                    ("portMappings", Many(Self::PortMapping)),
+                    ("essential", Plain),
+                    ("healthCheck", One(Self::HealthCheck)),
+                    ("links", Plain),
+                    ("dependsOn", Many(Self::Dependency)),
+                    ("stopTimeout", Plain),
+                    ("user", Plain),
+                    ("workingDirectory", Plain),
+                    ("mountPoints", Many(Self::MountPoint)),
+                    ("ulimits", Many(Self::Ulimit)),
+                    ("dockerLabels", Plain),
+                    ("logConfiguration", One(Self::LogConfiguration)),
+                ],
+                "repositoryCredentials restartPolicy environmentFiles volumesFrom \
+                 linuxParameters secrets startTimeout versionConsistency hostname \
+                 disableNetworking privileged readonlyRootFilesystem dnsServers \
+                 dnsSearchDomains extraHosts dockerSecurityOptions interactive pseudoTerminal \
+                 systemControls resourceRequirements firelensConfiguration credentialSpecs",
+                true,
+            ),
+            Self::Volume => (
+                &[
+                    ("name", Plain),
+                    ("host", One(Self::HostVolume)),
+                    ("dockerVolumeConfiguration", One(Self::DockerVolume)),
+                ],
+                "efsVolumeConfiguration s3filesVolumeConfiguration \
+                 fsxWindowsFileServerVolumeConfiguration configuredAtLaunch",
+                true,
+            ),
+            Self::CreateService => (
+                &[
+                    ("cluster", Plain),
+                    ("serviceName", Plain),
+                    ("taskDefinition", Plain),
+                    ("desiredCount", Plain),
+                    (
+                        "deploymentConfiguration",
+                        One(Self::DeploymentConfiguration),
+                    ),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                    ("placementStrategy", Many(Self::PlacementStrategy)),
+                    ("hostLossGracePeriodSeconds", Plain),
+                    ("clientToken", Plain),
+                ],
+                "availabilityZoneRebalancing loadBalancers serviceRegistries launchType \
+                 capacityProviderStrategy platformVersion role networkConfiguration \
+                 healthCheckGracePeriodSeconds schedulingStrategy deploymentController tags \
+                 enableECSManagedTags propagateTags enableExecuteCommand \
+                 serviceConnectConfiguration volumeConfigurations vpcLatticeConfigurations \
+                 gatewayConnectors monitoring",
+                true,
+            ),
+            Self::UpdateService => (
+                &[
+                    ("cluster", Plain),
+                    ("service", Plain),
+                    ("taskDefinition", Plain),
+                    ("desiredCount", Plain),
+                    (
+                        "deploymentConfiguration",
+                        One(Self::DeploymentConfiguration),
+                    ),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                    ("placementStrategy", Many(Self::PlacementStrategy)),
+                    ("hostLossGracePeriodSeconds", Plain),
+                    ("forceNewDeployment", Plain),
+                ],
+                "capacityProviderStrategy availabilityZoneRebalancing networkConfiguration \
+                 platformVersion healthCheckGracePeriodSeconds deploymentController \
+                 enableExecuteCommand enableECSManagedTags loadBalancers propagateTags \
+                 serviceRegistries serviceConnectConfiguration volumeConfigurations \
+                 vpcLatticeConfigurations gatewayConnectors monitoring",
+                true,
+            ),
+            Self::RunTask => (
+                &[
+                    ("cluster", Plain),
+                    ("taskDefinition", Plain),
+                    ("count", Plain),
+                    ("group", Plain),
+                    ("startedBy", Plain),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                    ("placementStrategy", Many(Self::PlacementStrategy)),
+                    ("clientToken", Plain),
+                ],
+                "capacityProviderStrategy enableECSManagedTags enableExecuteCommand launchType \
+                 networkConfiguration overrides platformVersion propagateTags referenceId tags \
+                 volumeConfigurations",
+                true,
+            ),
+            Self::CreateCluster => (
+                &[("clusterName", Plain)],
+                "tags settings configuration capacityProviders \
+                 defaultCapacityProviderStrategy serviceConnectDefaults",
+                true,
+            ),
+            _ => (self.small_table(), self.small_kept(), false),
+        }
+    }
+
+    /// The acted-on members of the shapes that keep nothing themselves.
+    pub(super) fn small_table(self) -> &'static [(&'static str, Holds)] {
+        match self {
+            Self::DeregisterTaskDefinition => &[("taskDefinition", Plain)],
+            Self::DeleteService => &[("cluster", Plain), ("service", Plain), ("force", Plain)],
+            Self::StopTask => &[("cluster", Plain), ("task", Plain), ("reason", Plain)],
+            Self::UpdateContainerInstancesState => &[
+                ("cluster", Plain),
+                ("containerInstances", Plain),
+                ("status", Plain),
+            ],
+            Self::DeleteCluster => &[("cluster", Plain)],
+            Self::HostVolume => &[("sourcePath", Plain)],
+            Self::DockerVolume => &[
+                ("scope", Plain),
+                ("autoprovision", Plain),
+                ("driver", Plain),
+                ("driverOpts", Plain),
+                ("labels", Plain),
+            ],
+            Self::KeyValue => &[("name", Plain), ("value", Plain)],
+            Self::PortMapping => &[
+                ("containerPort", Plain),
+                ("hostPort", Plain),
+                ("protocol", Plain),
+                ("name", Plain),
+            ],
+            Self::HealthCheck => &[
+                ("command", Plain),
+                ("interval", Plain),
+                ("timeout", Plain),
+                ("retries", Plain),
+                ("startPeriod", Plain),
+            ],
+            Self::Dependency => &[("containerName", Plain), ("condition", Plain)],
+            Self::MountPoint => &[
+                ("sourceVolume", Plain),
+                ("containerPath", Plain),
+                ("readOnly", Plain),
+            ],
+            Self::Ulimit => &[("name", Plain), ("softLimit", Plain), ("hardLimit", Plain)],
+            Self::LogConfiguration => &[("logDriver", Plain), ("options", Plain)],
+            Self::PlacementConstraint => &[("type", Plain), ("expression", Plain)],
+            Self::PlacementStrategy => &[("type", Plain), ("field", Plain)],
+            Self::DeploymentConfiguration => &[
+                ("minimumHealthyPercent", Plain),
+                ("maximumPercent", Plain),
+                ("deploymentCircuitBreaker", One(Self::CircuitBreaker)),
+            ],
+            Self::CircuitBreaker => &[("enable", Plain), ("rollback", Plain)],
+            _ => &[],
+        }
+    }
+
+    pub(super) fn small_kept(self) -> &'static str {
+        match self {
+            Self::PortMapping => "appProtocol containerPortRange",
+            Self::LogConfiguration => "secretOptions",
+            Self::DeploymentConfiguration => {
+                "alarms strategy bakeTimeInMinutes lifecycleHooks linearConfiguration \
+                 canaryConfiguration earlySuccessCriteria"
+            }
+            Self::CircuitBreaker => "resetOnHealthyTask thresholdConfiguration",
+            _ => "",
+        }
+    }
+}
