@@ -1,4 +1,7 @@
-//! The real engine. The only file that names bollard.
+//! The real engine. The only folder that names bollard.
+
+mod create;
+mod inspected;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,10 +10,8 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as BollardError;
 use bollard::models::{
-    ContainerCpuStats, ContainerCreateBody, ContainerInspectResponse, ContainerStatsResponse,
-    ContainerSummary, CreateImageInfo, EndpointSettings, HealthConfig, HostConfig,
-    HostConfigLogConfig, Mount, MountType, NetworkingConfig, PortBinding, PortMap,
-    ResourcesUlimits, VolumeCreateRequest,
+    ContainerCpuStats, ContainerStatsResponse, ContainerSummary, CreateImageInfo,
+    VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
@@ -23,13 +24,13 @@ use hyper::Method;
 use serde_json::json;
 use tokio::time::timeout;
 
+use self::create::create_body;
+use self::inspected::observed;
 use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
 use super::image::{Announcement, reference};
-use super::lines::time_of;
 use super::listed::{Listed, Look};
-use super::observe::{cpu_of, health_of, held_ports, memory_of, owner_of, port_of, state_of};
-use super::spec::{ContainerSpec, HealthSpec, MountSpec, NetworkSpec, VolumeSpec};
+use super::spec::{ContainerSpec, VolumeSpec};
 use super::stats::{Counters, Samples, used_memory};
 use super::transport::{ANSWER_WAIT, Route, Transport, error_of_status};
 use super::version::{Version, negotiate};
@@ -38,7 +39,6 @@ use super::{
     PullStep, StatsSample,
 };
 use crate::model::observation::{EngineInfo, ObservedContainer};
-use crate::model::task::NetworkBinding;
 use crate::model::{CpuUnits, MemoryMib};
 
 /// Longest wait for work: making, starting, removing. A slow disk takes its time.
@@ -480,206 +480,6 @@ fn docker_credentials(auth: RegistryAuth) -> DockerCredentials {
         serveraddress: Some(auth.server),
         ..DockerCredentials::default()
     }
-}
-
-/// A spec as the engine takes it.
-fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
-    let size = |bytes: u64| (bytes > 0).then(|| i64::try_from(bytes).unwrap_or(i64::MAX));
-    let (network_mode, networking_config) = network_of(&spec.network);
-    let (binds, mounts) = mounts_of(&spec.mounts);
-    let host_config = HostConfig {
-        cpu_shares: size(spec.cpu_shares),
-        memory: size(spec.memory_bytes),
-        memory_reservation: size(spec.memory_reservation_bytes),
-        ulimits: Some(
-            spec.ulimits
-                .iter()
-                .map(|limit| ResourcesUlimits {
-                    name: Some(limit.name.clone()),
-                    soft: Some(limit.soft_limit),
-                    hard: Some(limit.hard_limit),
-                })
-                .collect(),
-        ),
-        binds: Some(binds),
-        mounts: Some(mounts),
-        log_config: spec
-            .log
-            .as_ref()
-            .map(|(driver, options)| HostConfigLogConfig {
-                typ: Some(driver.clone()),
-                config: Some(options.clone().into_iter().collect()),
-            }),
-        network_mode: Some(network_mode),
-        port_bindings: Some(port_bindings(spec)),
-        ..HostConfig::default()
-    };
-    ContainerCreateBody {
-        image: Some(spec.image.clone()),
-        cmd: spec.command.clone(),
-        entrypoint: spec.entry_point.clone(),
-        env: Some(spec.environment.clone()),
-        labels: Some(spec.labels.clone().into_iter().collect()),
-        user: spec.user.clone(),
-        working_dir: spec.working_directory.clone(),
-        exposed_ports: Some(port_bindings(spec).into_keys().collect()),
-        healthcheck: spec.health.as_ref().map(health_config),
-        stop_timeout: Some(i64::from(spec.stop_timeout_s)),
-        host_config: Some(host_config),
-        networking_config,
-        ..ContainerCreateBody::default()
-    }
-}
-
-fn network_of(network: &NetworkSpec) -> (String, Option<NetworkingConfig>) {
-    match network {
-        NetworkSpec::Host => ("host".to_owned(), None),
-        NetworkSpec::None => ("none".to_owned(), None),
-        NetworkSpec::Bridge { links } => {
-            let endpoint = EndpointSettings {
-                links: (!links.is_empty()).then(|| links.clone()),
-                ..EndpointSettings::default()
-            };
-            let name = super::spec::NETWORK.to_owned();
-            let endpoints = HashMap::from([(name.clone(), endpoint)]);
-            (
-                name,
-                Some(NetworkingConfig {
-                    endpoints_config: Some(endpoints),
-                }),
-            )
-        }
-    }
-}
-
-/// Folders of the host go the old way: the engine then makes one that is not there, as under
-/// ECS. A path with a colon can only go the new way.
-fn mounts_of(mounts: &[MountSpec]) -> (Vec<String>, Vec<Mount>) {
-    let (mut binds, mut others) = (Vec::new(), Vec::new());
-    for mount in mounts {
-        match &mount.source {
-            Some(source) if mount.bind && !format!("{source}{}", mount.target).contains(':') => {
-                let mode = if mount.read_only { "ro" } else { "rw" };
-                binds.push(format!("{source}:{}:{mode}", mount.target));
-            }
-            source => others.push(Mount {
-                target: Some(mount.target.clone()),
-                source: source.clone(),
-                typ: Some(if mount.bind {
-                    MountType::BIND
-                } else {
-                    MountType::VOLUME
-                }),
-                read_only: Some(mount.read_only),
-                ..Mount::default()
-            }),
-        }
-    }
-    (binds, others)
-}
-
-fn port_bindings(spec: &ContainerSpec) -> PortMap {
-    let mut map = PortMap::new();
-    for port in &spec.ports {
-        let binding = PortBinding {
-            host_ip: None,
-            host_port: Some(match port.host_port {
-                0 => String::new(),
-                fixed => fixed.to_string(),
-            }),
-        };
-        map.entry(format!("{}/{}", port.container_port, port.protocol))
-            .or_insert_with(|| Some(Vec::new()))
-            .get_or_insert_default()
-            .push(binding);
-    }
-    map
-}
-
-fn health_config(health: &HealthSpec) -> HealthConfig {
-    let nanos = |seconds: u32| Some(i64::from(seconds) * 1_000_000_000);
-    HealthConfig {
-        test: Some(health.test.clone()),
-        interval: nanos(health.interval_s),
-        timeout: nanos(health.timeout_s),
-        retries: Some(i64::from(health.retries)),
-        start_period: nanos(health.start_period_s),
-        ..HealthConfig::default()
-    }
-}
-
-/// A container as the engine describes it; `None` without an id or a state.
-fn observed(container: ContainerInspectResponse) -> Option<ObservedContainer> {
-    let said = container.state.unwrap_or_default();
-    let state = state_of(said.status?.as_ref())?;
-    let config = container.config.unwrap_or_default();
-    let host = container.host_config.unwrap_or_default();
-    let network = container.network_settings.unwrap_or_default();
-    let bindings = bindings_of(&network.ports.unwrap_or_default());
-    let labels = config.labels.unwrap_or_default();
-    let in_host_network = host.network_mode.as_deref() == Some("host");
-    let exposed = config.exposed_ports.filter(|_| in_host_network);
-    let host_ports = match state.is_up() {
-        true => held_ports(&bindings, &exposed.unwrap_or_default()),
-        false => Vec::new(),
-    };
-    Some(ObservedContainer {
-        runtime_id: container.id?,
-        name: container
-            .name
-            .unwrap_or_default()
-            .trim_start_matches('/')
-            .to_owned(),
-        owner: owner_of(&labels),
-        image: config.image.unwrap_or_default(),
-        image_digest: container.image,
-        state,
-        exit_code: said.exit_code.filter(|_| state.has_ended()),
-        oom_killed: said.oom_killed.unwrap_or(false),
-        error: said.error.unwrap_or_default(),
-        started_at: said.started_at.as_deref().and_then(time_of),
-        finished_at: said.finished_at.as_deref().and_then(time_of),
-        health: said.health.and_then(|h| health_of(h.status?.as_ref())),
-        network_bindings: bindings,
-        cpu: cpu_of(
-            host.nano_cpus,
-            host.cpu_quota,
-            host.cpu_period,
-            host.cpu_shares,
-        ),
-        memory: memory_of(host.memory_reservation, host.memory),
-        host_ports,
-        volumes: container
-            .mounts
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|mount| mount.name)
-            .collect(),
-    })
-}
-
-fn bindings_of(ports: &PortMap) -> Vec<NetworkBinding> {
-    let mut bindings: Vec<NetworkBinding> = ports
-        .iter()
-        .filter_map(|(port, bound)| Some((port_of(port)?, bound.as_ref()?)))
-        .flat_map(|((container_port, protocol), bound)| {
-            bound.iter().filter_map(move |binding| {
-                Some(NetworkBinding {
-                    bind_ip: binding.host_ip.clone().unwrap_or_default(),
-                    container_port,
-                    host_port: binding
-                        .host_port
-                        .as_ref()?
-                        .parse()
-                        .ok()
-                        .filter(|p| *p > 0)?,
-                    protocol,
-                })
-            })
-        })
-        .collect();
-    bindings.sort_unstable();
-    bindings
 }
 
 fn counters(stats: &ContainerCpuStats) -> Option<Counters> {
