@@ -14,6 +14,7 @@ mod outbox;
 mod pulse;
 pub mod run;
 mod session;
+mod start;
 pub mod step;
 pub mod streams;
 pub mod tuning;

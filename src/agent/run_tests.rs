@@ -450,3 +450,38 @@ async fn a_quiet_engine_is_quiet() {
     // Heartbeats went on; nothing a person would see changed.
     assert!(rig.reports.try_recv().is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_takes_too_long_is_ended_when_its_time_is_up_though_nothing_happens() {
+    let waiting = definition(json!([
+        {"name": "app", "image": "busybox",
+         "dependsOn": [{"containerName": "db", "condition": "HEALTHY"}]},
+        {"name": "db", "image": "busybox", "essential": false, "startTimeout": 5,
+         "healthCheck": {"command": ["CMD", "false"]}},
+    ]));
+    let begun = Instant::now();
+    let state = state(&waiting, &[task(1, &waiting)]);
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), state);
+    let reason = rig.failure().await;
+    assert!(reason.contains("startTimeout of 5 s"), "{reason}");
+    assert!(rig.engine.calls("start made").len() == 1, "only db started");
+    // Long before the next whole list, which would have told it too.
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_policy_starts_the_same_container_again() {
+    let lasting = definition(json!([{"name": "app", "image": "busybox",
+        "restartPolicy": {"enabled": true, "restartAttemptPeriod": 60}}]));
+    let state = state(&lasting, &[task(1, &lasting)]);
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), state);
+    let id = rig.running(1).await[0].runtime_id.clone();
+    if let Some(container) = rig.engine.inner().containers.get_mut(&id) {
+        (container.started_at, container.finished_at) = (Some(TimeMs(0)), Some(TimeMs(60_000)));
+    }
+    rig.engine.die(&id, 1);
+    rig.running(0).await;
+    assert_eq!(rig.running(1).await[0].runtime_id, id);
+    assert_eq!(rig.engine.calls("start").len(), 2);
+    assert_eq!(rig.engine.calls("create").len(), 1);
+}

@@ -22,6 +22,7 @@ use super::inspector::Inspector;
 use super::job::{self, Done, Progress};
 use super::outbox::{Outbox, Pacer};
 use super::pulse::{Beat, Pulse};
+use super::start::wake;
 use super::step::{Action, Key, View, World, is_to_stop, settled, step};
 use super::tuning::Tuning;
 
@@ -98,6 +99,8 @@ pub(super) struct Session<'a> {
     pub(super) pulse: Pulse,
     pub(super) pacer: Pacer,
     pub(super) progress: mpsc::Sender<Progress>,
+    /// When the next step is due though nothing happens.
+    step_at: Option<Instant>,
     resync_at: Instant,
     resyncs: u64,
     listing: bool,
@@ -150,6 +153,7 @@ pub async fn run(with: Bearings<'_>, opened: Opened) -> End {
         pulse: Pulse::new(now + tuning.heartbeat),
         pacer: Pacer::new(tuning.report_gap),
         progress,
+        step_at: None,
         resync_at: now + tuning.resync_wait(instance.as_str(), 0),
         resyncs: 0,
         listing: false,
@@ -356,6 +360,7 @@ impl Session<'_> {
         let newer = kept.into_iter();
         listed.extend(newer.filter(|(id, _)| inspector.is_newer(id, asked)));
         self.world.containers = listed;
+        self.world.note_all(self.with.clock.now());
         for key in inspector.take_list(asked) {
             self.under_way.remove(&key);
         }
@@ -394,6 +399,8 @@ impl Session<'_> {
         }
         let was_up = old.is_some_and(|c| c.state.is_up());
         let is_up = found.as_ref().is_some_and(|c| c.state.is_up());
+        let known_as = found.as_ref().map_or(&id, |c| &c.runtime_id);
+        self.world.note(known_as, is_up, self.with.clock.now());
         self.pacer.touch(Instant::now(), was_up && !is_up);
         match found {
             Some(container) => {
@@ -458,7 +465,7 @@ impl Session<'_> {
         if self.listing {
             wake = Instant::now() + self.with.tuning.resync;
         }
-        let others = [self.pulse.due(), self.pacer.due()];
+        let others = [self.pulse.due(), self.pacer.due(), self.step_at];
         let held = self.held.values().min().copied();
         for due in others.into_iter().chain([held]).flatten() {
             wake = wake.min(due);
@@ -487,6 +494,8 @@ impl Session<'_> {
         };
         let actions: VecDeque<Action> = step(&view).into();
         let confirmable = settled(&view);
+        let wait_ms = wake(&view).map(|due| due.since_ms(view.now));
+        self.step_at = wait_ms.map(|ms| now + std::time::Duration::from_millis(ms));
         let news = !confirmable.is_subset(&self.confirmed);
         self.confirmed = confirmable;
         if news {

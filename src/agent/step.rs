@@ -7,15 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::docker::spec::{STOP_TIMEOUT_S, VolumeSpec};
-use crate::docker::volume::{is_volume_of, task_volumes};
+use crate::docker::volume::is_volume_of;
 use crate::model::observation::{ContainerState, ObservedContainer};
-use crate::model::task_definition::NetworkMode;
 use crate::model::{
-    ContainerDefinition, ContainerName, DesiredStatus, InstanceName, LastStatus, State, Task,
-    TaskDefinition, TaskId, TimeMs,
+    ContainerName, DesiredStatus, InstanceName, LastStatus, State, Task, TaskId, TimeMs,
 };
 
-use super::order::{self, Gate};
+use super::order;
+use super::start::bring_up;
 
 /// What an action is about. One thing never has two actions at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +101,27 @@ pub struct World {
     pub network: bool,
     /// Volumes that are known to be there.
     pub volumes: BTreeSet<String>,
+    /// Since when each container that is up was seen so, in the agent's own clock: engines'
+    /// clocks may differ from it.
+    pub up_since: BTreeMap<String, TimeMs>,
+}
+
+impl World {
+    /// Takes note of whether a container is up.
+    pub fn note(&mut self, runtime_id: &str, is_up: bool, now: TimeMs) {
+        if !is_up {
+            self.up_since.remove(runtime_id);
+        } else if !self.up_since.contains_key(runtime_id) {
+            self.up_since.insert(runtime_id.to_owned(), now);
+        }
+    }
+
+    /// Takes note of which of all containers are up.
+    pub fn note_all(&mut self, now: TimeMs) {
+        let up = self.containers.iter().filter(|(_, c)| c.state.is_up());
+        let since = up.map(|(id, _)| (id.clone(), *self.up_since.get(id).unwrap_or(&now)));
+        self.up_since = since.collect();
+    }
 }
 
 /// All that a step looks at.
@@ -119,7 +139,7 @@ pub struct View<'a> {
     pub busy: &'a BTreeSet<Key>,
     /// Tasks that were reported as failed.
     pub failed: &'a BTreeSet<TaskId>,
-    /// Now; nothing depends on it yet but the signature's promise that no clock is asked.
+    /// Now, in the agent's own clock.
     pub now: TimeMs,
 }
 
@@ -174,10 +194,10 @@ pub fn is_to_stop(task: &Task) -> bool {
 }
 
 /// A task's containers on this engine, by their names in the definition.
-type Owned<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
+pub(super) type Owned<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
 
 /// This control plane's containers by task.
-fn owned<'a>(view: &View<'a>) -> BTreeMap<TaskId, Owned<'a>> {
+pub(super) fn owned<'a>(view: &View<'a>) -> BTreeMap<TaskId, Owned<'a>> {
     let mut owned: BTreeMap<TaskId, Owned<'a>> = BTreeMap::new();
     for container in view.world.containers.values() {
         if let Some(owner) = container.owned_by(&view.state.control_plane) {
@@ -189,155 +209,11 @@ fn owned<'a>(view: &View<'a>) -> BTreeMap<TaskId, Owned<'a>> {
 }
 
 /// The observed container of that name, if the task has any.
-fn find<'a>(owned: Option<&Owned<'a>>, name: &ContainerName) -> Option<&'a ObservedContainer> {
+pub(super) fn find<'a>(
+    owned: Option<&Owned<'a>>,
+    name: &ContainerName,
+) -> Option<&'a ObservedContainer> {
     owned.and_then(|o| o.get(name)).copied()
-}
-
-fn bring_up(view: &View<'_>, task: &Task, owned: Option<&Owned<'_>>, actions: &mut Vec<Action>) {
-    let definition = match view.state.task_definitions.get(&task.task_definition) {
-        Some(definition) => definition,
-        None => return fail_whole(task, actions),
-    };
-    let essential_gone = definition
-        .container_definitions
-        .iter()
-        .any(|c| c.essential && is_over(task, find(owned, &c.name), &c.name));
-    if essential_gone {
-        return; // The task is as good as stopped: nothing more of it starts.
-    }
-    if let Some((container, reason)) = order::impossible(definition) {
-        actions.push(Action::Fail {
-            task: task.id,
-            container,
-            reason,
-        });
-        return;
-    }
-    let ready = surroundings(view, task, definition, owned, actions);
-    for container in &definition.container_definitions {
-        match find(owned, &container.name) {
-            Some(found) if found.state == ContainerState::Created => {
-                start(task, definition, container, found, owned, actions);
-            }
-            Some(_) => {}
-            None if is_over(task, None, &container.name) => {}
-            None => {
-                let linked = order::links(container).all(|name| {
-                    definition.container(&name).is_none() || find(owned, &name).is_some()
-                });
-                if ready && linked && view.world.images.contains(&container.image) {
-                    actions.push(Action::Create(task.id, container.name.clone()));
-                }
-            }
-        }
-    }
-}
-
-/// A definition that is not known cannot be run.
-fn fail_whole(task: &Task, actions: &mut Vec<Action>) {
-    if let Some(first) = task.containers.first() {
-        actions.push(Action::Fail {
-            task: task.id,
-            container: first.name.clone(),
-            reason: format!(
-                "CannotCreateContainerError: the task definition {} is not known any more",
-                task.task_definition
-            ),
-        });
-    }
-}
-
-/// Whether a container ran and is over: it has ended, or the state knows that it was made and
-/// it is gone from the engine.
-fn is_over(task: &Task, found: Option<&ObservedContainer>, name: &ContainerName) -> bool {
-    match found {
-        Some(found) => found.state.has_ended(),
-        None => task
-            .containers
-            .iter()
-            .any(|c| &c.name == name && !c.runtime_id.is_empty()),
-    }
-}
-
-/// Asks for the network, the volumes and the images that are still missing. Whether containers
-/// can be made: network and volumes are there (images count container by container).
-fn surroundings(
-    view: &View<'_>,
-    task: &Task,
-    definition: &TaskDefinition,
-    owned: Option<&Owned<'_>>,
-    actions: &mut Vec<Action>,
-) -> bool {
-    let missing = |c: &&ContainerDefinition| {
-        let found = find(owned, &c.name);
-        found.is_none() && !is_over(task, None, &c.name)
-    };
-    let to_make: Vec<_> = definition
-        .container_definitions
-        .iter()
-        .filter(missing)
-        .collect();
-    if to_make.is_empty() {
-        return true;
-    }
-    let mut ready = true;
-    if definition.network_mode == NetworkMode::Bridge && !view.world.network {
-        actions.push(Action::EnsureNetwork);
-        ready = false;
-    }
-    for volume in task_volumes(task, definition, &view.state.control_plane) {
-        if !view.world.volumes.contains(&volume.name) {
-            actions.push(Action::EnsureVolume(volume));
-            ready = false;
-        }
-    }
-    for container in to_make {
-        if !view.world.images.contains(&container.image) {
-            actions.push(Action::Pull(container.image.clone()));
-        }
-    }
-    ready
-}
-
-/// Starts a container that was made, once everything it waits for has come far enough.
-fn start(
-    task: &Task,
-    definition: &TaskDefinition,
-    container: &ContainerDefinition,
-    found: &ObservedContainer,
-    owned: Option<&Owned<'_>>,
-    actions: &mut Vec<Action>,
-) {
-    let linked = order::links(container).map(order::started);
-    let depended = container.depends_on.iter().cloned();
-    for dependency in depended.chain(linked) {
-        let name = &dependency.container_name;
-        let other = find(owned, name);
-        let gone = other.is_none() && is_over(task, None, name);
-        let checked = definition
-            .container(name)
-            .is_some_and(|c| c.health_check.is_some());
-        match order::gate(&dependency, other, gone, checked) {
-            Gate::Open => {}
-            Gate::Wait => return,
-            Gate::Shut(why) => {
-                actions.push(Action::Fail {
-                    task: task.id,
-                    container: container.name.clone(),
-                    reason: format!(
-                        "ContainerDependencyError: container {} {why}",
-                        container.name
-                    ),
-                });
-                return;
-            }
-        }
-    }
-    actions.push(Action::Start(
-        task.id,
-        container.name.clone(),
-        found.runtime_id.clone(),
-    ));
 }
 
 /// Stops a task's containers in reverse dependency order. A container that never started has

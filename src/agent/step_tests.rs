@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::fixture::{PLANE, definition, instance, name, observed, registered, state, task};
+use super::start::wake;
 use super::step::{Action, Key, View, World, step};
 use crate::model::observation::ContainerState::{Created, Exited, Running};
 use crate::model::observation::{ContainerState, ObservedContainer};
@@ -25,6 +26,7 @@ fn world(containers: Vec<ObservedContainer>) -> World {
         images: BTreeSet::from(["busybox".to_owned()]),
         network: true,
         volumes: BTreeSet::new(),
+        up_since: BTreeMap::new(),
     }
 }
 
@@ -427,4 +429,183 @@ fn a_task_whose_definition_is_gone_fails_with_a_reason() {
         lines(&run(&state, &world(vec![]))),
         ["fail app: CannotCreateContainerError: the task definition web:1 is not known any more"]
     );
+}
+
+/// `app` with a restart policy of a minute that ignores exit code 3, and what waits for it.
+fn restarting() -> TaskDefinition {
+    definition(json!([
+        {"name": "app", "image": "busybox",
+         "restartPolicy": {"enabled": true, "ignoredExitCodes": [3], "restartAttemptPeriod": 60}},
+        {"name": "after", "image": "busybox", "essential": false,
+         "dependsOn": [{"containerName": "app", "condition": "COMPLETE"}]},
+    ]))
+}
+
+/// `app` after it ran so long and ended with that code.
+fn ended(ran_ms: u64, code: i64) -> ObservedContainer {
+    let mut ended = observed(1, "app", Exited);
+    ended.exit_code = Some(code);
+    ended.started_at = Some(TimeMs(1_000));
+    ended.finished_at = Some(TimeMs(1_000 + ran_ms));
+    ended
+}
+
+#[test]
+fn a_restart_policy_starts_a_container_again_that_ran_long_enough_and_ended_with_another_code() {
+    let known = with(task(1, &restarting()), |t| {
+        t.containers[0].runtime_id = "id-app-1".into();
+    });
+    let stopping = with(known.clone(), |t| t.desired_status = DesiredStatus::Stopped);
+    let running = state(&restarting(), &[known]);
+    let started = |world: &World| lines(&run(&running, world)).contains(&"start app".to_owned());
+    assert!(started(&world(vec![ended(60_000, 1)])));
+    assert!(started(&world(vec![ended(60_000, 0)])), "0 is not ignored");
+    assert!(!started(&world(vec![ended(60_000, 3)])), "ignored");
+    assert!(!started(&world(vec![ended(59_999, 1)])), "ran too short");
+    let mut dead = ended(60_000, 1);
+    dead.state = ContainerState::Dead;
+    assert!(!started(&world(vec![dead])));
+    let mut timeless = ended(60_000, 1);
+    timeless.started_at = None;
+    assert!(!started(&world(vec![timeless])));
+    assert!(!started(&world(vec![])), "removed by somebody");
+    let stopping = state(&restarting(), &[stopping]);
+    assert_eq!(run(&stopping, &world(vec![ended(60_000, 1)])), []);
+}
+
+#[test]
+fn what_is_started_again_has_not_completed() {
+    let state = state(&restarting(), &[task(1, &restarting())]);
+    let waiting = || observed(1, "after", Created);
+    let actions = run(&state, &world(vec![ended(60_000, 1), waiting()]));
+    assert_eq!(lines(&actions), ["start app"]);
+    // An ignored exit code is an end; here it ends the task, `app` being essential.
+    assert_eq!(run(&state, &world(vec![ended(60_000, 3), waiting()])), []);
+}
+
+/// `app` waits for `db`, for 5 s at most.
+fn hasty(condition: &str) -> TaskDefinition {
+    let mut definition = two(condition);
+    definition.container_definitions[1].start_timeout = Some(5);
+    definition
+}
+
+/// `db` up and not healthy since that moment, `app` made.
+fn waiting_since(since: u64) -> World {
+    let mut world = world(vec![
+        observed(1, "db", Running),
+        observed(1, "app", Created),
+    ]);
+    world.up_since.insert("id-db-1".to_owned(), TimeMs(since));
+    world
+}
+
+fn run_at(state: &State, world: &World, now: u64) -> (Vec<String>, Option<TimeMs>) {
+    let instance = instance();
+    let tasks: BTreeMap<TaskId, Arc<Task>> = state
+        .instance_tasks(&instance)
+        .map(|t| (t.id, t.clone()))
+        .collect();
+    let view = View {
+        instance: &instance,
+        state,
+        tasks: &tasks,
+        world,
+        busy: &BTreeSet::new(),
+        failed: &BTreeSet::new(),
+        now: TimeMs(now),
+    };
+    (lines(&step(&view)), wake(&view))
+}
+
+#[test]
+fn a_start_timeout_bounds_the_wait_for_a_condition_and_the_reason_names_both_containers() {
+    for condition in ["HEALTHY", "SUCCESS", "COMPLETE"] {
+        let state = state(&hasty(condition), &[task(1, &hasty(condition))]);
+        let world = waiting_since(10_000);
+        assert_eq!(
+            run_at(&state, &world, 14_999),
+            (vec![], Some(TimeMs(15_000)))
+        );
+        let (actions, wake) = run_at(&state, &world, 15_000);
+        assert_eq!(
+            actions,
+            [format!(
+                "fail app: ContainerDependencyError: container app waits for container db to be \
+                 {condition}; it was not within its startTimeout of 5 s"
+            )]
+        );
+        assert_eq!(wake, None);
+    }
+}
+
+#[test]
+fn a_start_timeout_bounds_no_start_and_nothing_that_is_not_up_yet() {
+    let start = state(&hasty("START"), &[task(1, &hasty("START"))]);
+    let (actions, wake) = run_at(&start, &waiting_since(0), 99_000);
+    assert_eq!(
+        (actions.as_slice(), wake),
+        (&["start app".to_owned()][..], None)
+    );
+    let healthy = state(&hasty("HEALTHY"), &[task(1, &hasty("HEALTHY"))]);
+    let made = world(vec![
+        observed(1, "db", Created),
+        observed(1, "app", Created),
+    ]);
+    assert_eq!(run_at(&healthy, &made, 99_000).1, None);
+    let untimed = state(&two("HEALTHY"), &[task(1, &two("HEALTHY"))]);
+    assert_eq!(run_at(&untimed, &waiting_since(0), 99_000), (vec![], None));
+}
+
+#[test]
+fn a_container_is_made_after_those_whose_volumes_it_mounts_and_need_not_wait_for_their_start() {
+    let definition = definition(json!([
+        {"name": "app", "image": "busybox", "volumesFrom": [{"sourceContainer": "data"}]},
+        {"name": "data", "image": "busybox", "essential": false},
+    ]));
+    let state = state(&definition, &[task(1, &definition)]);
+    assert_eq!(lines(&run(&state, &world(vec![]))), ["create data"]);
+    let made = observed(1, "data", Created);
+    let actions = lines(&run(&state, &world(vec![made])));
+    assert_eq!(actions, ["start data", "create app"]);
+    let over = vec![observed(1, "data", Exited), observed(1, "app", Created)];
+    assert_eq!(lines(&run(&state, &world(over))), ["start app"]);
+}
+
+#[test]
+fn volumes_from_each_other_can_never_be_made() {
+    let definition = definition(json!([
+        {"name": "a", "image": "busybox", "volumesFrom": [{"sourceContainer": "b"}]},
+        {"name": "b", "image": "busybox", "volumesFrom": [{"sourceContainer": "a"}]},
+    ]));
+    let state = state(&definition, &[task(1, &definition)]);
+    let actions = lines(&run(&state, &world(vec![])));
+    assert_eq!(
+        actions,
+        ["fail a: ContainerDependencyError: containers a, b wait for each other"]
+    );
+}
+
+#[test]
+fn a_dependency_that_was_removed_counts_by_the_exit_code_that_the_state_knows() {
+    let gone = |code: Option<i64>| {
+        with(task(1, &two("SUCCESS")), |t| {
+            t.containers[1].runtime_id = "id-db-1".into();
+            t.containers[1].exit_code = code;
+        })
+    };
+    let made = || world(vec![observed(1, "app", Created)]);
+    let ok = state(&two("SUCCESS"), &[gone(Some(0))]);
+    assert_eq!(lines(&run(&ok, &made())), ["start app"]);
+    for (code, why) in [
+        (Some(2), "it ended with exit code 2"),
+        (None, "is not known"),
+    ] {
+        let bad = state(&two("SUCCESS"), &[gone(code)]);
+        let actions = lines(&run(&bad, &made()));
+        assert!(
+            actions[0].starts_with("fail app") && actions[0].contains(why),
+            "{actions:?}"
+        );
+    }
 }

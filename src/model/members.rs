@@ -52,6 +52,8 @@ pub enum Shape {
     HealthCheck,
     /// An entry of `dependsOn`.
     Dependency,
+    /// A container's restart policy.
+    RestartPolicy,
     /// A mount point.
     MountPoint,
     /// A limit.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::ContainerName;
+use super::observation::{ContainerState, ObservedContainer};
 
 /// Starts a container again in place when it ends, without replacing its task (ECS:
 /// `restartPolicy`).
@@ -18,6 +19,29 @@ pub struct RestartPolicy {
     /// nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_attempt_period: Option<u32>,
+}
+
+/// ECS's seconds that a container must have run to be started again, where nothing is said.
+const RESTART_ATTEMPT_PERIOD_S: u32 = 300;
+
+impl RestartPolicy {
+    /// Whether the policy starts this container again: it ended, with a code that is not
+    /// ignored, and had run long enough since its last start. Both moments are of the engine's
+    /// own clock. One that ended too soon, or whose times are not known, stays ended.
+    #[must_use]
+    pub fn restarts(&self, container: &ObservedContainer) -> bool {
+        let (Some(started), Some(finished)) = (container.started_at, container.finished_at) else {
+            return false;
+        };
+        let ignored = |code: i64| self.ignored_exit_codes.contains(&code);
+        let period_s = self
+            .restart_attempt_period
+            .unwrap_or(RESTART_ATTEMPT_PERIOD_S);
+        self.enabled
+            && container.state == ContainerState::Exited
+            && !container.exit_code.is_some_and(ignored)
+            && finished.since_ms(started) >= u64::from(period_s) * 1000
+    }
 }
 
 /// A secret that a container gets as an environment variable (ECS: `secrets`). The value is

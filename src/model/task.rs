@@ -136,6 +136,9 @@ pub struct Container {
     /// How often its restart policy has started it again.
     #[serde(default)]
     pub restart_count: u32,
+    /// When it last started, in its engine's clock: another moment is another start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<TimeMs>,
 }
 
 /// How far an image pull has come.
@@ -232,6 +235,7 @@ impl Container {
             image_digest: None,
             network_bindings: Vec::new(),
             restart_count: 0,
+            started_at: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::capacity::LaunchType;
 use super::id::{ContainerName, Family, Revision, TaskDefinitionId};
+use super::observation::ObservedContainer;
 use super::parameters::{
     EnvironmentFile, HostEntry, IpcMode, LinuxParameters, PidMode, ResourceRequirement,
     RestartPolicy, RuntimePlatform, Secret, SystemControl, VersionConsistency, VolumeFrom,
@@ -458,6 +459,13 @@ impl ContainerDefinition {
             disable_networking: false,
             unsupported: Kept::new(),
         }
+    }
+
+    /// Whether its restart policy starts that container, which was made from it, again.
+    #[must_use]
+    pub fn restarts(&self, found: &ObservedContainer) -> bool {
+        let policy = self.restart_policy.as_ref();
+        policy.is_some_and(|policy| policy.restarts(found))
     }
 
     /// What the scheduler counts: memoryReservation if set, else memory, else nothing.

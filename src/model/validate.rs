@@ -13,6 +13,7 @@ use super::task_definition::{
 };
 
 mod graph;
+mod lifecycle;
 mod service;
 
 pub use service::{DESIRED_COUNT_MAX, bounds, desired_count, placement};
@@ -77,6 +78,7 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
         links(definition, container, &at, &mut faults);
         depends_on(definition, container, &at, &mut faults);
         health_check(container, &at, &mut faults);
+        lifecycle::lifecycle(container, &at, &mut faults);
         mounts(definition, container, &at, &mut faults);
         ulimits(container, &at, &mut faults);
     }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::model::observation::{ContainerState, ObservedContainer};
-use crate::model::task::Container;
-use crate::model::{ContainerName, DesiredStatus, LastStatus, StopCode, Task, TimeMs};
+use crate::model::task::{Container, Health};
+use crate::model::{
+    ContainerName, DesiredStatus, LastStatus, StopCode, Task, TaskDefinition, TimeMs,
+};
 
 /// ECS's words for a container that the kernel killed.
 pub(super) const OUT_OF_MEMORY: &str = "OutOfMemoryError: Container killed due to memory usage";
@@ -19,14 +21,32 @@ pub(super) type Seen<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
 
 /// The task after its instance's whole list was seen. What was observed only moves on in a
 /// task's life, never back. Whether a lost task counts again is the scheduler's to say.
-pub(super) fn derive(before: &Task, seen: &Seen<'_>, now: TimeMs) -> Task {
+///
+/// A container that its definition's restart policy starts again has not ended, as long as its
+/// task is to run: the agent decides by the same rule.
+pub(super) fn derive(
+    before: &Task,
+    seen: &Seen<'_>,
+    definition: Option<&TaskDefinition>,
+    now: TimeMs,
+) -> Task {
     let mut task = before.clone();
     if task.is_stopped() {
         return task;
     }
     for container in &mut task.containers {
         match seen.get(&container.name) {
-            Some(observed) => take_in(container, observed),
+            Some(observed) => {
+                let policy = definition
+                    .and_then(|d| d.container(&container.name))
+                    .and_then(|c| c.restart_policy.as_ref())
+                    .filter(|policy| policy.enabled);
+                let is_wanted = before.desired_status == DesiredStatus::Running;
+                match policy.filter(|policy| is_wanted && policy.restarts(observed)) {
+                    Some(_) => about_to_restart(container, observed),
+                    None => take_in(container, observed, policy.is_some()),
+                }
+            }
             None => missing(container, before.desired_status),
         }
     }
@@ -74,20 +94,49 @@ fn bringing_up(containers: &[Container]) -> LastStatus {
     }
 }
 
-fn take_in(container: &mut Container, observed: &ObservedContainer) {
+/// A container that has ended and is about to be started again: how it ended stays told until
+/// then, and there is nothing of it to reach.
+fn about_to_restart(container: &mut Container, observed: &ObservedContainer) {
+    container.runtime_id.clone_from(&observed.runtime_id);
+    // A start that nobody saw before its end.
+    container.last_status = container.last_status.max(LastStatus::Running);
+    container.started_at = container.started_at.or(observed.started_at);
+    how_it_ended(container, observed);
+    container.health = Health::Unknown;
+    container.network_bindings.clear();
+}
+
+fn how_it_ended(container: &mut Container, observed: &ObservedContainer) {
+    container.exit_code = observed.exit_code;
+    container.oom_killed = observed.oom_killed;
+    if observed.oom_killed {
+        container.reason = Some(OUT_OF_MEMORY.to_owned());
+    } else if !observed.error.is_empty() {
+        container.reason = Some(observed.error.clone());
+    }
+}
+
+/// Counts another start of a container that runs, by its restart policy (`by_policy`).
+fn note_start(container: &mut Container, observed: &ObservedContainer, by_policy: bool) {
+    let Some(started_at) = observed.started_at else {
+        return;
+    };
+    let known = container.started_at.replace(started_at);
+    if by_policy && known.is_some_and(|known| known != started_at) {
+        container.restart_count = container.restart_count.saturating_add(1);
+        (container.exit_code, container.reason) = (None, None);
+        container.oom_killed = false;
+    }
+}
+
+fn take_in(container: &mut Container, observed: &ObservedContainer, by_policy: bool) {
     container.runtime_id.clone_from(&observed.runtime_id);
     if observed.image_digest.is_some() {
         container.image_digest.clone_from(&observed.image_digest);
     }
     if observed.state.has_ended() {
         container.last_status = LastStatus::Stopped;
-        container.exit_code = observed.exit_code;
-        container.oom_killed = observed.oom_killed;
-        if observed.oom_killed {
-            container.reason = Some(OUT_OF_MEMORY.to_owned());
-        } else if !observed.error.is_empty() {
-            container.reason = Some(observed.error.clone());
-        }
+        how_it_ended(container, observed);
         return;
     }
     if !observed.state.is_up() {
@@ -95,6 +144,7 @@ fn take_in(container: &mut Container, observed: &ObservedContainer) {
         return;
     }
     container.last_status = container.last_status.max(LastStatus::Running);
+    note_start(container, observed, by_policy);
     if let Some(health) = observed.health {
         container.health = health;
     }

@@ -217,7 +217,8 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
         }
         let of_task = by_task.get(&task.id).map(Vec::as_slice);
         let seen = seen(&task, of_task.unwrap_or_default());
-        let after = derive(&task, &seen, work.now);
+        let definition = work.state.task_definitions.get(&task.task_definition);
+        let after = derive(&task, &seen, definition.map(AsRef::as_ref), work.now);
         if after != *task {
             let after = work.put_task(after);
             tell_task(work, &task, &after);
@@ -284,6 +285,7 @@ fn tell_task(work: &mut Work, before: &Task, after: &Task) {
         work.event(Severity::Info, EventKind::Task, after, message);
     }
     tell_health(work, before, after, &who);
+    tell_restarts(work, before, after, &who);
     let fell = before.desired_status == DesiredStatus::Running
         && after.desired_status == DesiredStatus::Stopped;
     let has_stopped = after.is_stopped() && !before.is_stopped();
@@ -318,6 +320,28 @@ fn end(container: &Container) -> Option<String> {
     let code = container.exit_code.map(|code| format!("exit code {code}"));
     let parts: Vec<String> = code.into_iter().chain(container.reason.clone()).collect();
     (!parts.is_empty()).then(|| format!("{}: {}", container.name, parts.join(", ")))
+}
+
+fn tell_restarts(work: &mut Work, before: &Task, after: &Task, who: &str) {
+    for (was, is) in before.containers.iter().zip(&after.containers) {
+        if is.restart_count <= was.restart_count {
+            continue;
+        }
+        let code = was.exit_code.map(|code| format!(" after exit code {code}"));
+        let oom = if was.oom_killed {
+            ", out of memory"
+        } else {
+            ""
+        };
+        let message = format!(
+            "{who} restarted container {} on (instance {}){}{oom} (restart {}).",
+            is.name,
+            after.instance,
+            code.unwrap_or_default(),
+            is.restart_count
+        );
+        work.event(Severity::Warning, EventKind::Task, after, message);
+    }
 }
 
 fn tell_health(work: &mut Work, before: &Task, after: &Task, who: &str) {

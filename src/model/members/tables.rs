@@ -39,7 +39,9 @@ impl Shape {
                     ("healthCheck", One(Self::HealthCheck)),
                     ("links", Plain),
                     ("dependsOn", Many(Self::Dependency)),
+                    ("startTimeout", Plain),
                     ("stopTimeout", Plain),
+                    ("restartPolicy", One(Self::RestartPolicy)),
                     ("user", Plain),
                     ("workingDirectory", Plain),
                     ("mountPoints", Many(Self::MountPoint)),
@@ -47,8 +49,8 @@ impl Shape {
                     ("dockerLabels", Plain),
                     ("logConfiguration", One(Self::LogConfiguration)),
                 ],
-                "repositoryCredentials restartPolicy environmentFiles volumesFrom \
-                 linuxParameters secrets startTimeout versionConsistency hostname \
+                "repositoryCredentials environmentFiles volumesFrom \
+                 linuxParameters secrets versionConsistency hostname \
                  disableNetworking privileged readonlyRootFilesystem dnsServers \
                  dnsSearchDomains extraHosts dockerSecurityOptions interactive pseudoTerminal \
                  systemControls resourceRequirements firelensConfiguration credentialSpecs",
@@ -170,6 +172,11 @@ impl Shape {
                 ("startPeriod", Plain),
             ],
             Self::Dependency => &[("containerName", Plain), ("condition", Plain)],
+            Self::RestartPolicy => &[
+                ("enabled", Plain),
+                ("ignoredExitCodes", Plain),
+                ("restartAttemptPeriod", Plain),
+            ],
             Self::MountPoint => &[
                 ("sourceVolume", Plain),
                 ("containerPath", Plain),

@@ -350,3 +350,37 @@ fn strategies_and_constraints_have_what_they_need() {
     };
     assert_eq!(placement(&[confused], &[]).len(), 1);
 }
+
+#[test]
+fn a_restart_policy_and_a_start_timeout_have_ecs_s_ranges() {
+    let with = |members: serde_json::Value| {
+        let mut container = json!({"name": "app", "image": "x", "memory": 64});
+        let object = container.as_object_mut().unwrap();
+        object.extend(members.as_object().unwrap().clone());
+        let text = json!({"family": "web", "revision": 1, "containerDefinitions": [container]});
+        task_definition(&serde_json::from_value(text).unwrap())
+    };
+    for fits in [2, 120] {
+        assert_eq!(with(json!({"startTimeout": fits})), []);
+    }
+    for (members, path) in [
+        (json!({"startTimeout": 1}), "startTimeout"),
+        (json!({"startTimeout": 121}), "startTimeout"),
+        (
+            json!({"restartPolicy": {"enabled": true, "restartAttemptPeriod": 59}}),
+            "restartPolicy.restartAttemptPeriod",
+        ),
+        (
+            json!({"restartPolicy": {"enabled": true, "restartAttemptPeriod": 1801}}),
+            "restartPolicy.restartAttemptPeriod",
+        ),
+        (
+            json!({"restartPolicy": {"enabled": true, "ignoredExitCodes": vec![1; 51]}}),
+            "restartPolicy.ignoredExitCodes",
+        ),
+    ] {
+        let faults = with(members);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0].path, format!("containerDefinitions[0].{path}"));
+    }
+}

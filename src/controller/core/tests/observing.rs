@@ -6,7 +6,7 @@ use crate::model::observation::{AgentStatus, ContainerState};
 use crate::model::task::{Health, NetworkBinding, PullProgress};
 use crate::model::{
     CpuUnits, DesiredStatus, HostPort, InstanceStatus, LastStatus, MemoryMib, Observation,
-    Protocol, Severity, StopCode, TaskId,
+    Protocol, Severity, StopCode, TaskId, TimeMs,
 };
 use serde_json::{Value, json};
 
@@ -500,4 +500,55 @@ fn a_task_run_by_hand_that_ends_well_is_no_warning() {
         last.message
     );
     assert_eq!(last.severity, Severity::Info);
+}
+
+/// The container as it is while it runs, and after it ran for that long, from 1 s on.
+fn run_of(task: &mut crate::model::observation::ObservedContainer, from: u64, ended: Option<u64>) {
+    task.started_at = Some(TimeMs(from));
+    task.finished_at = ended.map(TimeMs);
+    task.exit_code = ended.map(|_| 7);
+    task.state = match ended {
+        Some(_) => ContainerState::Exited,
+        None => ContainerState::Running,
+    };
+}
+
+#[test]
+fn a_restart_policy_keeps_its_task_running_and_every_restart_is_counted_and_told() {
+    let (mut rig, id) = one_task(json!({"restartPolicy":
+        {"enabled": true, "restartAttemptPeriod": 60}}));
+    put(&mut rig, id, "main", ContainerState::Running);
+    rig.edit(id, |c| run_of(c, 1_000, None));
+    rig.list("a");
+    assert_eq!(rig.task(id).last_status, LastStatus::Running);
+    // It ended after an hour; its agent is about to start it again.
+    rig.edit(id, |c| run_of(c, 1_000, Some(3_601_000)));
+    rig.list("a");
+    let task = rig.task(id);
+    assert_eq!(
+        (
+            task.last_status,
+            task.desired_status,
+            task.containers[0].restart_count
+        ),
+        (LastStatus::Running, DesiredStatus::Running, 0)
+    );
+    assert_eq!(task.containers[0].exit_code, Some(7));
+    rig.edit(id, |c| run_of(c, 3_602_000, None));
+    rig.list("a");
+    let container = rig.task(id).containers[0].clone();
+    assert_eq!((container.restart_count, container.exit_code), (1, None));
+    rig.told("restarted container main on (instance a) after exit code 7 (restart 1).");
+    // The same list again changes nothing, and a restart whose end nobody saw counts too.
+    rig.list("a");
+    rig.edit(id, |c| run_of(c, 9_000_000, None));
+    rig.list("a");
+    assert_eq!(rig.task(id).containers[0].restart_count, 2);
+    rig.told("restarted container main on (instance a) (restart 2).");
+    // It ends too soon: that ends the task, as without a policy.
+    rig.edit(id, |c| run_of(c, 9_000_000, Some(9_001_000)));
+    rig.list("a");
+    let task = rig.task(id);
+    assert_eq!(task.stop_code, Some(StopCode::EssentialContainerExited));
+    assert!(task.is_stopped());
 }
