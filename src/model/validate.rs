@@ -85,6 +85,13 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
     host_ports(definition, &mut faults);
     graph::cycles(definition, &mut faults);
     volumes(&definition.volumes, &mut faults);
+    if definition.placement_constraints.len() > service::CONSTRAINTS_MAX {
+        let most = service::CONSTRAINTS_MAX;
+        faults.add(
+            "placementConstraints",
+            format!("at most {most} are allowed"),
+        );
+    }
     for (index, constraint) in definition.placement_constraints.iter().enumerate() {
         let at = format!("placementConstraints[{index}]");
         if constraint.kind == PlacementConstraintKind::DistinctInstance {

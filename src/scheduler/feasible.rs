@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::expression::Expression;
+use super::expression::{Expression, Facts};
 use super::index::{Holder, Index, Node};
 use crate::model::service::{PlacementConstraint, PlacementConstraintKind, Refusal};
 use crate::model::{
-    ClusterName, Connection, CpuUnits, HostPort, InstanceStatus, MemoryMib, Resources, ServiceName,
-    TaskId,
+    ClusterName, Connection, CpuUnits, HostPort, Instance, InstanceStatus, MemoryMib, Resources,
+    ServiceName, TaskId,
 };
 
 /// One filter's reason to refuse an instance, with the shortfall.
@@ -140,7 +140,83 @@ pub(crate) struct Ask {
     pub cluster: ClusterName,
     pub resources: Resources,
     pub distinct: bool,
-    members: Vec<(String, Result<Expression, String>)>,
+    /// `memberOf` over what no start or stop of a task changes.
+    members: Vec<Member>,
+    /// `memberOf` over the tasks of an instance, judged anew for each placement.
+    among_tasks: Vec<Member>,
+}
+
+/// A `memberOf` as it is written, and as it was read.
+struct Member {
+    text: String,
+    parsed: Result<Expression, String>,
+}
+
+impl Member {
+    fn read(constraint: &PlacementConstraint) -> Self {
+        let text = constraint.expression.clone().unwrap_or_default();
+        let parsed = Expression::parse(&text).map_err(|error| error.to_string());
+        Self { text, parsed }
+    }
+
+    fn depends_on_tasks(&self) -> bool {
+        (self.parsed.as_ref()).is_ok_and(Expression::depends_on_tasks)
+    }
+
+    fn matches(&self, facts: &impl Facts) -> bool {
+        (self.parsed.as_ref()).is_ok_and(|expression| expression.matches(facts))
+    }
+
+    fn rejection(&self) -> Rejection {
+        match &self.parsed {
+            Ok(_) => Rejection::NotMember {
+                expression: self.text.clone(),
+            },
+            Err(error) => Rejection::BadExpression {
+                expression: self.text.clone(),
+                error: error.clone(),
+            },
+        }
+    }
+}
+
+/// A node as it will be when so many tasks of a group have left it, and so many have come.
+struct Later<'a> {
+    node: &'a Node<'a>,
+    group: &'a str,
+    fewer: u32,
+    more: u32,
+}
+
+impl Facts for Later<'_> {
+    fn instance(&self) -> &Instance {
+        self.node.instance
+    }
+
+    fn running_tasks(&self) -> u32 {
+        self.node.running.saturating_sub(self.fewer)
+    }
+
+    fn any_group(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        let mut there = self.node.groups.iter();
+        (self.more > 0 && test(self.group))
+            || there
+                .any(|(group, count)| (group != self.group || *count > self.fewer) && test(group))
+    }
+}
+
+impl Facts for Node<'_> {
+    fn instance(&self) -> &Instance {
+        self.instance
+    }
+
+    fn running_tasks(&self) -> u32 {
+        self.running
+    }
+
+    fn any_group(&self, test: &dyn Fn(&str) -> bool) -> bool {
+        self.groups.keys().any(|group| test(group))
+    }
 }
 
 impl Ask {
@@ -155,14 +231,18 @@ impl Ask {
             resources,
             distinct: false,
             members: Vec::new(),
+            among_tasks: Vec::new(),
         };
         for constraint in constraints {
             match constraint.kind {
                 PlacementConstraintKind::DistinctInstance => ask.distinct = true,
                 PlacementConstraintKind::MemberOf => {
-                    let text = constraint.expression.clone().unwrap_or_default();
-                    let parsed = Expression::parse(&text).map_err(|error| error.to_string());
-                    ask.members.push((text, parsed));
+                    let member = Member::read(constraint);
+                    if member.depends_on_tasks() {
+                        ask.among_tasks.push(member);
+                    } else {
+                        ask.members.push(member);
+                    }
                 }
             }
         }
@@ -183,18 +263,8 @@ impl Ask {
                 reason: reason.clone(),
             });
         }
-        for (text, parsed) in &self.members {
-            match parsed {
-                Ok(expression) if expression.matches(node.instance) => {}
-                Ok(_) => rejections.push(Rejection::NotMember {
-                    expression: text.clone(),
-                }),
-                Err(error) => rejections.push(Rejection::BadExpression {
-                    expression: text.clone(),
-                    error: error.clone(),
-                }),
-            }
-        }
+        let refusing = self.members.iter().filter(|member| !member.matches(node));
+        rejections.extend(refusing.map(Member::rejection));
         rejections
     }
 
@@ -205,6 +275,24 @@ impl Ask {
             && self.resources.cpu <= node.free_cpu()
             && self.resources.memory <= node.free_memory()
             && !(self.resources.ports.iter()).any(|port| node.ports.contains_key(port))
+            && (self.among_tasks.iter()).all(|member| member.matches(node))
+    }
+
+    /// Whether other placements decide where it may go.
+    pub fn depends_on_tasks(&self) -> bool {
+        !self.among_tasks.is_empty()
+    }
+
+    /// Whether the tasks of an instance are the right company for this one when `fewer` tasks of
+    /// its own group have left and `more` have come.
+    pub fn company(&self, node: &Node<'_>, group: &str, fewer: u32, more: u32) -> bool {
+        let later = Later {
+            node,
+            group,
+            fewer,
+            more,
+        };
+        (self.among_tasks.iter()).all(|member| member.matches(&later))
     }
 
     /// What the instance lacks; empty exactly when [`Ask::fits`].
@@ -233,6 +321,8 @@ impl Ask {
         if self.distinct && group > 0 {
             rejections.push(Rejection::NotDistinct { tasks: group });
         }
+        let refusing = (self.among_tasks.iter()).filter(|member| !member.matches(node));
+        rejections.extend(refusing.map(Member::rejection));
         rejections
     }
 

@@ -38,6 +38,10 @@ pub(crate) struct Node<'a> {
     pub ports: BTreeMap<HostPort, Holder>,
     /// Our tasks on it whose stop is not confirmed.
     pub tasks: u32,
+    /// How many of those have been RUNNING.
+    pub running: u32,
+    /// The groups of our tasks whose stop is not confirmed, with how many each has.
+    pub groups: BTreeMap<String, u32>,
 }
 
 impl<'a> Node<'a> {
@@ -72,6 +76,8 @@ impl<'a> Node<'a> {
             used_memory: MemoryMib(0),
             ports,
             tasks: 0,
+            running: 0,
+            groups: BTreeMap::new(),
         }
     }
 
@@ -94,11 +100,14 @@ impl<'a> Node<'a> {
                 || task.last_status > LastStatus::Running,
         };
         self.take(&task.resources, &holder);
+        self.running += u32::from(task.started_at.is_some());
+        self.join(&task.group);
     }
 
-    /// Takes the share of a task away that has no id yet.
-    pub fn hold_for_new(&mut self, resources: &Resources) {
+    /// Takes the share of a task of that group away that has no id yet.
+    pub fn hold_for_new(&mut self, resources: &Resources, group: &str) {
         self.take(resources, &Holder::New);
+        self.join(group);
     }
 
     fn take(&mut self, resources: &Resources, holder: &Holder) {
@@ -107,6 +116,15 @@ impl<'a> Node<'a> {
         self.tasks += 1;
         for port in &resources.ports {
             self.ports.entry(*port).or_insert_with(|| holder.clone());
+        }
+    }
+
+    fn join(&mut self, group: &str) {
+        match self.groups.get_mut(group) {
+            Some(count) => *count += 1,
+            None => {
+                self.groups.insert(group.to_owned(), 1);
+            }
         }
     }
 }

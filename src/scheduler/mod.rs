@@ -34,7 +34,7 @@ mod storm;
 pub(crate) mod world;
 
 pub use check::{Violation, check};
-pub use expression::{Expression, ExpressionError};
+pub use expression::{EXPRESSION_MAX, Expression, ExpressionError, Facts};
 pub use failures::{
     BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BREAKER_RESET_MS, BREAKER_THRESHOLD, HEALTHY_RESET_MS,
     backoff_delay_ms, breaker_threshold,

@@ -87,7 +87,7 @@ pub fn place(state: &State, _now: TimeMs, request: &PlaceRequest<'_>) -> Placeme
             break;
         };
         if let Some(node) = index.nodes.get_mut(at) {
-            node.hold_for_new(&ask.resources);
+            node.hold_for_new(&ask.resources, request.group);
             placement.placed.push(Placed {
                 instance: node.instance.name.clone(),
                 reason,

@@ -130,6 +130,12 @@ pub fn plan(state: &State, now: TimeMs, ids: &mut IdSource) -> Plan {
         }
         turns.push(turn);
     }
+    // Each round places a task at least, so there is an end to it.
+    let mut more = true;
+    while more {
+        let again = |turn: &mut Turn<'_>| turn.start_again(state, &mut index, now, ids);
+        more = turns.iter_mut().map(again).filter(|more| *more).count() > 0;
+    }
     // Only now is it known what every instance holds: no service's refusals depend on its turn.
     for turn in &mut turns {
         if turn.missing > 0 {

@@ -47,6 +47,8 @@ pub(crate) struct Turn<'a> {
 
 /// What a placement needs, made once per service and pass.
 pub(crate) struct Search {
+    /// ECS's group of the tasks.
+    pub group: String,
     pub ask: Ask,
     pub ranker: Ranker,
 }
@@ -146,6 +148,25 @@ impl<'a> Turn<'a> {
         if need > 0 {
             self.start(state, index, now, ids, need);
         }
+    }
+
+    /// Tries once more for what found no place, where the tasks that others have placed since can
+    /// be the company it asks for. Whether more were started.
+    pub fn start_again(
+        &mut self,
+        state: &State,
+        index: &mut Index<'_>,
+        now: TimeMs,
+        ids: &mut IdSource,
+    ) -> bool {
+        let search = self.search.as_ref();
+        if self.missing == 0 || !search.is_some_and(|search| search.ask.depends_on_tasks()) {
+            return false;
+        }
+        let before = self.starts.len();
+        let need = std::mem::take(&mut self.missing);
+        self.start(state, index, now, ids, need);
+        self.starts.len() > before
     }
 
     /// How many to start now: failed tasks wait for their back-off, all else does not.
@@ -272,6 +293,12 @@ impl<'a> Turn<'a> {
             return;
         };
         let mut search = self.search(state, index, definition);
+        // Only after other services' starts: this pass has placed some already.
+        for start in &self.starts {
+            if let Some(node) = index.position(&start.instance) {
+                search.ranker.placed(node);
+            }
+        }
         let ceiling = self.ceiling();
         let mut occupancy = self.occupancy();
         let mut left = need;
@@ -345,7 +372,11 @@ impl<'a> Turn<'a> {
             &nodes(&|m| m.wanted() && m.place == Place::Keeper),
             &nodes(&|m| !m.stopping),
         );
-        Search { ask, ranker }
+        Search {
+            group: format!("service:{}", service.name),
+            ask,
+            ranker,
+        }
     }
 
     fn stop_victim(&mut self, index: &mut Index<'_>, search: &mut Search, victim: usize) {
@@ -458,6 +489,7 @@ impl<'a> Turn<'a> {
 /// Resources that stops will give back.
 #[derive(Clone, Debug, Default)]
 struct Released {
+    tasks: u32,
     cpu: i128,
     memory: i128,
     ports: BTreeSet<crate::model::HostPort>,
@@ -465,6 +497,7 @@ struct Released {
 
 impl Released {
     fn add(&mut self, resources: &Resources) {
+        self.tasks += 1;
         self.cpu += i128::from(resources.cpu.0);
         self.memory += i128::from(resources.memory.0);
         self.ports.extend(&resources.ports);
@@ -544,7 +577,9 @@ impl Hopes {
         );
         let group = search.ranker.group_on(at).saturating_sub(fewer) + claimed;
         let ports = &ask.resources.ports;
-        (!ask.distinct || group == 0)
+        let gone = released.tasks.saturating_add(also.tasks);
+        ask.company(node, &search.group, gone, claimed)
+            && (!ask.distinct || group == 0)
             && i128::from(ask.resources.cpu.0) <= cpu.max(0)
             && i128::from(ask.resources.memory.0) <= memory.max(0)
             && (ports.is_empty() || claimed == 0)

@@ -3,8 +3,9 @@
 //! commands. A script passes when running it gives the same text again.
 //!
 //! ```text
-//! instance NAME zone Z cpu N memory N      definition FAMILY:N cpu N memory N [port P] [health]
-//! service NAME count N [min P] [max P] [grace S] [breaker] [rollback] [distinct]
+//! instance NAME zone Z cpu N memory N [with KEY=VALUE,…]
+//! definition FAMILY:N cpu N memory N [port P] [health]
+//! service NAME count N [min P] [max P] [grace S] [breaker] [rollback] [distinct] [where EXPRESSION]
 //! scale NAME N · update NAME REVISION · delete NAME
 //! drain I · activate I · disconnect I · reconnect I
 //! crash NAME [all | on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
@@ -69,7 +70,11 @@ impl Script {
             ["instance", name, rest @ ..] => {
                 let zone: String = after(rest, "zone").unwrap();
                 let (cpu, memory) = (after(rest, "cpu"), after(rest, "memory"));
-                let instance = fixture::instance(name, &zone, cpu.unwrap(), memory.unwrap(), &[]);
+                let with: String = after(rest, "with").unwrap_or_default();
+                let pairs = with.split(',').filter_map(|pair| pair.split_once('='));
+                let pairs: Vec<(&str, &str)> = pairs.collect();
+                let instance =
+                    fixture::instance(name, &zone, cpu.unwrap(), memory.unwrap(), &pairs);
                 world
                     .state
                     .apply(&crate::model::Change::Instance(instance.into()));
@@ -229,6 +234,12 @@ impl Script {
                 expression: None,
             });
         }
+        if let Some(at) = rest.iter().position(|word| *word == "where") {
+            service.placement_constraints.push(PlacementConstraint {
+                kind: PlacementConstraintKind::MemberOf,
+                expression: Some(rest[at + 1..].join(" ")),
+            });
+        }
         self.world.put_service(service);
     }
 
@@ -365,6 +376,7 @@ scenarios! {
     given_up
     taken_port
     distinct_instance
+    member_of
     drain
     delete
     crash_loop

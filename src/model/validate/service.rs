@@ -4,11 +4,12 @@ use super::{
     DeploymentConfiguration, Fault, Faults, PlacementConstraint, PlacementConstraintKind,
     PlacementStrategy, PlacementStrategyKind,
 };
+use crate::model::members::nearest;
 
 /// How many tasks a service may ask for. ECS stops at 5,000; a simulated fleet goes further.
 pub const DESIRED_COUNT_MAX: u32 = 100_000;
 /// ECS's limit for constraints of a service or task.
-const CONSTRAINTS_MAX: usize = 10;
+pub(super) const CONSTRAINTS_MAX: usize = 10;
 /// ECS's limit for strategies of a service or task.
 const STRATEGIES_MAX: usize = 5;
 
@@ -87,23 +88,58 @@ pub fn placement(
         constraint(one, &format!("placementConstraints[{index}]"), &mut faults);
     }
     for (index, one) in strategies.iter().enumerate() {
-        let at = format!("placementStrategy[{index}].field");
-        let field = one.field.as_deref().filter(|field| !field.is_empty());
-        match (one.kind, field) {
-            (PlacementStrategyKind::Spread, None) => faults.add(
-                at,
-                "spread needs a field, such as attribute:ecs.availability-zone or instanceId",
-            ),
-            (PlacementStrategyKind::Binpack, Some(field))
-                if field.eq_ignore_ascii_case("cpu") || field.eq_ignore_ascii_case("memory") => {}
-            (PlacementStrategyKind::Binpack, _) => {
-                faults.add(at, "binpack needs the field cpu or memory");
-            }
-            (PlacementStrategyKind::Random, Some(_)) => faults.add(at, "random takes no field"),
-            (PlacementStrategyKind::Spread, Some(_)) | (PlacementStrategyKind::Random, None) => {}
-        }
+        strategy(
+            one,
+            format!("placementStrategy[{index}].field"),
+            &mut faults,
+        );
     }
     faults.0
+}
+
+/// What `spread` takes beside `attribute:NAME`.
+const SPREAD_FIELDS: [&str; 3] = ["instanceId", "host", "availabilityZone"];
+
+fn strategy(strategy: &PlacementStrategy, at: String, faults: &mut Faults) {
+    let field = strategy.field.as_deref().filter(|field| !field.is_empty());
+    let meant = |known: &[&'static str], field: &str| {
+        nearest(field, known.iter().copied())
+            .map_or_else(String::new, |near| format!("; did you mean {near}?"))
+    };
+    match (strategy.kind, field) {
+        (PlacementStrategyKind::Spread, None) => faults.add(
+            at,
+            "spread needs a field, such as attribute:ecs.availability-zone or instanceId",
+        ),
+        (PlacementStrategyKind::Spread, Some(field)) => {
+            let attribute = field.strip_prefix("attribute:");
+            if !SPREAD_FIELDS.contains(&field) && attribute.is_none_or(str::is_empty) {
+                let known = ["instanceId", "host", "attribute:ecs.availability-zone"];
+                let near = if field.contains(['.', '-']) {
+                    format!("; did you mean attribute:{field}?")
+                } else {
+                    meant(&known, field)
+                };
+                let what = "spread goes over instanceId, host or attribute:NAME, such as \
+                            attribute:ecs.availability-zone";
+                faults.add(at, format!("{what}, not over \"{field}\"{near}"));
+            }
+        }
+        (PlacementStrategyKind::Binpack, Some(field))
+            if field.eq_ignore_ascii_case("cpu") || field.eq_ignore_ascii_case("memory") => {}
+        (PlacementStrategyKind::Binpack, None) => {
+            faults.add(at, "binpack needs the field cpu or memory");
+        }
+        (PlacementStrategyKind::Binpack, Some(field)) => {
+            let near = meant(&["cpu", "memory"], field);
+            faults.add(
+                at,
+                format!("binpack packs by cpu or memory, not by \"{field}\"{near}"),
+            );
+        }
+        (PlacementStrategyKind::Random, Some(_)) => faults.add(at, "random takes no field"),
+        (PlacementStrategyKind::Random, None) => {}
+    }
 }
 
 pub(super) fn constraint(constraint: &PlacementConstraint, at: &str, faults: &mut Faults) {
@@ -123,5 +159,70 @@ pub(super) fn constraint(constraint: &PlacementConstraint, at: &str, faults: &mu
             );
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kind: PlacementStrategyKind, field: &str) -> String {
+        let field = Some(field.to_owned()).filter(|field| !field.is_empty());
+        let faults = placement(&[], &[PlacementStrategy { kind, field }]);
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        said.join("\n")
+    }
+
+    #[test]
+    fn a_strategys_field_is_ecss_or_the_right_one_is_named() {
+        use PlacementStrategyKind::{Binpack, Random, Spread};
+        for (kind, field) in [
+            (Spread, "instanceId"),
+            (Spread, "host"),
+            (Spread, "attribute:ecs.availability-zone"),
+            (Spread, "attribute:rack"),
+            (Binpack, "cpu"),
+            (Binpack, "MEMORY"),
+            (Random, ""),
+        ] {
+            assert_eq!(said(kind, field), "", "{kind:?} {field}");
+        }
+        for (kind, field, says) in [
+            (Spread, "", "spread needs a field"),
+            (
+                Spread,
+                "ecs.availability-zone",
+                "did you mean attribute:ecs.availability-zone?",
+            ),
+            (Spread, "instanceID", "did you mean instanceId?"),
+            (Spread, "attribute:", "attribute:NAME"),
+            (Binpack, "", "needs the field cpu or memory"),
+            (Binpack, "memroy", "not by \"memroy\"; did you mean memory?"),
+            (Random, "cpu", "random takes no field"),
+        ] {
+            let said = said(kind, field);
+            assert!(said.contains(says), "{kind:?} {field}: {said}");
+            assert!(said.starts_with("placementStrategy[0].field: "), "{said}");
+        }
+    }
+
+    #[test]
+    fn ten_constraints_and_five_strategies_are_the_most() {
+        let constraint = PlacementConstraint {
+            kind: PlacementConstraintKind::DistinctInstance,
+            expression: None,
+        };
+        let strategy = PlacementStrategy {
+            kind: PlacementStrategyKind::Random,
+            field: None,
+        };
+        let of = |constraints, strategies| {
+            placement(
+                &vec![constraint.clone(); constraints],
+                &vec![strategy.clone(); strategies],
+            )
+        };
+        assert!(of(10, 5).is_empty());
+        assert_eq!(of(11, 6).len(), 2);
     }
 }
