@@ -3,6 +3,7 @@
 //! [`State`] holds everything the controller knows; it changes only by [`Change`]s.
 
 pub mod arn;
+pub mod calendar;
 pub mod capacity;
 pub mod change;
 pub mod cluster;
