@@ -12,12 +12,17 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::controller::{Command, CommandError, Handle};
+use crate::controller::core::{Batch, Effects};
+use crate::controller::{Command, CommandError, ErrorKind, Handle};
+use crate::model::Snapshot;
+use crate::scheduler::explain::{self, Explanation};
 
-pub use plan::{PlanReport, PlannedStep, plan};
+pub use plan::{LossReport, PlanAsk, PlanReport, PlannedStep, ServiceCourse, Tight, plan};
 pub use query::query;
 pub use serve::{ServeError, Server};
 pub(crate) use v1::stream_error;
@@ -41,5 +46,63 @@ pub async fn act(handle: &Handle, command: Command, who: String) -> Result<Reply
     Ok(Reply {
         body: shape::response(&answer.snapshot.state, &answer.response),
         warnings,
+    })
+}
+
+/// Asks the control plane for several changes, all of them or none, and only if they come to what
+/// was planned, where that is given. One reply for each command.
+///
+/// # Errors
+/// [`CommandError`] as the control plane gives it; ConflictException if the state has moved.
+pub async fn act_on_all(
+    handle: &Handle,
+    commands: Vec<Command>,
+    planned: Option<Effects>,
+    who: String,
+) -> Result<Vec<Reply>, CommandError> {
+    let warnings: Vec<_> = commands.iter().map(Command::warnings).collect();
+    let batch = Batch {
+        commands,
+        who,
+        planned,
+    };
+    let answer = handle.batch(batch).await?;
+    let state = &answer.snapshot.state;
+    let replies = answer.response.iter().zip(warnings);
+    Ok(replies
+        .map(|(response, warnings)| Reply {
+            body: shape::response(state, response),
+            warnings,
+        })
+        .collect())
+}
+
+/// [`plan()`] on a thread of its own: over a large fleet it takes a while.
+///
+/// # Errors
+/// The first refusal.
+pub async fn plan_apart(
+    snapshot: Arc<Snapshot>,
+    asked: PlanAsk,
+) -> Result<PlanReport, CommandError> {
+    let planned = tokio::task::spawn_blocking(move || plan(&snapshot, asked)).await;
+    planned.unwrap_or_else(|broken| {
+        Err(CommandError::new(
+            ErrorKind::ServerException,
+            format!("the plan broke down: {broken}"),
+        ))
+    })
+}
+
+/// Why something is where it is, or why not.
+///
+/// # Errors
+/// [`CommandError`] if there is no such thing.
+pub fn explained(snapshot: &Snapshot, about: &explain::About) -> Result<Explanation, CommandError> {
+    explain::explain(&snapshot.state, snapshot.at, about).ok_or_else(|| {
+        CommandError::new(
+            ErrorKind::InvalidParameterException,
+            format!("There is no {about} any more."),
+        )
     })
 }

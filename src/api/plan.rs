@@ -1,34 +1,145 @@
-//! What a set of commands would do, on a copy of the state.
+//! What a set of commands would do, or the loss of instances, on a copy of the state.
+
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{difference, shape};
-use crate::controller::core::{Input, decide};
+use crate::controller::core::{self, Action, Course, Effects, Input, Served, decide};
 use crate::controller::{Command, CommandError, Response};
 use crate::model::id::mix;
 use crate::model::snapshot::Live;
+use crate::model::state::ServiceKey;
 use crate::model::{
-    DesiredStatus, InstanceName, Service, ServiceStatus, Snapshot, State, Task, TaskDefinition,
+    ClusterName, Instance, InstanceName, ServiceName, Snapshot, State, Task, TaskDefinitionId,
+    TaskId,
 };
+use words::Names;
 
-/// So many lines tell how a task definition differs; the rest is counted.
-const LINES_MAX: usize = 40;
+/// From how many percent of its memory or CPU on an instance is called tight.
+const TIGHT_PERCENT: u64 = 90;
+
+/// What is to be foreseen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlanAsk {
+    /// What would be asked, in this order.
+    pub commands: Vec<Command>,
+    /// Which instances would then be lost.
+    pub without: Vec<InstanceName>,
+}
+
+impl From<Vec<Command>> for PlanAsk {
+    fn from(commands: Vec<Command>) -> Self {
+        Self {
+            commands,
+            without: Vec::new(),
+        }
+    }
+}
 
 /// Where one task of a plan would go, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedStep {
-    /// `start` or `stop`.
-    pub action: String,
+    /// Steps of one round are taken together; the next round follows when they are done.
+    pub round: u32,
+    /// Whether it starts or stops.
+    pub action: Action,
     /// Which service or family.
     pub subject: String,
     /// On which instance.
     pub instance: InstanceName,
     /// Which definition.
-    pub task_definition: String,
+    pub task_definition: TaskDefinitionId,
     /// Why there.
     pub reason: String,
+}
+
+/// How a service fares on the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceCourse {
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Its name.
+    pub service: ServiceName,
+    /// How many tasks it wants in the end.
+    pub desired: u32,
+    /// The fewest that its deployment configuration lets serve.
+    pub floor: u32,
+    /// The most that it lets be RUNNING and PENDING.
+    pub ceiling: u32,
+    /// How many serve now.
+    pub before: u32,
+    /// The fewest that serve at any moment on the way.
+    pub fewest: u32,
+    /// The most that are RUNNING or PENDING at any moment on the way.
+    pub most: u32,
+    /// How many serve in the end.
+    pub settled: u32,
+    /// How many of its tasks are lost with instances.
+    #[serde(default)]
+    pub lost: u32,
+    /// How many of its tasks find no place in the end.
+    #[serde(default)]
+    pub unplaced: u32,
+}
+
+impl ServiceCourse {
+    /// Whether fewer serve on the way than its deployment configuration lets, and more did before.
+    #[must_use]
+    pub fn falls_below_its_floor(&self) -> bool {
+        self.fewest < self.floor && self.fewest < self.before
+    }
+
+    /// Whether fewer than that serve in the end, too.
+    #[must_use]
+    pub fn stays_below_its_floor(&self) -> bool {
+        self.settled < self.floor && self.settled < self.before
+    }
+}
+
+/// An instance that would have little left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tight {
+    /// The instance.
+    pub instance: InstanceName,
+    /// Percent of its memory that is held.
+    pub memory_percent: u64,
+    /// Percent of its CPU that is held.
+    pub cpu_percent: u64,
+}
+
+/// A task run by hand that would be lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LostTask {
+    /// The task.
+    pub task: TaskId,
+    /// What it is a copy of.
+    pub task_definition: TaskDefinitionId,
+    /// Where it is.
+    pub instance: InstanceName,
+}
+
+/// What the loss of instances would come to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LossReport {
+    /// Which instances.
+    pub instances: Vec<InstanceName>,
+    /// Services that would lose tasks.
+    pub services: Vec<ServiceCourse>,
+    /// Tasks run by hand there: nothing replaces them.
+    pub tasks: Vec<LostTask>,
+    /// What would be started and stopped in their stead.
+    pub steps: Vec<PlannedStep>,
+    /// What would find no place, with every remaining instance's reasons.
+    pub unplaced: Vec<String>,
+    /// What would get tight.
+    pub tight: Vec<Tight>,
 }
 
 /// What a set of commands would do, computed on a copy of the state.
@@ -37,246 +148,301 @@ pub struct PlannedStep {
 pub struct PlanReport {
     /// The differences, one line each: `~ service web: desiredCount 3 → 5`.
     pub differences: Vec<String>,
-    /// First starts and stops.
+    /// Starts and stops until all is at rest.
     pub steps: Vec<PlannedStep>,
+    /// How the services fare that the commands move.
+    pub services: Vec<ServiceCourse>,
     /// What would find no place, with every instance's reasons.
     pub unplaced: Vec<String>,
+    /// What would get tight.
+    pub tight: Vec<Tight>,
+    /// Whether it was followed until it came to rest.
+    pub at_rest: bool,
+    /// What the loss of instances would then come to, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<LossReport>,
     /// Members that would be kept without effect.
     pub warnings: Vec<String>,
+    /// Number of the change that the state ended with when this was planned.
+    pub planned_on: u64,
+    /// What the first decision comes to: an apply that is given this does it or nothing.
+    pub effects: Effects,
 }
 
-/// What these commands, in this order, would do first. What would happen without them is left
-/// out: the copy comes to rest before they are asked.
+impl PlanReport {
+    /// `starts 2 tasks, stops 2; web never below 3 of 4`: what it comes to in one line.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let of = |action| self.steps.iter().filter(|it| it.action == action).count();
+        let (starts, stops) = (of(Action::Start), of(Action::Stop));
+        let mut parts = vec![match (starts, stops) {
+            (0, 0) => "starts and stops nothing".to_owned(),
+            (starts, 0) => format!("starts {starts}"),
+            (0, stops) => format!("stops {stops}"),
+            (starts, stops) => format!("starts {starts}, stops {stops}"),
+        }];
+        for it in self.services.iter().filter(|it| it.before > 0) {
+            let least = it.fewest;
+            parts.push(format!(
+                "{} never below {least} of {}",
+                it.service, it.desired
+            ));
+        }
+        let unplaced: u32 = self.services.iter().map(|it| it.unplaced).sum();
+        if unplaced > 0 {
+            parts.push(format!("{unplaced} would find no place"));
+        }
+        parts.join("; ")
+    }
+}
+
+/// What these commands, in this order, would do until all is at rest, and the loss of instances
+/// after that. What would happen without them is left out.
 ///
 /// # Errors
 /// The first refusal.
-pub fn plan(snapshot: &Snapshot, commands: Vec<Command>) -> Result<PlanReport, CommandError> {
-    let seed = mix(snapshot.seq);
+pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandError> {
+    let (now, seed) = (snapshot.at, mix(snapshot.seq));
     let live = Live::default();
-    let before = decide(&snapshot.state, &live, snapshot.at, seed, vec![Input::Wake]).state;
-    let warnings = commands.iter().flat_map(Command::warnings).collect();
-    let inputs = commands
-        .into_iter()
-        .map(|command| Input::Command {
-            command,
-            who: "plan".to_owned(),
-        })
-        .collect();
+    let before = decide(&snapshot.state, &live, now, seed, vec![Input::Wake]).state;
+    let warnings = asked.commands.iter().flat_map(Command::warnings).collect();
+    let inputs = asked.commands.into_iter().map(|command| Input::Command {
+        command,
+        who: "plan".to_owned(),
+    });
     // Another seed than above, or the ids of both would meet.
-    let decision = decide(&before, &live, snapshot.at, mix(!seed), inputs);
-    let mut unplaced = unplaced(&before, &decision.state);
+    let decision = decide(&before, &live, now, mix(!seed), inputs.collect());
+    let mut failures = Vec::new();
     for reply in decision.replies {
-        if let Response::Tasks(_, failures) = reply? {
-            unplaced.extend(failures.iter().map(|failure| {
-                let detail = Some(&failure.detail).filter(|detail| !detail.is_empty());
-                detail.unwrap_or(&failure.reason).clone()
-            }));
+        if let Response::Tasks(_, more) = reply? {
+            failures.extend(more);
         }
     }
+    let effects = Effects::between(&before, &decision.state);
+    let names = Names::of(&before);
+    let differences = words::detailed(&effects.differences, &before, &decision.state);
+    let course = core::course(&before, decision.state, now, mix(seed ^ 1));
+    let without_them = core::course(&before, before.clone(), now, mix(seed ^ 2));
+    let steps = steps(&course, &without_them, &names);
+    let mut unplaced = words::unplaced(&without_them.end, &course.end, &[], &names);
+    unplaced.extend(failures.iter().map(|failure| {
+        let detail = Some(&failure.detail).filter(|detail| !detail.is_empty());
+        names.said(detail.unwrap_or(&failure.reason))
+    }));
+    let moved: BTreeSet<&str> = steps.iter().map(|it| it.subject.as_str()).collect();
+    let of_interest = |key: &ServiceKey, _: &Served| {
+        moved.contains(key.1.as_str()) || unplaced_count(&course.end, key) > 0
+    };
     Ok(PlanReport {
-        differences: differences(&before, &decision.state),
-        steps: steps(&before, &decision.state),
+        services: services(&course, of_interest),
+        tight: tight(&before, &course.end),
+        at_rest: course.at_rest,
+        loss: (!asked.without.is_empty())
+            .then(|| loss(&course.end, asked.without, now.plus_ms(1), seed)),
+        differences,
+        steps,
         unplaced,
         warnings,
+        planned_on: snapshot.seq,
+        effects,
     })
 }
 
-fn differences(before: &State, after: &State) -> Vec<String> {
-    let mut lines = Vec::new();
-    for name in after.clusters.keys() {
-        if !before.clusters.contains_key(name) {
-            lines.push(format!("+ cluster {name}"));
-        }
-    }
-    for name in before.clusters.keys() {
-        if !after.clusters.contains_key(name) {
-            lines.push(format!("- cluster {name}"));
-        }
-    }
-    for (name, instance) in &after.instances {
-        if let Some(old) = before.instances.get(name) {
-            let (old, new) = (old.status.as_str(), instance.status.as_str());
-            if old != new {
-                lines.push(format!("~ container instance {name}: {old} → {new}"));
+/// What follows when these instances are silent for longer than anything waits for them.
+fn loss(
+    before: &State,
+    without: Vec<InstanceName>,
+    now: crate::model::TimeMs,
+    seed: u64,
+) -> LossReport {
+    let left_out: BTreeSet<InstanceName> = without.iter().cloned().collect();
+    let lost = core::without(before, &left_out, now);
+    let live = Live::default();
+    let decided = decide(&lost, &live, now, mix(seed ^ 3), vec![Input::Wake]).state;
+    let names = Names::of(before);
+    let course = core::course(before, decided, now, mix(seed ^ 4));
+    let without_it = core::course(before, before.clone(), now, mix(seed ^ 5));
+    let gone = before
+        .tasks
+        .values()
+        .filter(|task| !task.is_stopped() && task.is_wanted() && left_out.contains(&task.instance));
+    let mut tasks = Vec::new();
+    let mut counts: BTreeMap<ServiceKey, u32> = BTreeMap::new();
+    for task in gone {
+        match &task.service {
+            Some(service) => {
+                let key = (task.cluster.clone(), service.clone());
+                *counts.entry(key).or_default() += 1;
             }
+            None => tasks.push(LostTask {
+                task: task.id,
+                task_definition: task.task_definition.clone(),
+                instance: task.instance.clone(),
+            }),
         }
     }
-    for (id, definition) in &after.task_definitions {
-        match before.task_definitions.get(id) {
-            None => {
-                let old = before.latest_definition(&definition.family);
-                new_definition(&mut lines, after, old.map(AsRef::as_ref), definition);
-            }
-            Some(old) if old.status != definition.status => {
-                lines.push(format!("- task definition {id}: becomes INACTIVE"));
-            }
-            Some(_) => {}
-        }
+    let mut services = services(&course, |key, _| counts.contains_key(key));
+    for it in &mut services {
+        let key = (it.cluster.clone(), it.service.clone());
+        it.lost = counts.get(&key).copied().unwrap_or(0);
     }
-    for (key, service) in &after.services {
-        let old = before.services.get(key).map(AsRef::as_ref);
-        service_lines(&mut lines, old, service);
+    LossReport {
+        services,
+        tasks,
+        steps: steps(&course, &without_it, &names),
+        unplaced: words::unplaced(before, &course.end, &without, &names),
+        tight: tight(before, &course.end),
+        instances: without,
     }
-    for (key, service) in &before.services {
-        if !after.services.contains_key(key) {
-            lines.push(format!("- service {}", service.name));
-        }
-    }
-    lines
 }
 
-fn new_definition(
-    lines: &mut Vec<String>,
-    state: &State,
-    old: Option<&TaskDefinition>,
-    new: &TaskDefinition,
-) {
-    lines.push(format!("+ task definition {}", new.id()));
-    let Some(old) = old else { return };
-    let shaped = |definition| {
-        let mut body = shape::task_definition(state, definition);
-        if let Value::Object(members) = &mut body {
-            for facts in ["registeredAt", "revision", "status", "taskDefinitionArn"] {
-                members.remove(facts);
+/// Who a step is about: a service, or a family of tasks run by hand.
+fn key(task: &Task) -> (ClusterName, bool, String) {
+    let subject = core::subject(task);
+    (task.cluster.clone(), task.service.is_some(), subject)
+}
+
+/// What is started and stopped for one subject, round by round.
+type Moves<'a> = Vec<(usize, Action, &'a InstanceName, &'a TaskDefinitionId)>;
+
+fn moves(course: &Course) -> BTreeMap<(ClusterName, bool, String), Moves<'_>> {
+    let mut all: BTreeMap<_, Moves<'_>> = BTreeMap::new();
+    for (at, action, task) in each(course) {
+        let one = (at, action, &task.instance, &task.task_definition);
+        all.entry(key(task)).or_default().push(one);
+    }
+    for moves in all.values_mut() {
+        moves.sort_unstable();
+    }
+    all
+}
+
+fn each(course: &Course) -> impl Iterator<Item = (usize, Action, &Task)> {
+    course.rounds.iter().enumerate().flat_map(|(at, round)| {
+        let stops = round.stops.iter().map(move |it| (at, Action::Stop, &**it));
+        let starts = round
+            .starts
+            .iter()
+            .map(move |it| (at, Action::Start, &**it));
+        starts.chain(stops)
+    })
+}
+
+/// The steps of a course, without those of subjects that would go the same way anyhow.
+fn steps(course: &Course, anyhow: &Course, names: &Names) -> Vec<PlannedStep> {
+    let (all, anyhow) = (moves(course), moves(anyhow));
+    let mut steps: Vec<PlannedStep> = each(course)
+        .filter(|(_, _, task)| {
+            let key = key(task);
+            all.get(&key) != anyhow.get(&key)
+        })
+        .map(|(at, action, task)| {
+            let reason = match action {
+                Action::Start => task.placement.clone(),
+                Action::Stop => task.stopped_reason.clone().unwrap_or_default(),
+            };
+            PlannedStep {
+                round: u32::try_from(at + 1).unwrap_or(u32::MAX),
+                action,
+                subject: core::subject(task),
+                instance: task.instance.clone(),
+                task_definition: task.task_definition.clone(),
+                reason: names.said(&reason),
             }
-        }
-        body
+        })
+        .collect();
+    let order = |it: &PlannedStep| {
+        let subject = (it.subject.clone(), it.action, it.instance.clone());
+        (it.round, subject)
     };
-    let mut told = difference::between(&shaped(old), &shaped(new));
-    let more = told.len().saturating_sub(LINES_MAX);
-    told.truncate(LINES_MAX);
-    let id = new.id();
-    for line in told {
-        let (mark, what) = line.split_once(' ').unwrap_or(("~", &line));
-        lines.push(format!("{mark} task definition {id}: {what}"));
-    }
-    if more > 0 {
-        lines.push(format!("~ task definition {id}: {more} more differences"));
-    }
-}
-
-fn service_lines(lines: &mut Vec<String>, old: Option<&Service>, new: &Service) {
-    let name = &new.name;
-    let definition = |service: &Service| {
-        service
-            .primary()
-            .map_or_else(String::new, |primary| primary.task_definition.to_string())
-    };
-    let Some(old) = old.filter(|old| old.status != ServiceStatus::Inactive) else {
-        if new.status == ServiceStatus::Active {
-            let (count, runs) = (new.desired_count, definition(new));
-            lines.push(format!("+ service {name}: {count} × {runs}"));
-        }
-        return;
-    };
-    if old.status != new.status {
-        lines.push(format!("- service {name}: its tasks stop"));
-        return;
-    }
-    let members: [(&str, String, String); 6] = [
-        (
-            "desiredCount",
-            old.desired_count.to_string(),
-            new.desired_count.to_string(),
-        ),
-        ("taskDefinition", definition(old), definition(new)),
-        (
-            "deploymentConfiguration",
-            json(&old.deployment_configuration),
-            json(&new.deployment_configuration),
-        ),
-        (
-            "placementConstraints",
-            json(&old.placement_constraints),
-            json(&new.placement_constraints),
-        ),
-        (
-            "placementStrategy",
-            json(&old.placement_strategy),
-            json(&new.placement_strategy),
-        ),
-        (
-            "hostLossGracePeriodSeconds",
-            old.grace_s.to_string(),
-            new.grace_s.to_string(),
-        ),
-    ];
-    let count = lines.len();
-    for (member, old, new) in members {
-        if old != new {
-            lines.push(format!("~ service {name}: {member} {old} → {new}"));
-        }
-    }
-    let id = |service: &Service| service.primary().map(|primary| primary.id.clone());
-    if lines.len() == count && id(old) != id(new) {
-        lines.push(format!(
-            "~ service {name}: a new deployment replaces every task"
-        ));
-    }
-}
-
-fn json<T: Serialize>(value: &T) -> String {
-    shape::plain(value).to_string()
-}
-
-fn steps(before: &State, after: &State) -> Vec<PlannedStep> {
-    let mut steps = Vec::new();
-    for (id, task) in &after.tasks {
-        match before.tasks.get(id) {
-            None => steps.push(step("start", task, task.placement.clone())),
-            Some(old)
-                if old.desired_status == DesiredStatus::Running
-                    && task.desired_status == DesiredStatus::Stopped =>
-            {
-                let reason = task.stopped_reason.clone().unwrap_or_default();
-                steps.push(step("stop", task, reason));
-            }
-            Some(_) => {}
-        }
-    }
-    steps.sort_by(|a, b| {
-        (&a.subject, &a.action, &a.instance).cmp(&(&b.subject, &b.action, &b.instance))
-    });
+    steps.sort_by_cached_key(order);
+    number(&mut steps);
     steps
 }
 
-fn step(action: &str, task: &Task, reason: String) -> PlannedStep {
-    let subject = match &task.service {
-        Some(service) => service.to_string(),
-        None => task.task_definition.family.to_string(),
-    };
-    PlannedStep {
-        action: action.to_owned(),
-        subject,
-        instance: task.instance.clone(),
-        task_definition: task.task_definition.to_string(),
-        reason,
+/// Numbers the rounds that are left from 1.
+fn number(steps: &mut [PlannedStep]) {
+    let (mut last, mut number) = (0, 0);
+    for step in steps {
+        if step.round != last {
+            last = step.round;
+            number += 1;
+        }
+        step.round = number;
     }
 }
 
-/// What finds no place after the commands and did before, or less of it did not.
-fn unplaced(before: &State, after: &State) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (key, service) in &after.services {
-        let Some(now) = &service.unplaced else {
+fn services(course: &Course, which: impl Fn(&ServiceKey, &Served) -> bool) -> Vec<ServiceCourse> {
+    let chosen = course.served.iter().filter(|(key, it)| which(key, it));
+    chosen
+        .map(|(key, it)| ServiceCourse {
+            cluster: key.0.clone(),
+            service: key.1.clone(),
+            desired: it.desired,
+            floor: it.floor,
+            ceiling: it.ceiling,
+            before: it.before,
+            fewest: it.fewest,
+            most: it.most,
+            settled: it.settled,
+            lost: 0,
+            unplaced: unplaced_count(&course.end, key),
+        })
+        .collect()
+}
+
+fn unplaced_count(state: &State, key: &ServiceKey) -> u32 {
+    let unplaced = state.services.get(key).and_then(|it| it.unplaced.as_ref());
+    unplaced.map_or(0, |unplaced| unplaced.count)
+}
+
+/// Instances that hold more than before and are then nearly full.
+fn tight(before: &State, after: &State) -> Vec<Tight> {
+    let (then, now) = (held(before), held(after));
+    let percent = |held: u64, room: u64| (held * 100).checked_div(room).unwrap_or(0);
+    let mut tight = Vec::new();
+    for (name, &(cpu, memory)) in &now {
+        let Some(instance) = after.instances.get(*name) else {
             continue;
         };
-        let then = before
-            .services
-            .get(key)
-            .and_then(|old| old.unplaced.as_ref());
-        if then.is_some_and(|then| then.count >= now.count) {
-            continue;
-        }
-        let name = &service.name;
-        lines.push(format!(
-            "service {name}: {} of its tasks would find no place",
-            now.count
-        ));
-        for refusal in &now.refusals {
-            let reasons = refusal.reasons.join("; ");
-            lines.push(format!("service {name}: {}: {reasons}", refusal.instance));
+        let (room_cpu, room_memory) = room(instance);
+        let it = Tight {
+            instance: instance.name.clone(),
+            memory_percent: percent(memory, room_memory),
+            cpu_percent: percent(cpu, room_cpu),
+        };
+        let more = then
+            .get(name)
+            .is_none_or(|was| was.0 < cpu || was.1 < memory);
+        if more && it.memory_percent.max(it.cpu_percent) >= TIGHT_PERCENT {
+            tight.push(it);
         }
     }
-    lines
+    tight
 }
+
+/// CPU units and MiB that tasks hold on each instance.
+fn held(state: &State) -> BTreeMap<&InstanceName, (u64, u64)> {
+    let mut held: BTreeMap<&InstanceName, (u64, u64)> = BTreeMap::new();
+    for task in state.tasks.values().filter(|task| !task.is_stopped()) {
+        let (cpu, memory) = held.entry(&task.instance).or_default();
+        *cpu += task.resources.cpu.0;
+        *memory += task.resources.memory.0;
+    }
+    held
+}
+
+/// CPU units and MiB that an instance has for tasks.
+fn room(instance: &Instance) -> (u64, u64) {
+    let left = |all: u64, reserved: u64, foreign: u64| {
+        all.saturating_sub(reserved).saturating_sub(foreign)
+    };
+    let (all, reserved, foreign) = (&instance.capacity, &instance.reserved, &instance.foreign);
+    (
+        left(all.cpu.0, reserved.cpu.0, foreign.cpu.0),
+        left(all.memory.0, reserved.memory.0, foreign.memory.0),
+    )
+}
+
+#[cfg(test)]
+mod tests;

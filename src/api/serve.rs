@@ -139,6 +139,8 @@ fn router(app: App) -> Router {
         .route("/v1/stats", post(v1::stats))
         .route("/v1/exec", post(v1::exec))
         .route("/v1/plan", post(v1::plan))
+        .route("/v1/apply", post(v1::apply))
+        .route("/v1/explain", post(v1::explain))
         .route("/v1/fault", post(v1::fault))
         .fallback(nowhere)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -236,7 +238,7 @@ async fn operation(
 }
 
 /// Who asks. Only the socket's owner (and root) gets this far, and is trusted to say.
-fn who(headers: &HeaderMap) -> String {
+pub(super) fn who(headers: &HeaderMap) -> String {
     headers
         .get(wire::USER_HEADER)
         .and_then(|value| value.to_str().ok())

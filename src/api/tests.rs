@@ -13,12 +13,15 @@ use tokio::net::UnixStream;
 use super::serve::SOCKET;
 use super::wire::WatchLine;
 use super::*;
-use crate::client::{Client, ClientError, LogItem, LogTarget, RemoteClient, Standing};
+use crate::client::{
+    About, Client, ClientError, LocalClient, LogItem, LogTarget, RemoteClient, Standing,
+};
+use crate::controller::core::Action;
 use crate::controller::fixture::*;
 use crate::controller::handle::DELTAS_MAX;
 use crate::controller::{ControlPlane, ErrorKind, wire as ecs};
 use crate::docker::{ExecInput, ExecOptions, ExecOutput, LogOptions};
-use crate::model::Snapshot;
+use crate::model::{ClusterName, ServiceName, Snapshot, Task};
 use crate::sim::Fleet;
 
 /// A served control plane.
@@ -421,16 +424,17 @@ async fn a_plan_tells_what_was_asked_and_changes_nothing() {
     .await;
     let before = rig.plane.handle.snapshot();
 
-    let report = client.plan(vec![scale("web", 5)]).await.unwrap();
+    let report = client.plan(vec![scale("web", 5)].into()).await.unwrap();
     assert_eq!(report.differences, ["~ service web: desiredCount 2 → 5"]);
     assert_eq!(report.steps.len(), 3);
     assert!(
         report
             .steps
             .iter()
-            .all(|it| it.action == "start" && it.subject == "web")
+            .all(|it| it.round == 1 && it.action == Action::Start && it.subject == "web")
     );
     assert!(report.steps.iter().all(|it| !it.reason.is_empty()));
+    assert_eq!(report.headline(), "starts 3; web never below 2 of 5");
 
     let body = json!({"family": "web", "containerDefinitions": [
         {"name": "web", "image": "shop/web:2", "cpu": 128, "memory": 128,
@@ -438,7 +442,7 @@ async fn a_plan_tells_what_was_asked_and_changes_nothing() {
     let next = ecs::decode("RegisterTaskDefinition", &body).unwrap();
     let update = json!({"service": "web", "taskDefinition": "web"});
     let update = ecs::decode("UpdateService", &update).unwrap();
-    let report = client.plan(vec![next, update]).await.unwrap();
+    let report = client.plan(vec![next, update].into()).await.unwrap();
     assert_eq!(
         report.differences,
         [
@@ -447,14 +451,89 @@ async fn a_plan_tells_what_was_asked_and_changes_nothing() {
             "~ service web: taskDefinition web:1 → web:2",
         ]
     );
-    assert!(report.steps.iter().all(|it| it.task_definition == "web:2"));
+    // Both new tasks start, then both old ones stop.
+    let told: Vec<_> = report
+        .steps
+        .iter()
+        .map(|it| (it.round, it.action, it.task_definition.to_string()))
+        .collect();
+    let starts = (1, Action::Start, "web:2".to_owned());
+    let stops = (2, Action::Stop, "web:1".to_owned());
+    assert_eq!(told, [starts.clone(), starts, stops.clone(), stops]);
+    let web = &report.services[0];
+    assert_eq!((web.before, web.fewest, web.floor), (2, 2, 2));
+    assert_eq!((web.most, web.ceiling, web.settled), (4, 4, 2));
+    assert!(report.at_rest);
 
-    let report = client.plan(vec![scale("web", 100)]).await.unwrap();
+    let report = client.plan(vec![scale("web", 100)].into()).await.unwrap();
     assert!(!report.unplaced.is_empty());
-    let refusal = client.plan(vec![scale("nothing", 1)]).await.unwrap_err();
+    let refusal = client
+        .plan(vec![scale("nothing", 1)].into())
+        .await
+        .unwrap_err();
     assert!(matches!(refusal, ClientError::Refused(_)));
     let after = rig.plane.handle.snapshot();
     assert_eq!(after.state, before.state);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_was_planned_is_done_or_refused_whole_because_the_state_moved() {
+    let rig = Rig::new(2).await;
+    let near = LocalClient::new(rig.plane.handle.clone(), "tester".into());
+    let client = rig.client().await;
+    client.command(register("web")).await.unwrap();
+    client.command(create("web", "web", 2)).await.unwrap();
+    until(&rig.plane.handle, "two run", |it| {
+        serving(it, "web").len() == 2
+    })
+    .await;
+    let commands = vec![register("api"), scale("web", 4)];
+    let far = client.plan(commands.clone().into()).await.unwrap();
+    let planned = near.plan(commands.clone().into()).await.unwrap();
+    assert_eq!(far, planned);
+
+    near.command(scale("web", 3)).await.unwrap();
+    let before = rig.plane.handle.snapshot();
+    let asked = client.apply(commands.clone(), Some(planned.effects));
+    let Err(ClientError::Refused(refusal)) = asked.await else {
+        panic!("it was done");
+    };
+    assert_eq!(refusal.kind, ErrorKind::ConflictException);
+    assert!(refusal.message.contains("desiredCount 2 → 4"), "{refusal}");
+    assert!(refusal.message.contains("desiredCount 3 → 4"), "{refusal}");
+    let after = rig.plane.handle.snapshot();
+    assert_eq!(after.state.task_definitions, before.state.task_definitions);
+    assert_eq!(after.state.services, before.state.services);
+
+    let planned = client.plan(commands.clone().into()).await.unwrap();
+    let replies = client.apply(commands, Some(planned.effects)).await.unwrap();
+    assert_eq!(replies.len(), 2);
+    assert_eq!(replies[1].body["service"]["desiredCount"], 4);
+    // The picture of who asked has it in it, and the tasks are where they were planned to be.
+    let seen = client.snapshots().borrow().clone();
+    for step in planned.steps {
+        let there = |it: &Arc<Task>| it.instance == step.instance && it.placement == step.reason;
+        assert!(seen.state.tasks.values().any(there), "{step:?}");
+    }
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn the_explanation_is_the_same_near_and_far() {
+    let rig = Rig::new(2).await;
+    let near = LocalClient::new(rig.plane.handle.clone(), "tester".into());
+    let client = rig.client().await;
+    client.command(register("web")).await.unwrap();
+    client.command(create("web", "web", 1)).await.unwrap();
+    let cluster = ClusterName::default_cluster();
+    let about = About::Definition(cluster.clone(), "web:1".parse().unwrap());
+    let far = client.explain(about.clone()).await.unwrap();
+    assert_eq!(far, near.explain(about).await.unwrap());
+    assert!(far.answer[0].contains("would go to"), "{far:?}");
+    let nothing = About::Service(cluster, ServiceName::new("nothing").unwrap());
+    let refusal = client.explain(nothing).await.unwrap_err();
+    assert!(refusal.to_string().contains("service nothing"), "{refusal}");
     rig.end().await;
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
@@ -19,12 +19,13 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{self, Frame, Frames};
 use super::serve::{App, Fault, body, json};
 use super::wire::{
-    self, ExecRequest, FaultRequest, FaultResponse, LogsLine, LogsRequest, PlanRequest,
-    StatsRequest, StatsResponse, WatchLine, WireError,
+    self, ApplyRequest, ApplyResponse, ExecRequest, ExplainRequest, FaultRequest, FaultResponse,
+    LogsLine, LogsRequest, PlanCommand, PlanRequest, StatsRequest, StatsResponse, WatchLine,
+    WireError,
 };
 use crate::agent::streams::{self, StreamError};
 use crate::controller::handle::{Deltas, Missed};
-use crate::controller::{CommandError, ErrorKind, Handle, wire as ecs};
+use crate::controller::{Command, CommandError, ErrorKind, Handle};
 use crate::docker::{ExecOutput, ExecSession};
 
 type Answer = Result<Response, Fault>;
@@ -60,12 +61,32 @@ pub(super) async fn snapshot(State(app): State<App>) -> Response {
 
 pub(super) async fn plan(State(app): State<App>, bytes: Bytes) -> Answer {
     let request: PlanRequest = read(&bytes)?;
-    let commands: Result<Vec<_>, CommandError> = request
-        .commands
-        .iter()
-        .map(|it| ecs::decode(&it.operation, &it.request))
-        .collect();
-    Ok(json(&super::plan(&app.handle.snapshot(), commands?)?))
+    let commands = commands(&request.commands)?;
+    let asked = super::PlanAsk {
+        commands,
+        without: request.without,
+    };
+    let report = super::plan_apart(app.handle.snapshot(), asked).await?;
+    Ok(json(&report))
+}
+
+fn commands(list: &[PlanCommand]) -> Result<Vec<Command>, CommandError> {
+    list.iter().map(PlanCommand::command).collect()
+}
+
+pub(super) async fn apply(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Answer {
+    let request: ApplyRequest = read(&bytes)?;
+    let commands = commands(&request.commands)?;
+    let who = super::serve::who(&headers);
+    let replies = super::act_on_all(&app.handle, commands, request.planned, who).await?;
+    let version = app.handle.snapshot().version;
+    Ok(json(&ApplyResponse { replies, version }))
+}
+
+pub(super) async fn explain(State(app): State<App>, bytes: Bytes) -> Answer {
+    let request: ExplainRequest = read(&bytes)?;
+    let picture = app.handle.picture();
+    Ok(json(&super::explained(&picture, &request.about)?))
 }
 
 pub(super) async fn fault(State(app): State<App>, bytes: Bytes) -> Answer {

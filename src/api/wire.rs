@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Reply;
 use crate::agent::streams::{LogItem, LogTarget};
-use crate::controller::{CommandError, ErrorKind};
+use crate::controller::core::Effects;
+use crate::controller::{Command, CommandError, ErrorKind, wire as ecs};
 use crate::docker::{ExecOptions, LogOptions, StatsSample};
 use crate::model::snapshot::Delta;
 use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
+use crate::scheduler::explain::About;
 
 /// What stands before the operation in `X-Amz-Target`.
 pub const TARGET_PREFIX: &str = "AmazonEC2ContainerServiceV20141113.";
@@ -92,11 +95,60 @@ pub struct PlanCommand {
     pub request: Value,
 }
 
+impl From<&Command> for PlanCommand {
+    fn from(command: &Command) -> Self {
+        Self {
+            operation: command.operation().to_owned(),
+            request: ecs::encode(command),
+        }
+    }
+}
+
+impl PlanCommand {
+    /// The command.
+    ///
+    /// # Errors
+    /// [`CommandError`] if it cannot be read as one.
+    pub fn command(&self) -> Result<Command, CommandError> {
+        ecs::decode(&self.operation, &self.request)
+    }
+}
+
 /// Request of `/v1/plan`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanRequest {
     /// What would be asked, in this order.
+    #[serde(default)]
     pub commands: Vec<PlanCommand>,
+    /// Which instances would then be lost.
+    #[serde(default)]
+    pub without: Vec<InstanceName>,
+}
+
+/// Request of `/v1/apply`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApplyRequest {
+    /// What is asked, in this order: all of it is done, or nothing.
+    pub commands: Vec<PlanCommand>,
+    /// What it was planned to come to: the `effects` of a plan. Absent = whatever it comes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Effects>,
+}
+
+/// Response of `/v1/apply`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApplyResponse {
+    /// One for each command.
+    pub replies: Vec<Reply>,
+    /// Number of a picture that has the effect in it ([`Snapshot::version`]).
+    pub version: u64,
+}
+
+/// Request of `/v1/explain`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainRequest {
+    /// What is to be explained.
+    pub about: About,
 }
 
 /// Request of `/v1/fault`.

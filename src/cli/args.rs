@@ -67,8 +67,9 @@ pub enum Verb {
     Serve,
     /// Create or update task definitions and services from files of JSON or TOML
     Apply(Apply),
-    /// What apply would do: the difference, where each task would go, and why
-    Plan(Files),
+    /// What apply would do: the difference, where each task would go, and why; or what the loss of
+    /// instances would come to
+    Plan(Plan),
     /// Run tasks once
     Run(Run),
     /// Services
@@ -149,6 +150,21 @@ pub struct Apply {
     /// Only show what it would do
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `plan`.
+#[derive(Clone, Debug, Args)]
+pub struct Plan {
+    /// What apply would be given; nothing = as things are
+    #[arg(value_name = "FILE", required_unless_present_any = ["without", "without_zone"])]
+    pub files: Vec<PathBuf>,
+    /// What if this instance were lost; may be given more than once. Exit code 1 if a task would
+    /// then find no place
+    #[arg(long, value_name = "INSTANCE")]
+    pub without: Vec<String>,
+    /// What if every instance of this zone were lost
+    #[arg(long, value_name = "ZONE")]
+    pub without_zone: Vec<String>,
 }
 
 /// `run`.

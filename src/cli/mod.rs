@@ -121,7 +121,7 @@ async fn with_session(global: &Global, verb: &Verb) -> CliResult {
     // Files are read first: what is wrong with them needs no control plane to tell.
     let items = match verb {
         Verb::Apply(asked) => apply::read::files(&asked.files.files)?,
-        Verb::Plan(files) => apply::read::files(&files.files)?,
+        Verb::Plan(asked) => apply::read::files(&asked.files)?,
         _ => Vec::new(),
     };
     let settings = settings(global)?;
@@ -149,7 +149,7 @@ async fn dispatch(
 ) -> CliResult {
     match verb {
         Verb::Apply(asked) => apply::apply(session, items, asked, output).await,
-        Verb::Plan(_) => apply::plan(session, items, output).await,
+        Verb::Plan(asked) => apply::plan(session, items, asked, output).await,
         Verb::Run(asked) => task::run_once(session, asked, output).await,
         Verb::Service(verb) => service::run(session, verb, output).await,
         Verb::Task(verb) => task::run(session, verb, output).await,

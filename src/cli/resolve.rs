@@ -6,7 +6,7 @@ use super::error::{CliError, CliResult};
 use crate::document::nearest;
 use crate::model::arn::short_name;
 use crate::model::{
-    ClusterName, Family, Instance, Service, ServiceName, ServiceStatus, State, Task,
+    ClusterName, Family, Instance, InstanceName, Service, ServiceName, ServiceStatus, State, Task,
     TaskDefinition, TaskDefinitionId,
 };
 
@@ -90,6 +90,20 @@ pub fn instance(state: &State, name: &str) -> CliResult<Arc<Instance>> {
         let names = state.instances.values().map(|it| it.name.as_str());
         missing("instance", name, nearest(name, names), "qd instance ls")
     })
+}
+
+/// The instances of a zone.
+///
+/// # Errors
+/// [`CliError::Usage`] with the nearest zone when it has none.
+pub fn zone(state: &State, zone: &str) -> CliResult<Vec<InstanceName>> {
+    let there = state.instances.values().filter(|it| it.zone() == zone);
+    let names: Vec<InstanceName> = there.map(|it| it.name.clone()).collect();
+    if names.is_empty() {
+        let near = nearest(zone, state.instances.values().map(|it| it.zone()));
+        return Err(missing("zone", zone, near, "qd instance ls"));
+    }
+    Ok(names)
 }
 
 /// A task by its id or the beginning of it.

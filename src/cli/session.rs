@@ -122,14 +122,6 @@ impl Session {
         Ok(reply.body)
     }
 
-    /// Asks for a change whose warnings were shown before it was agreed to.
-    ///
-    /// # Errors
-    /// [`CliError::Client`] when it is refused.
-    pub async fn carry_out(&self, command: Command) -> CliResult<Value> {
-        Ok(self.client.command(command).await?.body)
-    }
-
     /// Watches whether the control plane is still there.
     #[must_use]
     pub fn presence(&self) -> Presence {

@@ -398,7 +398,10 @@ mod tests {
 
     use super::*;
     use crate::cli::args::Arguments;
-    use crate::client::{Client, LocalClient, LogItem, LogTarget, PlanReport, Reply};
+    use crate::client::{
+        About, Client, Effects, Explanation, LocalClient, LogItem, LogTarget, PlanAsk, PlanReport,
+        Reply,
+    };
     use crate::controller::fixture::{ready, register};
     use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
     use crate::model::{ContainerName, InstanceName};
@@ -431,8 +434,18 @@ mod tests {
                 Ok(reply)
             })
         }
-        fn plan(&self, commands: Vec<Command>) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
-            self.inner.plan(commands)
+        fn plan(&self, asked: PlanAsk) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
+            self.inner.plan(asked)
+        }
+        fn apply(
+            &self,
+            commands: Vec<Command>,
+            planned: Option<Effects>,
+        ) -> BoxFuture<'_, Result<Vec<Reply>, ClientError>> {
+            self.inner.apply(commands, planned)
+        }
+        fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>> {
+            self.inner.explain(about)
         }
         fn logs(
             &self,

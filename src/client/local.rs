@@ -7,7 +7,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
-use super::{Client, ClientError, LogItem, LogTarget, PlanReport, Reply, Standing};
+use super::{
+    About, Client, ClientError, Effects, Explanation, LogItem, LogTarget, PlanAsk, PlanReport,
+    Reply, Standing,
+};
 use crate::agent::streams::{self, StreamError};
 use crate::api;
 use crate::controller::{Command, CommandError, ErrorKind, Handle};
@@ -68,8 +71,24 @@ impl Client for LocalClient {
         })
     }
 
-    fn plan(&self, commands: Vec<Command>) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
-        Box::pin(async move { Ok(api::plan(&self.handle.snapshot(), commands)?) })
+    fn plan(&self, asked: PlanAsk) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
+        Box::pin(async move { Ok(api::plan_apart(self.handle.snapshot(), asked).await?) })
+    }
+
+    fn apply(
+        &self,
+        commands: Vec<Command>,
+        planned: Option<Effects>,
+    ) -> BoxFuture<'_, Result<Vec<Reply>, ClientError>> {
+        Box::pin(async move {
+            api::act_on_all(&self.handle, commands, planned, self.who.clone())
+                .await
+                .map_err(|error| self.refused(error))
+        })
+    }
+
+    fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>> {
+        Box::pin(async move { Ok(api::explained(&self.handle.picture(), &about)?) })
     }
 
     fn logs(

@@ -22,7 +22,9 @@ use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
 use crate::model::{ContainerName, InstanceName, Snapshot, TaskId, TimeMs};
 
 pub use crate::agent::streams::{LogItem, LogTarget};
-pub use crate::api::{PlanReport, PlannedStep, Reply};
+pub use crate::api::{PlanAsk, PlanReport, PlannedStep, Reply};
+pub use crate::controller::core::Effects;
+pub use crate::scheduler::explain::{About, Explanation};
 pub use local::LocalClient;
 pub use open::{Carried, OpenError, OpenOptions, Opened, open};
 pub use remote::RemoteClient;
@@ -74,8 +76,17 @@ pub trait Client: Send + Sync + 'static {
     }
     /// Asks for a change. `who` goes into the event.
     fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>>;
-    /// What these commands, in this order, would do.
-    fn plan(&self, commands: Vec<Command>) -> BoxFuture<'_, Result<PlanReport, ClientError>>;
+    /// What these commands, in this order, would do, and the loss of instances after that.
+    fn plan(&self, asked: PlanAsk) -> BoxFuture<'_, Result<PlanReport, ClientError>>;
+    /// Asks for several changes: all are made, or none; and where it is given what they were
+    /// planned to come to, only if they come to just that. One reply for each command.
+    fn apply(
+        &self,
+        commands: Vec<Command>,
+        planned: Option<Effects>,
+    ) -> BoxFuture<'_, Result<Vec<Reply>, ClientError>>;
+    /// Why something is where it is, or why not.
+    fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>>;
     /// Logs.
     fn logs(
         &self,

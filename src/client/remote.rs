@@ -23,12 +23,16 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Client, ClientError, LogItem, LogTarget, PlanReport, Reply, Standing};
+use super::{
+    About, Client, ClientError, Effects, Explanation, LogItem, LogTarget, PlanAsk, PlanReport,
+    Reply, Standing,
+};
 use crate::agent::{Clock, SystemClock};
 use crate::api::frame::{self, Frame, Frames};
 use crate::api::wire::{
-    self, ExecRequest, FaultRequest, FaultResponse, LogsLine, LogsRequest, PlanCommand,
-    PlanRequest, StatsRequest, StatsResponse, WatchLine, WireError,
+    self, ApplyRequest, ApplyResponse, ExecRequest, ExplainRequest, FaultRequest, FaultResponse,
+    LogsLine, LogsRequest, PlanCommand, PlanRequest, StatsRequest, StatsResponse, WatchLine,
+    WireError,
 };
 use crate::controller::{Command, wire as ecs};
 use crate::docker::{
@@ -331,15 +335,33 @@ impl Client for RemoteClient {
         })
     }
 
-    fn plan(&self, commands: Vec<Command>) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
-        let commands = commands.iter().map(|command| PlanCommand {
-            operation: command.operation().to_owned(),
-            request: ecs::encode(command),
-        });
+    fn plan(&self, asked: PlanAsk) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
         let request = PlanRequest {
-            commands: commands.collect(),
+            commands: asked.commands.iter().map(PlanCommand::from).collect(),
+            without: asked.without,
         };
         Box::pin(async move { self.door.post("/v1/plan", &request).await })
+    }
+
+    fn apply(
+        &self,
+        commands: Vec<Command>,
+        planned: Option<Effects>,
+    ) -> BoxFuture<'_, Result<Vec<Reply>, ClientError>> {
+        let request = ApplyRequest {
+            commands: commands.iter().map(PlanCommand::from).collect(),
+            planned,
+        };
+        Box::pin(async move {
+            let answer: ApplyResponse = self.door.post("/v1/apply", &request).await?;
+            self.catch_up(answer.version).await;
+            Ok(answer.replies)
+        })
+    }
+
+    fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>> {
+        let request = ExplainRequest { about };
+        Box::pin(async move { self.door.post("/v1/explain", &request).await })
     }
 
     fn logs(

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::open::take_over;
 use super::{
-    Carried, Client, ClientError, LogItem, LogTarget, OpenOptions, Opened, PlanReport, Reply,
-    Standing,
+    About, Carried, Client, ClientError, Effects, Explanation, LogItem, LogTarget, OpenOptions,
+    Opened, PlanAsk, PlanReport, Reply, Standing,
 };
 use crate::controller::{Command, Ended};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
@@ -202,8 +202,20 @@ impl Client for Heir {
         Box::pin(async move { self.now().command(command).await })
     }
 
-    fn plan(&self, commands: Vec<Command>) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
-        Box::pin(async move { self.now().plan(commands).await })
+    fn plan(&self, asked: PlanAsk) -> BoxFuture<'_, Result<PlanReport, ClientError>> {
+        Box::pin(async move { self.now().plan(asked).await })
+    }
+
+    fn apply(
+        &self,
+        commands: Vec<Command>,
+        planned: Option<Effects>,
+    ) -> BoxFuture<'_, Result<Vec<Reply>, ClientError>> {
+        Box::pin(async move { self.now().apply(commands, planned).await })
+    }
+
+    fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>> {
+        Box::pin(async move { self.now().explain(about).await })
     }
 
     fn logs(

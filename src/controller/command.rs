@@ -445,6 +445,8 @@ pub enum ErrorKind {
     ServiceNotFoundException,
     /// The service was deleted.
     ServiceNotActiveException,
+    /// The state is not what the request was made for.
+    ConflictException,
     /// Not offered.
     UnsupportedFeatureException,
     /// No such operation.

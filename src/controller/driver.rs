@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error};
 
-use super::command::CommandError;
+use super::command::{CommandError, Response};
 use super::core::{self, Decision, Fleet, Input};
-use super::handle::{Answer, COMMANDS_MAX, DELTAS_MAX, Handle, Request};
+use super::handle::{Answer, COMMANDS_MAX, DELTAS_MAX, Handle, ReplyTo, Request};
 use super::orphaned::Orphaned;
 use crate::agent::{self, AgentHandle, Clock, EngineDirectory, Tuning};
 use crate::config::Settings;
@@ -172,7 +172,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         fate: fate.clone(),
     };
     driver
-        .pass(vec![Input::Configure(fleet)], Vec::new())
+        .pass(vec![Input::Configure(fleet)], Replies::default())
         .await?;
     let handle = Handle {
         commands,
@@ -242,22 +242,52 @@ struct Driver {
     fate: Arc<OnceLock<String>>,
 }
 
-type Reply = oneshot::Sender<Result<Answer, CommandError>>;
+/// Who waits for the answers of a decision.
+#[derive(Default)]
+struct Replies {
+    commands: Vec<ReplyTo<Response>>,
+    batches: Vec<ReplyTo<Vec<Response>>>,
+}
 
 /// What one decision takes in.
 #[derive(Default)]
-struct Batch {
+struct Intake {
     inputs: Vec<Input>,
-    replies: Vec<Reply>,
+    replies: Replies,
 }
 
-impl Batch {
-    fn command(&mut self, request: Request) {
-        self.inputs.push(Input::Command {
-            command: request.command,
-            who: request.who,
+impl Intake {
+    fn request(&mut self, request: Request) {
+        match request {
+            Request::Command {
+                command,
+                who,
+                reply,
+            } => {
+                self.inputs.push(Input::Command { command, who });
+                self.replies.commands.push(reply);
+            }
+            Request::Batch { batch, reply } => {
+                self.inputs.push(Input::Batch(batch));
+                self.replies.batches.push(reply);
+            }
+        }
+    }
+}
+
+/// Gives answers to who waits for them, with the picture that has their effect in it.
+fn answer<T>(
+    replies: Vec<ReplyTo<T>>,
+    answers: Vec<Result<T, CommandError>>,
+    after: &Arc<Snapshot>,
+) {
+    for (reply, answer) in replies.into_iter().zip(answers) {
+        let answer = answer.map(|response| Answer {
+            response,
+            snapshot: after.clone(),
         });
-        self.replies.push(request.reply);
+        // Who asked may have gone; the change stands.
+        let _ = reply.send(answer);
     }
 }
 
@@ -279,7 +309,7 @@ impl Driver {
 
     async fn drive(&mut self) -> Result<(), StoreError> {
         loop {
-            let mut batch = Batch::default();
+            let mut batch = Intake::default();
             let turn = self.wait(&mut batch).await;
             if matches!(turn, Turn::Stop) {
                 self.requests.close();
@@ -304,14 +334,14 @@ impl Driver {
     }
 
     /// Waits until there is something to take in.
-    async fn wait(&mut self, batch: &mut Batch) -> Turn {
+    async fn wait(&mut self, batch: &mut Intake) -> Turn {
         let live_waits = self.live_waits || !self.held.is_empty();
         let live_due = self.live_due();
         tokio::select! {
             biased;
             _ = &mut self.stopped => Turn::Stop,
             Some(request) = self.requests.recv() => {
-                batch.command(request);
+                batch.request(request);
                 Turn::Pass
             }
             Some(observation) = self.observations.recv() => {
@@ -336,12 +366,12 @@ impl Driver {
     }
 
     /// Takes in what else is queued, as far as one decision goes.
-    fn drain(&mut self, batch: &mut Batch) {
+    fn drain(&mut self, batch: &mut Intake) {
         while batch.inputs.len() < BATCH_MAX / 2 {
             let Ok(request) = self.requests.try_recv() else {
                 break;
             };
-            batch.command(request);
+            batch.request(request);
         }
         while batch.inputs.len() < BATCH_MAX && self.held.len() < BATCH_MAX {
             let Ok(observation) = self.observations.try_recv() else {
@@ -351,7 +381,7 @@ impl Driver {
         }
     }
 
-    fn observe(&mut self, batch: &mut Batch, observation: Observation) {
+    fn observe(&mut self, batch: &mut Intake, observation: Observation) {
         let shown_only = matches!(
             observation,
             Observation::Agent { .. } | Observation::Pulling { .. }
@@ -365,7 +395,7 @@ impl Driver {
     }
 
     /// One round: decide, store, adopt, publish, answer.
-    async fn pass(&mut self, inputs: Vec<Input>, replies: Vec<Reply>) -> Result<(), StoreError> {
+    async fn pass(&mut self, inputs: Vec<Input>, replies: Replies) -> Result<(), StoreError> {
         let before = self.snapshots.borrow().clone();
         let now = self.clock.now();
         // Equal for a decision that is made again on the same state, and never drawn twice: what
@@ -379,6 +409,7 @@ impl Driver {
             state,
             live,
             replies: answers,
+            batches,
             wake_at,
         } = decision;
         let changed = if changes.is_empty() {
@@ -394,14 +425,8 @@ impl Driver {
         self.publish(changed.0, changed.1);
         self.set_wake(now, wake_at);
         let after = self.snapshots.borrow().clone();
-        for (reply, answer) in replies.into_iter().zip(answers) {
-            let answer = answer.map(|response| Answer {
-                response,
-                snapshot: after.clone(),
-            });
-            // Who asked may have gone; the change stands.
-            let _ = reply.send(answer);
-        }
+        answer(replies.commands, answers, &after);
+        answer(replies.batches, batches, &after);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::command::{Command, CommandError, ErrorKind, Response};
+use super::core::Batch;
 use crate::agent::Clock;
 use crate::agent::EngineDirectory;
 use crate::docker::{Connector, EngineResult};
@@ -16,18 +17,29 @@ pub const COMMANDS_MAX: usize = 256;
 /// How many deltas a slow listener may fall behind before it has to begin anew.
 pub const DELTAS_MAX: usize = 512;
 
-/// A command on its way to the one owner of the state.
-pub(super) struct Request {
-    pub command: Command,
-    pub who: String,
-    pub reply: oneshot::Sender<Result<Answer, CommandError>>,
+/// Where an answer goes.
+pub(super) type ReplyTo<T> = oneshot::Sender<Result<Answer<T>, CommandError>>;
+
+/// A request on its way to the one owner of the state.
+pub(super) enum Request {
+    /// One change.
+    Command {
+        command: Command,
+        who: String,
+        reply: ReplyTo<Response>,
+    },
+    /// Several, made together or not at all.
+    Batch {
+        batch: Batch,
+        reply: ReplyTo<Vec<Response>>,
+    },
 }
 
 /// What came of a command, and the picture right after it.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Answer<T = Response> {
     /// The response.
-    pub response: Response,
+    pub response: T,
     /// The first picture with the command's effect in it.
     pub snapshot: Arc<Snapshot>,
 }
@@ -61,11 +73,29 @@ impl Handle {
     /// gone: then it is not known whether the change was stored.
     pub async fn command(&self, command: Command, who: String) -> Result<Answer, CommandError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request {
+        let request = Request::Command {
             command,
             who,
             reply,
         };
+        self.ask(request, answer).await
+    }
+
+    /// Asks for several changes, made together or not at all. Resolves after they are stored.
+    ///
+    /// # Errors
+    /// [`CommandError`] as for [`Handle::command`], and as ConflictException where they would
+    /// not come to what was planned.
+    pub async fn batch(&self, batch: Batch) -> Result<Answer<Vec<Response>>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Batch { batch, reply }, answer).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: Request,
+        answer: oneshot::Receiver<Result<Answer<T>, CommandError>>,
+    ) -> Result<Answer<T>, CommandError> {
         if self.commands.send(request).await.is_err() {
             return Err(self.gone());
         }

@@ -1,11 +1,13 @@
 //! Why it is where it is, or why it is not running: every instance, every reason.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::index::Index;
+use super::place::{PlaceRequest, place};
 use super::reconcile;
 use super::rollout::Turn;
 use crate::model::service::{RolloutState, Service, ServiceStatus};
@@ -13,6 +15,38 @@ use crate::model::{
     ClusterName, DesiredStatus, InstanceName, ServiceName, State, Task, TaskDefinitionId, TaskId,
     TimeMs,
 };
+
+/// What is to be explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum About {
+    /// A task.
+    Task(TaskId),
+    /// A service.
+    Service(ClusterName, ServiceName),
+    /// One more task of a definition, run by hand in a cluster.
+    Definition(ClusterName, TaskDefinitionId),
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task(id) => write!(f, "task {id}"),
+            Self::Service(_, name) => write!(f, "service {name}"),
+            Self::Definition(_, id) => write!(f, "task definition {id}"),
+        }
+    }
+}
+
+/// Explains it; `None` if the state does not know it.
+#[must_use]
+pub fn explain(state: &State, now: TimeMs, about: &About) -> Option<Explanation> {
+    match about {
+        About::Task(id) => task(state, now, *id),
+        About::Service(cluster, name) => service(state, now, cluster, name),
+        About::Definition(cluster, id) => definition(state, now, cluster, id),
+    }
+}
 
 /// The whole answer to *why*.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +157,48 @@ pub fn service(
     })
 }
 
+/// Explains where one more task of a definition would go; `None` if the state does not know it.
+#[must_use]
+pub fn definition(
+    state: &State,
+    now: TimeMs,
+    cluster: &ClusterName,
+    id: &TaskDefinitionId,
+) -> Option<Explanation> {
+    let definition = state.task_definitions.get(id)?;
+    let request = PlaceRequest {
+        cluster,
+        definition,
+        group: &format!("family:{}", definition.family),
+        constraints: &[],
+        strategies: &[],
+        count: 1,
+    };
+    let placement = place(state, now, &request);
+    let answer = match placement.placed.first() {
+        Some(placed) => format!(
+            "One more task of it, run by hand, would go to {}.",
+            placed.instance
+        ),
+        None => placement.message,
+    };
+    let takes = placement.placed.into_iter().map(|placed| Verdict {
+        instance: placed.instance.to_string(),
+        takes: true,
+        reasons: vec![placed.reason],
+    });
+    let refuses = placement.refusals.into_iter().map(|refusal| Verdict {
+        instance: refusal.instance.to_string(),
+        takes: false,
+        reasons: refusal.reasons,
+    });
+    Some(Explanation {
+        subject: format!("task definition {id}"),
+        answer: vec![answer],
+        instances: takes.chain(refuses).collect(),
+    })
+}
+
 fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> {
     let tasks: Vec<_> = state
         .service_tasks(&service.cluster, &service.name)
@@ -135,9 +211,12 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
         .partition(|task| task.desired_status == DesiredStatus::Stopped);
     let lost = kept.iter().filter(|task| task.lost_at.is_some()).count();
     let mut answer = vec![format!(
-        "It is {} and wants {} tasks: {serving} serve, {} are on the way.",
+        "It is {} and wants {}: {serving} serve, {} are on the way.",
         service.status.as_str(),
-        service.desired_count,
+        match service.desired_count {
+            1 => "1 task".to_owned(),
+            count => format!("{count} tasks"),
+        },
         wanted - serving
     )];
     if lost > 0 {

@@ -1,5 +1,6 @@
 //! `apply`, `plan` and `taskdef register`: from files to what is kept running.
 
+mod plan;
 pub mod read;
 pub mod steps;
 
@@ -8,15 +9,20 @@ use serde_json::{Value, json};
 use super::args::{Apply, Files, Output};
 use super::error::{CliError, CliResult};
 use super::follow::Made;
-use super::out::{self, Table};
+use super::out;
 use super::session::Session;
 use super::wait;
-use crate::client::PlanReport;
-use crate::controller::Command;
+use crate::client::{ClientError, PlanReport};
+use crate::controller::{Command, ErrorKind};
 use crate::model::State;
 use crate::model::state::ServiceKey;
 use read::{Item, Wanted};
 use steps::Step;
+
+pub use plan::plan;
+
+/// So often `apply --yes` plans before it gives up on a state that keeps moving.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// The steps that files come to, against the state as it is.
 ///
@@ -38,39 +44,21 @@ fn commands(steps: &[Step]) -> Vec<Command> {
         .collect()
 }
 
-/// `qd apply`: the difference, the question, the change, and the wait if asked for.
+/// `qd apply`: the difference, the question, the change, and the wait if asked for. What was
+/// planned is what is done, or nothing is.
 ///
 /// # Errors
-/// Exit code 2 for what is wrong with the files, 1 for what did not settle.
+/// Exit code 2 for what is wrong with the files, 1 for what did not settle, or if the state moved
+/// between plan and change.
 pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Output) -> CliResult {
-    let steps = steps_of(session, items).await?;
-    let commands = commands(&steps);
     if asked.dry_run {
-        return show_plan(session, &steps, output).await;
+        let steps = steps_of(session, items).await?;
+        return plan::show(session, &steps, Vec::new(), output).await;
     }
-    show(&steps);
-    if commands.is_empty() {
-        out::note("Nothing to change.");
-    } else {
-        let report = session.client.plan(commands.clone()).await?;
-        foresee(&report);
-        sure(asked).await?;
-    }
-    let mut replies: Vec<Value> = Vec::new();
-    for (done, command) in commands.iter().enumerate() {
-        match session.carry_out(command.clone()).await {
-            Ok(body) => {
-                out::note(told(command, &body));
-                replies.push(body);
-            }
-            Err(error) => {
-                if done > 0 {
-                    let total = commands.len();
-                    out::note(format!("{done} of {total} changes were made before this:"));
-                }
-                return Err(error);
-            }
-        }
+    let (steps, replies) = carry_out(session, items, asked).await?;
+    let commands = commands(&steps);
+    for (command, body) in commands.iter().zip(&replies) {
+        out::note(told(command, body));
     }
     if output == Output::Json {
         out::json(&json!({"applied": replies}))?;
@@ -86,6 +74,41 @@ pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Out
         session.say_who_carries();
     }
     Ok(())
+}
+
+/// Plans, asks, and does what was planned. Where nobody is asked, a state that moves in between is
+/// planned on anew, a few times.
+async fn carry_out(
+    session: &Session,
+    items: &[Item],
+    asked: &Apply,
+) -> CliResult<(Vec<Step>, Vec<Value>)> {
+    for attempt in 1.. {
+        let steps = steps_of(session, items).await?;
+        show(&steps);
+        let commands = commands(&steps);
+        if commands.is_empty() {
+            out::note("Nothing to change.");
+            return Ok((steps, Vec::new()));
+        }
+        let report = session.client.plan(commands.clone().into()).await?;
+        foresee(&report);
+        sure(asked).await?;
+        match session.client.apply(commands, Some(report.effects)).await {
+            Ok(replies) => {
+                let bodies = replies.into_iter().map(|reply| reply.body);
+                return Ok((steps, bodies.collect()));
+            }
+            Err(ClientError::Refused(refusal)) if refusal.kind == ErrorKind::ConflictException => {
+                if !asked.sure.yes || attempt == ATTEMPTS_MAX {
+                    return Err(CliError::Failed(refusal.message));
+                }
+                out::note(format!("{}\nPlanned anew:", refusal.message));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CliError::Failed("nothing was changed".into()))
 }
 
 /// The services to wait for, each with what was made of it. The replies are those to the steps
@@ -167,57 +190,18 @@ fn show(steps: &[Step]) {
     }
 }
 
-/// What is worth knowing before it is done: what has no effect, what finds no place.
+/// What is worth knowing before it is done: what it comes to, what has no effect, what finds no
+/// place.
 fn foresee(report: &PlanReport) {
+    if !report.steps.is_empty() {
+        out::note(format!("plan: {}", report.headline()));
+    }
     for warning in &report.warnings {
         out::note(format!("warning: {warning}"));
     }
     for unplaced in &report.unplaced {
         out::note(format!("no place: {unplaced}"));
     }
-}
-
-/// `qd plan`: the difference, where each task would go, and why.
-///
-/// # Errors
-/// Exit code 2 for what is wrong with the files.
-pub async fn plan(session: &Session, items: &[Item], output: Output) -> CliResult {
-    let steps = steps_of(session, items).await?;
-    show_plan(session, &steps, output).await
-}
-
-async fn show_plan(session: &Session, steps: &[Step], output: Output) -> CliResult {
-    let mut report = session.client.plan(commands(steps)).await?;
-    report.differences = steps.iter().flat_map(|step| step.lines.clone()).collect();
-    if output == Output::Json {
-        let value = serde_json::to_value(&report)
-            .map_err(|error| CliError::Failed(format!("the plan as JSON: {error}")))?;
-        return out::json(&value);
-    }
-    for line in &report.differences {
-        out::line(line)?;
-    }
-    if !report.steps.is_empty() {
-        let mut table = Table::new(&["ACTION", "FOR", "INSTANCE", "DEFINITION", "WHY"]);
-        for step in &report.steps {
-            table.row([
-                step.action.clone(),
-                step.subject.clone(),
-                step.instance.to_string(),
-                step.task_definition.clone(),
-                step.reason.clone(),
-            ]);
-        }
-        out::line("")?;
-        table.print("")?;
-    }
-    for unplaced in &report.unplaced {
-        out::line(format!("no place: {unplaced}"))?;
-    }
-    for warning in &report.warnings {
-        out::note(format!("warning: {warning}"));
-    }
-    Ok(())
 }
 
 /// `qd taskdef register`: a new revision of every definition that is not the newest already.

@@ -4,7 +4,9 @@
 mod about;
 mod clusters;
 mod configure;
+mod course;
 mod derive;
+mod effects;
 mod find;
 mod instances;
 mod observe;
@@ -18,11 +20,13 @@ mod work;
 mod tests;
 
 use crate::config::{ClusterSettings, InstanceSettings};
-use crate::controller::command::{Command, CommandError, Response};
+use crate::controller::command::{Command, CommandError, ErrorKind, Response};
 use crate::model::snapshot::Live;
 use crate::model::{Change, Observation, State, TimeMs};
 use crate::scheduler;
 
+pub use course::{Course, Round, Served, course, without};
+pub use effects::{Action, Effects, Move, subject};
 pub use orphans::orphans;
 
 use work::Work;
@@ -52,10 +56,23 @@ pub enum Input {
         /// By whom, for the event.
         who: String,
     },
+    /// Someone asks for several changes at once: all are made, or none.
+    Batch(Batch),
     /// An agent reports.
     Observation(Observation),
     /// Nothing happened, but it is time to look again.
     Wake,
+}
+
+/// Changes that are made together or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// What is asked, in this order.
+    pub commands: Vec<Command>,
+    /// By whom, for the events.
+    pub who: String,
+    /// What it was planned to come to. If it would come to anything else, nothing is done.
+    pub planned: Option<Effects>,
 }
 
 /// What follows from some inputs.
@@ -69,6 +86,8 @@ pub struct Decision {
     pub live: Option<Live>,
     /// One answer for each command, in order.
     pub replies: Vec<Result<Response, CommandError>>,
+    /// One answer for each batch, in order: an answer for each of its commands.
+    pub batches: Vec<Result<Vec<Response>, CommandError>>,
     /// When to look again if nothing happens before.
     pub wake_at: Option<TimeMs>,
 }
@@ -78,11 +97,12 @@ pub struct Decision {
 #[must_use]
 pub fn decide(state: &State, live: &Live, now: TimeMs, seed: u64, inputs: Vec<Input>) -> Decision {
     let mut work = Work::new(state, live, now, seed);
-    let mut replies = Vec::new();
+    let (mut replies, mut batches) = (Vec::new(), Vec::new());
     for input in inputs {
         match input {
             Input::Configure(fleet) => configure::configure(&mut work, &fleet),
             Input::Command { command, who } => replies.push(carry_out(&mut work, command, &who)),
+            Input::Batch(batch) => batches.push(carry_out_all(&mut work, batch)),
             Input::Observation(observation) => observe::observe(&mut work, observation),
             Input::Wake => {}
         }
@@ -96,6 +116,7 @@ pub fn decide(state: &State, live: &Live, now: TimeMs, seed: u64, inputs: Vec<In
         state,
         live,
         replies,
+        batches,
         wake_at,
     }
 }
@@ -119,6 +140,41 @@ fn plan(work: &mut Work) -> Option<TimeMs> {
         }
     }
     wake_at
+}
+
+/// Carries a batch out whole or not at all, and only if it comes to what was planned.
+fn carry_out_all(work: &mut Work, batch: Batch) -> Result<Vec<Response>, CommandError> {
+    // What is due without it is no part of it.
+    plan(work);
+    let before = work.state.clone();
+    let mark = work.mark();
+    let mut responses = Vec::new();
+    for command in batch.commands {
+        match carry_out(work, command, &batch.who) {
+            Ok(response) => responses.push(response),
+            Err(refusal) => {
+                work.rewind(mark);
+                return Err(refusal);
+            }
+        }
+    }
+    plan(work);
+    let Some(planned) = batch.planned else {
+        return Ok(responses);
+    };
+    let departs = Effects::between(&before, &work.state).departs_from(&planned);
+    if departs.is_empty() {
+        return Ok(responses);
+    }
+    work.rewind(mark);
+    Err(CommandError::new(
+        ErrorKind::ConflictException,
+        format!(
+            "The state has moved since this was planned, so it was not done and nothing was \
+             changed. Plan again. What differs:\n{}",
+            departs.join("\n")
+        ),
+    ))
 }
 
 /// Carries a command out whole or not at all.

@@ -1,0 +1,344 @@
+//! Plans on worlds without I/O: what is planned is what is then done, and what a loss comes to.
+
+use serde_json::json;
+
+use super::*;
+use crate::controller::core::{Batch, Decision};
+use crate::controller::{ErrorKind, wire};
+use crate::model::id::IdSource;
+use crate::model::{Change, DesiredStatus, TimeMs};
+use crate::scheduler::fixture;
+use crate::scheduler::world::World;
+
+const RUNS: u64 = 60;
+
+fn command(operation: &str, body: &serde_json::Value) -> Command {
+    wire::decode(operation, body).unwrap()
+}
+
+fn update(service: &str, body: &serde_json::Value) -> Command {
+    let mut body = body.clone();
+    body["service"] = service.into();
+    command("UpdateService", &body)
+}
+
+fn snapshot(world: &World) -> Snapshot {
+    Snapshot {
+        seq: 7,
+        at: world.now,
+        state: world.state.clone(),
+        ..Snapshot::default()
+    }
+}
+
+fn foresee(world: &World, commands: Vec<Command>, without: &[&str]) -> PlanReport {
+    let without = without.iter().map(|it| fixture::instance_name(it));
+    let asked = PlanAsk {
+        commands,
+        without: without.collect(),
+    };
+    plan(&snapshot(world), asked).unwrap()
+}
+
+fn apply(world: &World, commands: Vec<Command>, planned: &PlanReport, seed: u64) -> Decision {
+    let batch = Batch {
+        commands,
+        who: "tests".to_owned(),
+        planned: Some(planned.effects.clone()),
+    };
+    let now = world.now.plus_ms(seed % 3_000);
+    decide(
+        &world.state,
+        &Live::default(),
+        now,
+        seed,
+        vec![Input::Batch(batch)],
+    )
+}
+
+/// Where tasks of the first round start or stop, and why.
+fn told(action: Action, task: &Task) -> (Action, String, String, String) {
+    let reason = match action {
+        Action::Start => task.placement.clone(),
+        Action::Stop => String::new(),
+    };
+    let at = task.instance.to_string();
+    (action, core::subject(task), at, reason)
+}
+
+fn random_world(random: &mut IdSource) -> World {
+    let mut pick = |least: u64, most: u64| least + random.next_u64() % (most - least + 1);
+    let zones = ["a", "b", "c"];
+    let count = pick(2, 6);
+    let instances: Vec<_> = (0..count)
+        .map(|n| {
+            let zone = zones[pick(0, 2) as usize];
+            fixture::instance(
+                &format!("h{n}"),
+                zone,
+                pick(1, 4) * 1024,
+                pick(1, 4) * 1024,
+                &[],
+            )
+        })
+        .collect();
+    let mut world = World::new(instances);
+    for name in ["web", "api", "db"] {
+        let port = if pick(0, 3) == 0 { vec![80] } else { vec![] };
+        for revision in 1..=2 {
+            let (cpu, memory) = (pick(1, 4) * 128, pick(1, 4) * 128);
+            world.put_definition(fixture::definition(name, revision, cpu, memory, &port));
+        }
+        let mut service = fixture::service(name, pick(1, 6) as u32);
+        if pick(0, 1) == 0 {
+            service.deployment_configuration.minimum_healthy_percent = 50;
+        }
+        world.put_service(service);
+    }
+    world.settle();
+    world
+}
+
+fn random_commands(random: &mut IdSource) -> Vec<Command> {
+    let mut pick = |among: usize| (random.next_u64() % among as u64) as usize;
+    let names = ["web", "api", "db"];
+    let mut commands = Vec::new();
+    for _ in 0..=pick(2) {
+        let name = names[pick(3)];
+        commands.push(match pick(5) {
+            0 => update(name, &json!({"taskDefinition": format!("{name}:2")})),
+            1 => update(name, &json!({"forceNewDeployment": true})),
+            2 => command(
+                "RunTask",
+                &json!({"taskDefinition": name, "count": 1 + pick(3)}),
+            ),
+            3 => command(
+                "UpdateContainerInstancesState",
+                &json!({"containerInstances": ["h0"], "status": "DRAINING"}),
+            ),
+            _ => update(name, &json!({"desiredCount": pick(8)})),
+        });
+    }
+    commands
+}
+
+#[test]
+fn what_is_planned_is_what_is_then_done() {
+    for seed in 0..RUNS {
+        let mut random = IdSource::new(seed);
+        let world = random_world(&mut random);
+        let commands = random_commands(&mut random);
+        let report = foresee(&world, commands.clone(), &[]);
+        let decision = apply(&world, commands, &report, random.next_u64());
+        assert!(
+            decision.batches[0].is_ok(),
+            "seed {seed}: {:?}",
+            decision.batches
+        );
+        let mut done: Vec<_> = (decision.state.tasks.values())
+            .filter_map(|task| {
+                let before = world.state.tasks.get(&task.id);
+                match (before.map(|it| it.desired_status), task.desired_status) {
+                    (None, _) => Some(told(Action::Start, task)),
+                    (Some(DesiredStatus::Running), DesiredStatus::Stopped) => {
+                        Some(told(Action::Stop, task))
+                    }
+                    _ => None,
+                }
+            })
+            .collect();
+        done.sort_unstable();
+        let mut planned: Vec<_> = (report.steps.iter())
+            .filter(|it| it.round == 1)
+            .map(|it| {
+                let reason = match it.action {
+                    Action::Start => it.reason.clone(),
+                    Action::Stop => String::new(),
+                };
+                let at = it.instance.to_string();
+                (it.action, it.subject.clone(), at, reason)
+            })
+            .collect();
+        planned.sort_unstable();
+        if report.effects.moves.is_empty() {
+            // The first to be seen in the plan is then a later round.
+            assert_eq!(done, [], "seed {seed}");
+        } else {
+            assert_eq!(planned, done, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_state_that_moved_refuses_the_whole_batch() {
+    let mut refused = 0;
+    for seed in 0..RUNS {
+        let mut random = IdSource::new(seed);
+        let mut world = random_world(&mut random);
+        let commands = random_commands(&mut random);
+        let report = foresee(&world, commands.clone(), &[]);
+        // Something interferes: an instance goes silent for good, or a service is scaled.
+        if random.next_u64().is_multiple_of(2) {
+            world.disconnect("h1");
+            world.advance_ms(60_000);
+        } else {
+            let count = (random.next_u64() % 9) as u32;
+            world.edit_service("web", |it| it.desired_count = count);
+        }
+        world.settle();
+        let now_it_would = foresee(&world, commands.clone(), &[]).effects;
+        let decision = apply(&world, commands, &report, random.next_u64());
+        match &decision.batches[0] {
+            Ok(_) => assert_eq!(now_it_would, report.effects, "seed {seed}"),
+            Err(refusal) => {
+                refused += 1;
+                assert_eq!(refusal.kind, ErrorKind::ConflictException);
+                assert_ne!(now_it_would, report.effects, "seed {seed}");
+                assert_eq!(decision.state.services, world.state.services, "seed {seed}");
+                assert_eq!(decision.state.tasks, world.state.tasks, "seed {seed}");
+                let definitions = &decision.state.task_definitions;
+                assert_eq!(definitions, &world.state.task_definitions, "seed {seed}");
+            }
+        }
+    }
+    assert!(refused > RUNS / 4, "{refused} of {RUNS} were refused");
+}
+
+#[test]
+fn one_refused_command_refuses_the_batch() {
+    let mut world = World::new([fixture::instance("a", "z", 4096, 4096, &[])]);
+    world.put_definition(fixture::definition("web", 1, 256, 256, &[]));
+    world.put_service(fixture::service("web", 2));
+    world.settle();
+    let good = update("web", &json!({"desiredCount": 5}));
+    let bad = update("nothing", &json!({"desiredCount": 5}));
+    let batch = Batch {
+        commands: vec![good, bad],
+        who: "tests".to_owned(),
+        planned: None,
+    };
+    let inputs = vec![Input::Batch(batch)];
+    let decision = decide(&world.state, &Live::default(), world.now, 1, inputs);
+    let refusal = decision.batches[0].as_ref().unwrap_err();
+    assert_eq!(refusal.kind, ErrorKind::ServiceNotFoundException);
+    assert_eq!(decision.changes, []);
+}
+
+/// A course in the model comes to where the world comes when it is really gone.
+#[test]
+fn the_course_ends_where_the_world_ends() {
+    for seed in 0..RUNS {
+        let mut random = IdSource::new(seed);
+        let mut world = random_world(&mut random);
+        let count = (random.next_u64() % 9) as u32;
+        let report = foresee(
+            &world,
+            vec![update("web", &json!({"desiredCount": count}))],
+            &[],
+        );
+        assert!(report.at_rest, "seed {seed}");
+        world.edit_service("web", |it| it.desired_count = count);
+        world.settle();
+        let serving = world
+            .tasks("web")
+            .iter()
+            .filter(|it| it.is_serving())
+            .count();
+        if let Some(web) = report
+            .services
+            .iter()
+            .find(|it| it.service.as_str() == "web")
+        {
+            assert_eq!(web.settled as usize, serving, "seed {seed}");
+            assert!(
+                web.most <= web.ceiling.max(web.before),
+                "seed {seed}: {web:?}"
+            );
+        }
+    }
+}
+
+fn two_zones() -> World {
+    let mut world = World::new([
+        fixture::instance("h1", "a", 4096, 1024, &[]),
+        fixture::instance("h2", "b", 4096, 1024, &[]),
+        fixture::instance("h3", "b", 4096, 1024, &[]),
+    ]);
+    world.put_definition(fixture::definition("web", 1, 256, 512, &[]));
+    world.put_definition(fixture::definition("web", 2, 256, 512, &[]));
+    world.put_service(fixture::service("web", 4));
+    world.settle();
+    world
+}
+
+#[test]
+fn a_loss_tells_who_falls_below_its_floor_and_what_finds_no_place() {
+    let world = two_zones();
+    let loss = foresee(&world, Vec::new(), &["h1"]).loss.unwrap();
+    let web = &loss.services[0];
+    assert_eq!((web.lost, web.before, web.floor), (2, 4, 4));
+    assert_eq!((web.fewest, web.settled, web.unplaced), (2, 4, 0));
+    assert!(web.falls_below_its_floor() && !web.stays_below_its_floor());
+    assert_eq!(loss.steps.len(), 2);
+    assert!(loss.unplaced.is_empty());
+    assert_eq!(
+        loss.tight.iter().map(|it| it.memory_percent).max(),
+        Some(100)
+    );
+
+    let loss = foresee(&world, Vec::new(), &["h1", "h3"]).loss.unwrap();
+    let web = &loss.services[0];
+    assert!(web.stays_below_its_floor(), "{web:?}");
+    assert_eq!(web.unplaced, 2);
+    assert_eq!(
+        loss.unplaced,
+        [
+            "service web: 2 of its tasks would find no place",
+            "service web: h2: 512 MiB of memory short (needs 512, 0 free)",
+        ]
+    );
+}
+
+#[test]
+fn standalone_tasks_are_lost_with_their_instance() {
+    let mut world = two_zones();
+    let definition = fixture::definition("job", 1, 128, 0, &[]);
+    let mut ids = fixture::ids();
+    let task = fixture::task(ids.task_id(), "job", &definition, "h2");
+    world.state.apply(&Change::Task(task.clone().into()));
+    let loss = foresee(&world, Vec::new(), &["h2"]).loss.unwrap();
+    assert_eq!(loss.tasks.len(), 1);
+    assert_eq!(loss.tasks[0].task, task.id);
+    assert_eq!(world.now, TimeMs(fixture::START.0));
+}
+
+#[test]
+fn what_does_not_exist_yet_has_no_id_in_a_plan() {
+    let mut world = two_zones();
+    for revision in 1..=2 {
+        world.put_definition(fixture::definition("api", revision, 128, 128, &[80]));
+    }
+    world.put_service(fixture::service("api", 0));
+    world.settle();
+    let report = foresee(
+        &world,
+        vec![update("api", &json!({"desiredCount": 4}))],
+        &[],
+    );
+    let said = report.unplaced.join("\n");
+    assert!(said.contains("held by a new task of api"), "{said}");
+    let report = foresee(
+        &world,
+        vec![update("web", &json!({"taskDefinition": "web:2"}))],
+        &[],
+    );
+    let stop = report
+        .steps
+        .iter()
+        .find(|it| it.action == Action::Stop)
+        .unwrap();
+    assert_eq!(
+        stop.reason,
+        "Scaling activity initiated by the new deployment"
+    );
+}
