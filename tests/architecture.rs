@@ -27,7 +27,7 @@ const PURE: &[&str] = &[
     "src/controller/core/",
     "src/controller/command.rs",
     "src/controller/wire.rs",
-    "src/docker/spec.rs",
+    "src/docker/spec",
     "src/docker/volume.rs",
     "src/tui/update",
     "src/agent/step.rs",

@@ -141,7 +141,9 @@ pub fn gate(dependency: &Dependency, other: &Other<'_>) -> Gate {
         (Some(definition), Some(found)) => definition.restarts(found),
         _ => false,
     };
-    let checked = other.definition.is_some_and(|c| c.health_check.is_some());
+    let checked = other
+        .definition
+        .is_some_and(ContainerDefinition::checks_health);
     match dependency.condition {
         DependencyCondition::Start if ended || up => Gate::Open,
         // What is started again has not come to its end.

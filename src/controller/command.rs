@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::model::parameters::{IpcMode, PidMode, RuntimePlatform};
 use crate::model::service::{
     CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementStrategy,
 };
@@ -149,12 +150,39 @@ pub struct RegisterTaskDefinition {
     /// Constraints.
     #[serde(default)]
     pub placement_constraints: Vec<PlacementConstraint>,
+    /// Whose processes the containers see.
+    #[serde(default)]
+    pub pid_mode: Option<PidMode>,
+    /// Whose shared memory the containers use.
+    #[serde(default)]
+    pub ipc_mode: Option<IpcMode>,
+    /// What the images are made for.
+    #[serde(default)]
+    pub runtime_platform: Option<RuntimePlatform>,
     /// Members not acted on.
     #[serde(default, skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
 }
 
 impl RegisterTaskDefinition {
+    /// A request of which nothing more is said than its containers.
+    #[must_use]
+    pub fn new(family: Family, container_definitions: Vec<ContainerDefinition>) -> Self {
+        Self {
+            family,
+            container_definitions,
+            volumes: Vec::new(),
+            network_mode: NetworkMode::default(),
+            cpu: None,
+            memory: None,
+            placement_constraints: Vec::new(),
+            pid_mode: None,
+            ipc_mode: None,
+            runtime_platform: None,
+            unsupported: Kept::new(),
+        }
+    }
+
     /// The task definition that this request makes.
     #[must_use]
     pub fn definition(self, revision: Revision, now: TimeMs) -> TaskDefinition {
@@ -164,6 +192,9 @@ impl RegisterTaskDefinition {
             cpu: self.cpu,
             memory: self.memory,
             placement_constraints: self.placement_constraints,
+            pid_mode: self.pid_mode,
+            ipc_mode: self.ipc_mode,
+            runtime_platform: self.runtime_platform,
             status: TaskDefinitionStatus::Active,
             registered_at: now,
             unsupported: self.unsupported,

@@ -141,21 +141,10 @@ fn spec(what: &str, command: &[&str]) -> ContainerSpec {
         name: unique(what),
         image: IMAGE.to_owned(),
         command: Some(command.iter().map(|s| (*s).to_owned()).collect()),
-        entry_point: None,
-        environment: Vec::new(),
         labels: BTreeMap::from([("quarterdeck.test".to_owned(), "1".to_owned())]),
         cpu_shares: 2,
-        memory_bytes: 0,
-        memory_reservation_bytes: 0,
-        ports: Vec::new(),
-        network: NetworkSpec::None,
-        health: None,
-        user: None,
-        working_directory: None,
-        mounts: Vec::new(),
-        ulimits: Vec::new(),
-        log: None,
         stop_timeout_s: 30,
+        ..ContainerSpec::default()
     }
 }
 

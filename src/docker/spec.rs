@@ -3,10 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::model::resources::Protocol;
-use crate::model::task_definition::{HealthCheck, NetworkMode, Ulimit};
-use crate::model::{ContainerDefinition, ContainerName, Partition, Task, TaskDefinition};
+use crate::model::task_definition::{HealthCheck, NetworkMode, PortMapping, Ulimit};
+use crate::model::{
+    ContainerDefinition, ContainerName, MemoryMib, Partition, Task, TaskDefinition,
+};
 
 use super::volume::{VolumeSource, volume_source};
+
+mod host;
+mod linux;
+
+pub use host::{IpcSpec, NamesSpec, PidSpec};
+pub use linux::{DeviceSpec, GpuSpec, LinuxSpec};
 
 /// Labels that the ECS agent puts on containers, and ours.
 pub mod label {
@@ -34,7 +42,7 @@ pub mod label {
 pub const NETWORK: &str = "quarterdeck";
 
 /// Which network a container joins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum NetworkSpec {
     /// The shared bridge, with links as aliases of this endpoint alone.
     Bridge {
@@ -44,6 +52,7 @@ pub enum NetworkSpec {
     /// The host's.
     Host,
     /// None.
+    #[default]
     None,
 }
 
@@ -100,7 +109,7 @@ pub struct HealthSpec {
 }
 
 /// All that an engine needs to make one container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerSpec {
     /// Name on the engine, derived from the task's id: a create that was cut short is found
     /// again by it.
@@ -139,10 +148,38 @@ pub struct ContainerSpec {
     pub log: Option<(String, BTreeMap<String, String>)>,
     /// Seconds between stop signal and kill.
     pub stop_timeout_s: u32,
+    /// Whether it has the host's full powers.
+    pub privileged: bool,
+    /// Whether its own file system is read-only.
+    pub read_only_root: bool,
+    /// Security options, `NAME` or `NAME=VALUE`.
+    pub security_options: Vec<String>,
+    /// Whether its standard input stays open.
+    pub interactive: bool,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+    /// Kernel settings of its namespaces.
+    pub sysctls: BTreeMap<String, String>,
+    /// Containers by their names on the engine whose volumes are mounted too: `NAME:ro`, `NAME:rw`.
+    pub volumes_from: Vec<String>,
+    /// GPUs.
+    pub gpus: Option<GpuSpec>,
+    /// Process namespace; the engine's default if none.
+    pub pid: Option<PidSpec>,
+    /// Namespace of shared memory; the engine's default if none.
+    pub ipc: Option<IpcSpec>,
+    /// Host name, `/etc/hosts`, `/etc/resolv.conf`.
+    pub names: NamesSpec,
+    /// Linux's own settings.
+    pub linux: LinuxSpec,
+    /// `linux/ARCHITECTURE` that the image must be made for, if the definition says.
+    pub platform: Option<String>,
 }
 
 /// The smallest weight that the kernel takes; ECS gives it to containers that name no CPU.
 const CPU_SHARES_MIN: u64 = 2;
+/// The largest, which ECS gives to containers that name more.
+const CPU_SHARES_MAX: u64 = 262_144;
 /// ECS's time between stop signal and kill where nothing is said, in seconds.
 pub const STOP_TIMEOUT_S: u32 = 30;
 /// Bytes in a MiB.
@@ -165,6 +202,7 @@ pub fn container_spec(
     control_plane: &str,
     arn: &Partition,
 ) -> ContainerSpec {
+    let memory_bytes = container.memory.or(definition.memory).map_or(0, bytes);
     ContainerSpec {
         name: container_name(task, &container.name),
         image: container.image.clone(),
@@ -177,13 +215,8 @@ pub fn container_spec(
             .collect(),
         labels: labels(task, container, control_plane, arn),
         cpu_shares: cpu_shares(definition, container),
-        memory_bytes: container
-            .memory
-            .or(definition.memory)
-            .map_or(0, |m| m.0.saturating_mul(MIB)),
-        memory_reservation_bytes: container
-            .memory_reservation
-            .map_or(0, |m| m.0.saturating_mul(MIB)),
+        memory_bytes,
+        memory_reservation_bytes: container.memory_reservation.map_or(0, bytes),
         ports: ports(definition, container),
         network: network(task, definition, container),
         health: container.health_check.as_ref().map(health),
@@ -196,7 +229,36 @@ pub fn container_spec(
             .as_ref()
             .map(|log| (log.log_driver.clone(), log.options.clone())),
         stop_timeout_s: container.stop_timeout.unwrap_or(STOP_TIMEOUT_S),
+        privileged: container.privileged,
+        read_only_root: container.readonly_root_filesystem,
+        security_options: host::security_options(container),
+        interactive: container.interactive,
+        terminal: container.pseudo_terminal,
+        sysctls: host::sysctls(container),
+        volumes_from: volumes_from(task, container),
+        gpus: linux::gpus(container),
+        pid: host::pid(definition),
+        ipc: host::ipc(definition),
+        names: host::names(container),
+        linux: linux::linux(container, memory_bytes),
+        platform: host::platform(definition),
     }
+}
+
+fn bytes(amount: MemoryMib) -> u64 {
+    amount.0.saturating_mul(MIB)
+}
+
+/// The containers are named as on the engine, since only they are known to it.
+fn volumes_from(task: &Task, container: &ContainerDefinition) -> Vec<String> {
+    container
+        .volumes_from
+        .iter()
+        .map(|from| {
+            let mode = if from.read_only { "ro" } else { "rw" };
+            format!("{}:{mode}", container_name(task, &from.source_container))
+        })
+        .collect()
 }
 
 /// The user's labels, and over them those by which the container is known again.
@@ -235,23 +297,29 @@ fn cpu_shares(definition: &TaskDefinition, container: &ContainerDefinition) -> u
         }
         _ => own,
     };
-    units.max(CPU_SHARES_MIN)
+    units.clamp(CPU_SHARES_MIN, CPU_SHARES_MAX)
 }
 
 fn ports(definition: &TaskDefinition, container: &ContainerDefinition) -> Vec<PortSpec> {
     // In the host's network there is nothing to publish: the port is the host's already.
-    if definition.network_mode != NetworkMode::Bridge {
+    if definition.network_mode != NetworkMode::Bridge || container.disable_networking {
         return Vec::new();
     }
-    container
-        .port_mappings
-        .iter()
-        .map(|mapping| PortSpec {
-            container_port: mapping.container_port,
-            host_port: mapping.host_port.unwrap_or(0),
-            protocol: mapping.protocol,
+    let published = |mapping: &PortMapping| {
+        let host_port = match mapping.container_port_range {
+            // ECS: each port of a range gets a port that the engine finds.
+            Some(_) => 0,
+            None => mapping.host_port.unwrap_or(0),
+        };
+        let protocol = mapping.protocol;
+        let ports = mapping.container_ports().into_iter().flatten();
+        ports.map(move |container_port| PortSpec {
+            container_port,
+            host_port,
+            protocol,
         })
-        .collect()
+    };
+    container.port_mappings.iter().flat_map(published).collect()
 }
 
 fn network(
@@ -260,6 +328,7 @@ fn network(
     container: &ContainerDefinition,
 ) -> NetworkSpec {
     match definition.network_mode {
+        _ if container.disable_networking => NetworkSpec::None,
         NetworkMode::Host => NetworkSpec::Host,
         // A namespace of the task's own comes with its network container; none stands in for it.
         NetworkMode::None | NetworkMode::Awsvpc => NetworkSpec::None,
@@ -317,6 +386,8 @@ fn mounts(
         .collect()
 }
 
+#[cfg(test)]
+mod parameter_tests;
 #[cfg(test)]
 #[path = "spec_tests.rs"]
 mod tests;

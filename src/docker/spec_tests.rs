@@ -3,7 +3,7 @@ use crate::model::task_definition::{TaskDefinitionStatus, Volume};
 use crate::model::{ClusterName, InstanceName, LastStatus, ServiceName, TaskId, TimeMs};
 use serde_json::json;
 
-fn definition(body: serde_json::Value) -> TaskDefinition {
+pub(super) fn definition(body: serde_json::Value) -> TaskDefinition {
     let definition: TaskDefinition = serde_json::from_value(body).unwrap();
     assert_eq!(definition.status, TaskDefinitionStatus::Active);
     definition
@@ -24,7 +24,7 @@ fn task(definition: &TaskDefinition) -> Task {
     }
 }
 
-fn spec_of(definition: &TaskDefinition, index: usize) -> ContainerSpec {
+pub(super) fn spec_of(definition: &TaskDefinition, index: usize) -> ContainerSpec {
     container_spec(
         &task(definition),
         definition,

@@ -60,6 +60,24 @@ pub enum Shape {
     Ulimit,
     /// A log configuration.
     LogConfiguration,
+    /// Linux's own settings.
+    LinuxParameters,
+    /// Kernel capabilities.
+    KernelCapabilities,
+    /// A device of the host.
+    Device,
+    /// A folder in memory.
+    Tmpfs,
+    /// A line of `/etc/hosts`.
+    HostEntry,
+    /// A kernel setting.
+    SystemControl,
+    /// Another container's volumes.
+    VolumeFrom,
+    /// A whole resource.
+    ResourceRequirement,
+    /// What images are made for.
+    RuntimePlatform,
     /// A placement constraint.
     PlacementConstraint,
     /// A placement strategy.

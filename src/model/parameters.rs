@@ -71,6 +71,7 @@ pub struct EnvironmentFile {
 #[serde(rename_all = "camelCase")]
 pub struct ResourceRequirement {
     /// How many, as text.
+    #[serde(default)]
     pub value: String,
     /// Of what: `GPU`, or another resource that instances name.
     #[serde(rename = "type")]

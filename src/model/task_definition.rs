@@ -265,7 +265,7 @@ pub struct PortMapping {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
-    /// `["CMD", …]` or `["CMD-SHELL", "…"]`.
+    /// `["CMD", …]`, `["CMD-SHELL", "…"]`, or `["NONE"]`: no check, not even the image's own.
     pub command: Vec<String>,
     /// Seconds between checks, 5 to 300; 30 where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -400,6 +400,18 @@ pub struct LogConfiguration {
 }
 
 impl PortMapping {
+    /// Its ports in the container. `None` if its range cannot be read as `FIRST-LAST`, which
+    /// validation refuses.
+    #[must_use]
+    pub fn container_ports(&self) -> Option<std::ops::RangeInclusive<u16>> {
+        let Some(range) = &self.container_port_range else {
+            return Some(self.container_port..=self.container_port);
+        };
+        let (first, last) = range.split_once('-')?;
+        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+        (0 < first && first < last).then_some(first..=last)
+    }
+
     /// One tcp port, published where the engine chooses.
     #[must_use]
     pub fn new(container_port: u16) -> Self {
@@ -466,6 +478,13 @@ impl ContainerDefinition {
     pub fn restarts(&self, found: &ObservedContainer) -> bool {
         let policy = self.restart_policy.as_ref();
         policy.is_some_and(|policy| policy.restarts(found))
+    }
+
+    /// Whether its health is checked by what the definition says.
+    #[must_use]
+    pub fn checks_health(&self) -> bool {
+        let first = self.health_check.as_ref().and_then(|c| c.command.first());
+        first.is_some_and(|first| first != "NONE")
     }
 
     /// What the scheduler counts: memoryReservation if set, else memory, else nothing.

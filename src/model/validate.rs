@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::ContainerName;
+use super::parameters::{IpcMode, PidMode};
 use super::resources::MemoryMib;
 use super::service::{
     DeploymentConfiguration, PlacementConstraint, PlacementConstraintKind, PlacementStrategy,
@@ -83,6 +84,7 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
         ulimits(container, &at, &mut faults);
     }
     host_ports(definition, &mut faults);
+    shared_by_task(definition, &mut faults);
     graph::cycles(definition, &mut faults);
     volumes(&definition.volumes, &mut faults);
     if definition.placement_constraints.len() > service::CONSTRAINTS_MAX {
@@ -104,6 +106,20 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
         }
     }
     faults.0
+}
+
+/// Namespaces that a task's containers share need a container that holds them.
+fn shared_by_task(definition: &TaskDefinition, faults: &mut Faults) {
+    let pid = definition.pid_mode == Some(PidMode::Task);
+    let ipc = definition.ipc_mode == Some(IpcMode::Task);
+    for (member, asked) in [("pidMode", pid), ("ipcMode", ipc)] {
+        if asked {
+            faults.add(
+                member,
+                "task is not supported yet; leave it out, or use host",
+            );
+        }
+    }
 }
 
 fn containers(definition: &TaskDefinition, faults: &mut Faults) {

@@ -45,9 +45,11 @@ pub fn containers(definition: &TaskDefinition) -> Vec<Container> {
         .container_definitions
         .iter()
         .map(|container| {
-            let check = container.health_check.as_ref();
-            let checked = check.is_some_and(|c| c.command.first().is_some_and(|c| c != "NONE"));
-            Container::new(container.name.clone(), container.essential, checked)
+            Container::new(
+                container.name.clone(),
+                container.essential,
+                container.checks_health(),
+            )
         })
         .collect()
 }

@@ -1,7 +1,5 @@
 //! One simulated container: its state, and what its environment says it will do.
 
-use std::collections::BTreeMap;
-
 use super::dice::{between, fold_text};
 use super::image;
 use super::machine::{EXIT_KILLED, Foreign};
@@ -290,21 +288,12 @@ pub(super) fn foreign_spec(foreign: &Foreign) -> ContainerSpec {
     ContainerSpec {
         name: foreign.name.clone(),
         image: foreign.image.clone(),
-        command: None,
-        entry_point: None,
-        environment: Vec::new(),
-        labels: BTreeMap::new(),
         cpu_shares: foreign.cpu.0,
         memory_bytes: foreign.memory.0 * MIB,
-        memory_reservation_bytes: 0,
         ports: ports.collect(),
         network: NetworkSpec::Host,
         health: None,
-        user: None,
-        working_directory: None,
-        mounts: Vec::new(),
-        ulimits: Vec::new(),
-        log: None,
         stop_timeout_s: 10,
+        ..ContainerSpec::default()
     }
 }

@@ -1,6 +1,5 @@
 //! Tests of the simulated engine at its door, under a paused clock.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -44,22 +43,11 @@ fn spec(name: &str) -> ContainerSpec {
     ContainerSpec {
         name: name.to_owned(),
         image: WEB.to_owned(),
-        command: None,
-        entry_point: None,
-        environment: Vec::new(),
-        labels: BTreeMap::new(),
         cpu_shares: 256,
         memory_bytes: 128 << 20,
-        memory_reservation_bytes: 0,
-        ports: Vec::new(),
         network: NetworkSpec::Bridge { links: Vec::new() },
-        health: None,
-        user: None,
-        working_directory: None,
-        mounts: Vec::new(),
-        ulimits: Vec::new(),
-        log: None,
         stop_timeout_s: 30,
+        ..ContainerSpec::default()
     }
 }
 

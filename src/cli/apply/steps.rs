@@ -117,6 +117,9 @@ pub(in crate::cli) fn request_of(definition: &TaskDefinition) -> RegisterTaskDef
         cpu: definition.cpu,
         memory: definition.memory,
         placement_constraints: definition.placement_constraints,
+        pid_mode: definition.pid_mode,
+        ipc_mode: definition.ipc_mode,
+        runtime_platform: definition.runtime_platform,
         unsupported: definition.unsupported,
     }
 }

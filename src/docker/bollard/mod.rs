@@ -349,6 +349,7 @@ impl Engine for BollardEngine {
         async move {
             let options = CreateContainerOptionsBuilder::new()
                 .name(&spec.name)
+                .platform(spec.platform.as_deref().unwrap_or_default())
                 .build();
             let created = self
                 .docker

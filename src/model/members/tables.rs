@@ -18,9 +18,12 @@ impl Shape {
                     ("cpu", Plain),
                     ("memory", Plain),
                     ("placementConstraints", Many(Self::PlacementConstraint)),
+                    ("pidMode", Plain),
+                    ("ipcMode", Plain),
+                    ("runtimePlatform", One(Self::RuntimePlatform)),
                 ],
-                "taskRoleArn executionRoleArn requiresCompatibilities tags pidMode ipcMode \
-                 proxyConfiguration inferenceAccelerators ephemeralStorage runtimePlatform \
+                "taskRoleArn executionRoleArn requiresCompatibilities tags \
+                 proxyConfiguration inferenceAccelerators ephemeralStorage \
                  enableFaultInjection trustedExecutionConfiguration",
                 true,
             ),
@@ -48,12 +51,23 @@ impl Shape {
                     ("ulimits", Many(Self::Ulimit)),
                     ("dockerLabels", Plain),
                     ("logConfiguration", One(Self::LogConfiguration)),
+                    ("linuxParameters", One(Self::LinuxParameters)),
+                    ("privileged", Plain),
+                    ("readonlyRootFilesystem", Plain),
+                    ("dnsServers", Plain),
+                    ("dnsSearchDomains", Plain),
+                    ("extraHosts", Many(Self::HostEntry)),
+                    ("hostname", Plain),
+                    ("dockerSecurityOptions", Plain),
+                    ("interactive", Plain),
+                    ("pseudoTerminal", Plain),
+                    ("systemControls", Many(Self::SystemControl)),
+                    ("volumesFrom", Many(Self::VolumeFrom)),
+                    ("resourceRequirements", Many(Self::ResourceRequirement)),
+                    ("disableNetworking", Plain),
                 ],
-                "repositoryCredentials environmentFiles volumesFrom \
-                 linuxParameters secrets versionConsistency hostname \
-                 disableNetworking privileged readonlyRootFilesystem dnsServers \
-                 dnsSearchDomains extraHosts dockerSecurityOptions interactive pseudoTerminal \
-                 systemControls resourceRequirements firelensConfiguration credentialSpecs",
+                "repositoryCredentials environmentFiles secrets versionConsistency \
+                 firelensConfiguration credentialSpecs",
                 true,
             ),
             Self::Volume => (
@@ -160,6 +174,7 @@ impl Shape {
             Self::KeyValue => &[("name", Plain), ("value", Plain)],
             Self::PortMapping => &[
                 ("containerPort", Plain),
+                ("containerPortRange", Plain),
                 ("hostPort", Plain),
                 ("protocol", Plain),
                 ("name", Plain),
@@ -184,6 +199,33 @@ impl Shape {
             ],
             Self::Ulimit => &[("name", Plain), ("softLimit", Plain), ("hardLimit", Plain)],
             Self::LogConfiguration => &[("logDriver", Plain), ("options", Plain)],
+            Self::LinuxParameters => &[
+                ("capabilities", One(Self::KernelCapabilities)),
+                ("devices", Many(Self::Device)),
+                ("initProcessEnabled", Plain),
+                ("sharedMemorySize", Plain),
+                ("tmpfs", Many(Self::Tmpfs)),
+                ("maxSwap", Plain),
+                ("swappiness", Plain),
+            ],
+            Self::KernelCapabilities => &[("add", Plain), ("drop", Plain)],
+            Self::Device => &[
+                ("hostPath", Plain),
+                ("containerPath", Plain),
+                ("permissions", Plain),
+            ],
+            Self::Tmpfs => &[
+                ("containerPath", Plain),
+                ("size", Plain),
+                ("mountOptions", Plain),
+            ],
+            Self::HostEntry => &[("hostname", Plain), ("ipAddress", Plain)],
+            Self::SystemControl => &[("namespace", Plain), ("value", Plain)],
+            Self::VolumeFrom => &[("sourceContainer", Plain), ("readOnly", Plain)],
+            Self::ResourceRequirement => &[("type", Plain), ("value", Plain)],
+            Self::RuntimePlatform => {
+                &[("cpuArchitecture", Plain), ("operatingSystemFamily", Plain)]
+            }
             Self::PlacementConstraint => &[("type", Plain), ("expression", Plain)],
             Self::PlacementStrategy => &[("type", Plain), ("field", Plain)],
             Self::DeploymentConfiguration => &[
@@ -198,7 +240,8 @@ impl Shape {
 
     pub(super) fn small_kept(self) -> &'static str {
         match self {
-            Self::PortMapping => "appProtocol containerPortRange",
+            Self::PortMapping => "appProtocol",
+            Self::ResourceRequirement => "sharingStrategy",
             Self::LogConfiguration => "secretOptions",
             Self::DeploymentConfiguration => {
                 "alarms strategy bakeTimeInMinutes lifecycleHooks linearConfiguration \

@@ -9,7 +9,7 @@ use crate::model::service::{
     PlacementStrategy, PlacementStrategyKind,
 };
 use crate::model::task_definition::{
-    Dependency, DependencyCondition, HealthCheck, Kept, KeyValue, NetworkMode, PortMapping,
+    Dependency, DependencyCondition, HealthCheck, Kept, KeyValue, PortMapping,
 };
 use crate::model::{ContainerDefinition, ContainerName, CpuUnits, Family, MemoryMib, ServiceName};
 
@@ -79,16 +79,7 @@ fn define(
     container_definitions: Vec<ContainerDefinition>,
 ) -> Result<Command, IdError> {
     Ok(Command::RegisterTaskDefinition(Box::new(
-        RegisterTaskDefinition {
-            family: Family::new(family)?,
-            container_definitions,
-            volumes: Vec::new(),
-            network_mode: NetworkMode::Bridge,
-            cpu: None,
-            memory: None,
-            placement_constraints: Vec::new(),
-            unsupported: Kept::new(),
-        },
+        RegisterTaskDefinition::new(Family::new(family)?, container_definitions),
     )))
 }
 

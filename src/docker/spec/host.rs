@@ -1,0 +1,102 @@
+//! What a container sees of its host and has to name things by.
+
+use std::collections::BTreeMap;
+
+use crate::model::parameters::{IpcMode, PidMode};
+use crate::model::{ContainerDefinition, TaskDefinition};
+
+/// Names: its own, and those it can look up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamesSpec {
+    /// Host name.
+    pub hostname: Option<String>,
+    /// Name servers.
+    pub dns_servers: Vec<String>,
+    /// Domains in which short names are looked up.
+    pub dns_search_domains: Vec<String>,
+    /// `NAME:ADDRESS`, lines of `/etc/hosts`.
+    pub extra_hosts: Vec<String>,
+}
+
+/// Whose processes a container sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PidSpec {
+    /// The host's.
+    Host,
+    /// Those of the container with this name on the engine.
+    Container(String),
+}
+
+/// Whose shared memory a container uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IpcSpec {
+    /// The host's.
+    Host,
+    /// Its own, shared with nobody, and without `/dev/shm`.
+    None,
+    /// Its own, which other containers can join.
+    Shareable,
+    /// That of the container with this name on the engine.
+    Container(String),
+}
+
+pub(super) fn names(container: &ContainerDefinition) -> NamesSpec {
+    NamesSpec {
+        hostname: container.hostname.clone(),
+        dns_servers: container.dns_servers.clone(),
+        dns_search_domains: container.dns_search_domains.clone(),
+        extra_hosts: container
+            .extra_hosts
+            .iter()
+            .map(|entry| format!("{}:{}", entry.hostname, entry.ip_address))
+            .collect(),
+    }
+}
+
+pub(super) fn pid(definition: &TaskDefinition) -> Option<PidSpec> {
+    match definition.pid_mode? {
+        PidMode::Host => Some(PidSpec::Host),
+        PidMode::Task => None,
+    }
+}
+
+pub(super) fn ipc(definition: &TaskDefinition) -> Option<IpcSpec> {
+    match definition.ipc_mode? {
+        IpcMode::Host => Some(IpcSpec::Host),
+        // ECS's none is Docker's.
+        IpcMode::None => Some(IpcSpec::None),
+        IpcMode::Task => None,
+    }
+}
+
+/// ECS writes `apparmor:PROFILE` and `label:VALUE`; engines have long taken `=` there, and newer
+/// ones take nothing else.
+pub(super) fn security_options(container: &ContainerDefinition) -> Vec<String> {
+    let option = |text: &String| match text.find([':', '=']) {
+        Some(at) => format!("{}={}", &text[..at], &text[at + 1..]),
+        None => text.clone(),
+    };
+    container
+        .docker_security_options
+        .iter()
+        .map(option)
+        .collect()
+}
+
+pub(super) fn sysctls(container: &ContainerDefinition) -> BTreeMap<String, String> {
+    container
+        .system_controls
+        .iter()
+        .map(|control| (control.namespace.clone(), control.value.clone()))
+        .collect()
+}
+
+/// `linux/amd64`, in the words of image indexes.
+pub(super) fn platform(definition: &TaskDefinition) -> Option<String> {
+    let said = definition.runtime_platform.as_ref()?;
+    match said.cpu_architecture.as_deref()? {
+        "X86_64" => Some("linux/amd64".to_owned()),
+        "ARM64" => Some("linux/arm64".to_owned()),
+        _ => None,
+    }
+}
