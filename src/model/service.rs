@@ -326,6 +326,9 @@ pub struct Service {
     /// Since when a person's wish to balance it again is being carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalance_asked_at: Option<TimeMs>,
+    /// How many tasks should stop and are protected: told once, when the number grows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_by_protection: u32,
     /// Seconds after its start in which a task's failing health checks are not acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check_grace_period_s: Option<u32>,
@@ -366,6 +369,25 @@ impl Deployment {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl From<Deployment> for PastDeployment {
+    fn from(over: Deployment) -> Self {
+        Self {
+            id: over.id,
+            task_definition: over.task_definition,
+            rollout_state: over.rollout_state,
+            rollout_state_reason: over.rollout_state_reason,
+            started_by: over.started_by,
+            created_at: over.created_at,
+            ended_at: over.updated_at,
+        }
+    }
+}
+
 impl Service {
     /// An ACTIVE service that wants nothing and has no deployment yet.
     #[must_use]
@@ -391,12 +413,37 @@ impl Service {
             capacity_provider_strategy: Vec::new(),
             availability_zone_rebalancing: ZoneRebalancing::default(),
             rebalance_asked_at: None,
+            held_by_protection: 0,
             health_check_grace_period_s: None,
             tags: Vec::new(),
             propagate_tags: PropagateTags::default(),
             history: Vec::new(),
             unsupported: BTreeMap::new(),
         }
+    }
+
+    /// Puts a new PRIMARY deployment before the others. One that was under way is replaced.
+    pub fn begin(&mut self, deployment: Deployment, now: TimeMs) {
+        if let Some(before) = self.deployments.first_mut()
+            && before.rollout_state == RolloutState::InProgress
+        {
+            before.rollout_state_reason = format!(
+                "ECS deployment {} took its place before it completed.",
+                deployment.id
+            );
+            before.updated_at = now;
+        }
+        self.deployments.insert(0, deployment);
+    }
+
+    /// Keeps what became of a deployment that is no longer listed.
+    pub fn remember(&mut self, over: Deployment) {
+        self.history.retain(|known| known.id != over.id);
+        let older = |known: &PastDeployment| known.created_at <= over.created_at;
+        let at = self.history.iter().position(older);
+        let at = at.unwrap_or(self.history.len());
+        self.history.insert(at, over.into());
+        self.history.truncate(HISTORY_MAX);
     }
 
     /// The deployment that the service is moving to or has reached.

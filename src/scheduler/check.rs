@@ -1,9 +1,12 @@
 //! What must hold in every state after a pass, whatever happened before.
 
+mod acts;
+
 use std::collections::BTreeMap;
 
+use super::Plan;
 use super::index::Index;
-use crate::model::service::{Service, ServiceStatus};
+use crate::model::service::{SchedulingStrategy, Service, ServiceStatus};
 use crate::model::{
     CpuUnits, DesiredStatus, HostPort, InstanceName, MemoryMib, ServiceName, State, TaskId,
 };
@@ -73,6 +76,62 @@ pub enum Violation {
         /// The task.
         task: TaskId,
     },
+    /// A plan starts a task where its constraints or the instance's standing refuse it.
+    #[error("task {task} is started on instance {instance}, which refuses it: {reason}")]
+    Refused {
+        /// The task.
+        task: TaskId,
+        /// The instance.
+        instance: InstanceName,
+        /// The refusals.
+        reason: String,
+    },
+    /// A plan starts a task where there is no room for it.
+    #[error("task {task} is started on instance {instance}, which has no room for it")]
+    NoRoom {
+        /// The task.
+        task: TaskId,
+        /// The instance.
+        instance: InstanceName,
+    },
+    /// A plan starts a second task of a group that wants one on an instance.
+    #[error("task {task} is started on instance {instance}, which has one of service {service}")]
+    Second {
+        /// The task.
+        task: TaskId,
+        /// The instance.
+        instance: InstanceName,
+        /// The service.
+        service: ServiceName,
+    },
+    /// A plan stops tasks that serve, below the floor.
+    #[error("service {service}: a plan leaves {after} of {before} serving, its floor is {floor}")]
+    BelowFloor {
+        /// The service.
+        service: ServiceName,
+        /// How many served before.
+        before: u32,
+        /// How many are left.
+        after: u32,
+        /// How many must be.
+        floor: u32,
+    },
+    /// A plan starts tasks above the ceiling.
+    #[error("service {service}: a plan starts up to {tasks} tasks, its ceiling is {ceiling}")]
+    AboveCeiling {
+        /// The service.
+        service: ServiceName,
+        /// How many are RUNNING or PENDING then.
+        tasks: u32,
+        /// How many may be.
+        ceiling: u32,
+    },
+    /// A plan stops a protected task without need.
+    #[error("task {task} is protected, and a plan stops it")]
+    Protected {
+        /// The task.
+        task: TaskId,
+    },
     /// A wanted task is on an instance of another cluster, or on none.
     #[error("task {task} is on instance {instance}, which is not in its cluster")]
     Astray {
@@ -81,6 +140,18 @@ pub enum Violation {
         /// The instance that it names.
         instance: InstanceName,
     },
+}
+
+/// Everything that must not be after a plan: [`check`] of the state it leads to, and what the
+/// plan itself must not do to the state before: start a task where it is refused, has no room or
+/// is one too many; go below a floor or above a ceiling; stop what is protected. (That planning
+/// again gives nothing is checked where plans are applied.)
+#[must_use]
+pub fn check_plan(before: &State, plan: &Plan, after: &State) -> Vec<Violation> {
+    let mut found = check(after);
+    acts::starts(before, plan, after, &mut found);
+    acts::stops(before, plan, after, &mut found);
+    found
 }
 
 /// Everything that must not be, in a state to which a plan has just been applied.
@@ -95,6 +166,8 @@ pub fn check(state: &State) -> Vec<Violation> {
         let wanted = tasks.iter().filter(|task| task.is_wanted());
         match service.status {
             ServiceStatus::Active => {
+                // Protected tasks stay above the ceiling until their protection ends.
+                let wanted = wanted.filter(|task| task.protected_until.is_none());
                 let count = u32::try_from(wanted.count()).unwrap_or(u32::MAX);
                 active(service, count, &mut found);
             }
@@ -169,7 +242,9 @@ fn active(service: &Service, count: u32, found: &mut Vec<Violation>) {
     let desired = service.desired_count;
     let ceiling = service.deployment_configuration.ceiling(desired);
     let ceiling = ceiling.max(desired);
-    if count > ceiling {
+    // A DAEMON has one task an instance, and some more on those that drain.
+    let replica = service.scheduling_strategy == SchedulingStrategy::Replica;
+    if replica && count > ceiling {
         found.push(Violation::OverCeiling {
             service: service.name.clone(),
             tasks: count,

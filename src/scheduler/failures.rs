@@ -20,12 +20,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::reconcile::Member;
+use super::reconcile::{Member, sick};
 use super::words;
 use crate::model::event::Event;
 use crate::model::id::IdSource;
 use crate::model::service::{Backoff, Deployment, RolloutState, Service};
-use crate::model::task::Health;
 use crate::model::{DesiredStatus, StopCode, Task, TaskId, TimeMs};
 
 /// The delay before the second round is made good, in milliseconds.
@@ -60,13 +59,12 @@ pub fn breaker_threshold(desired: u32) -> u32 {
         .clamp(BREAKER_THRESHOLD.0, BREAKER_THRESHOLD.1)
 }
 
-fn failed(task: &Task) -> bool {
+fn failed(task: &Task, grace_s: Option<u32>, now: TimeMs) -> bool {
     let ended = matches!(
         task.stop_code,
         Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited)
     );
-    let unhealthy =
-        task.desired_status == DesiredStatus::Running && task.health() == Health::Unhealthy;
+    let unhealthy = task.desired_status == DesiredStatus::Running && sick(task, grace_s, now);
     task.lost_at.is_none() && (ended || unhealthy)
 }
 
@@ -77,6 +75,7 @@ pub(crate) fn count(
     members: &[Member<'_>],
     now: TimeMs,
 ) {
+    let grace_s = service.health_check_grace_period_s;
     let Some(primary) = service.deployments.first_mut() else {
         return;
     };
@@ -101,7 +100,7 @@ pub(crate) fn count(
     let fresh: Vec<&Task> = tasks
         .iter()
         .map(AsRef::as_ref)
-        .filter(|task| failed(task) && !counted.contains(&task.id))
+        .filter(|task| failed(task, grace_s, now) && !counted.contains(&task.id))
         .collect();
     if fresh.is_empty() {
         return;

@@ -5,6 +5,7 @@
 //! finds instances for tasks run by hand, by the same rules.
 
 mod check;
+mod daemon;
 pub mod explain;
 mod expression;
 mod failures;
@@ -33,7 +34,7 @@ mod storm;
 #[allow(dead_code)] // other rooms build their tests with it
 pub(crate) mod world;
 
-pub use check::{Violation, check};
+pub use check::{Violation, check, check_plan};
 pub use expression::{EXPRESSION_MAX, Expression, ExpressionError, Facts};
 pub use failures::{
     BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BREAKER_RESET_MS, BREAKER_THRESHOLD, HEALTHY_RESET_MS,
@@ -44,3 +45,4 @@ pub use form::containers;
 pub use place::{PlaceRequest, Placed, Placement, place};
 pub use plan::{Plan, REFUSALS_MAX, Stop, plan};
 pub use rank::default_strategies;
+pub use reconcile::COMPLETION_SETTLE_MS;

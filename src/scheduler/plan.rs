@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::index::Index;
-use super::reconcile::{self, Loss};
+use super::reconcile::{self, Loss, Member};
 use super::rollout::{Turn, Why};
 use super::{failures, feasible, words};
 use crate::model::event::Event;
 use crate::model::id::IdSource;
 use crate::model::service::{
-    Backoff, DEFAULT_GRACE_S, Refusal, RolloutState, Service, ServiceStatus, Unplaced,
+    Backoff, DEFAULT_GRACE_S, Deployment, Refusal, RolloutState, SchedulingStrategy, Service,
+    ServiceStatus, Unplaced,
 };
+use crate::model::task::Health;
 use crate::model::{
     Change, DesiredStatus, InstanceName, LastStatus, State, StopCode, Task, TaskId, TimeMs,
 };
@@ -113,22 +115,31 @@ pub fn plan(state: &State, now: TimeMs, ids: &mut IdSource) -> Plan {
     let mut index = Index::new(state);
     standalone(&mut plan, &index, now);
     let mut turns = Vec::new();
-    for (key, service) in &state.services {
-        if service.status == ServiceStatus::Inactive {
-            continue;
-        }
-        let tasks = index.services.remove(key).unwrap_or_default();
-        let members = reconcile::members(&index, service, &tasks, now);
-        losses(&mut plan, &index, service, &tasks, now);
-        let mut turn = Turn::new(service, members);
-        match service.status {
-            ServiceStatus::Active => {
-                retry(&mut plan, &index, &mut turn, &tasks, ids, now);
-                turn.advance(state, &mut index, now, ids);
+    // Daemons first: no replica takes their room.
+    for strategy in [SchedulingStrategy::Daemon, SchedulingStrategy::Replica] {
+        for (key, service) in &state.services {
+            if service.status == ServiceStatus::Inactive || service.scheduling_strategy != strategy
+            {
+                continue;
             }
-            ServiceStatus::Draining | ServiceStatus::Inactive => turn.delete(&mut index),
+            let tasks = index.services.remove(key).unwrap_or_default();
+            let members = reconcile::members(&index, service, &tasks, now);
+            losses(&mut plan, &index, service, &tasks, now);
+            let mut turn = Turn::new(service, members);
+            match service.status {
+                ServiceStatus::Active => {
+                    retry(&mut plan, &index, &mut turn, &tasks, ids, now);
+                    match strategy {
+                        SchedulingStrategy::Daemon => {
+                            turn.advance_daemon(state, &mut index, now, ids);
+                        }
+                        SchedulingStrategy::Replica => turn.advance(state, &mut index, now, ids),
+                    }
+                }
+                ServiceStatus::Draining | ServiceStatus::Inactive => turn.delete(&mut index),
+            }
+            turns.push(turn);
         }
-        turns.push(turn);
     }
     // Each round places a task at least, so there is an end to it.
     let mut more = true;
@@ -202,7 +213,7 @@ fn retry(
     if !events.is_empty() {
         // Another deployment may be the one that is wanted now.
         plan.events.extend(events);
-        reconcile::judge(index, &turn.service, &mut turn.members);
+        reconcile::judge(index, &turn.service, &mut turn.members, now);
     }
     let backoff = &turn.service.backoff;
     if backoff.failures > before && backoff.until > now {
@@ -225,6 +236,13 @@ fn finish(plan: &mut Plan, index: &Index<'_>, mut turn: Turn<'_>, now: TimeMs) {
             }
             if let Some(at) = failures::wake_at(&turn.service, &turn.members) {
                 plan.wake(at);
+            }
+            let grace_s = turn.service.health_check_grace_period_s;
+            for member in turn.members.iter().filter(|m| m.wanted()) {
+                let ends = reconcile::patience_ends(member.task, grace_s)
+                    .filter(|_| member.task.health() == Health::Unhealthy);
+                let times = member.task.protected_until.into_iter().chain(ends);
+                times.filter(|at| *at > now).for_each(|at| plan.wake(at));
             }
         }
         ServiceStatus::Draining if turn.members.is_empty() => {
@@ -284,6 +302,10 @@ fn stop_words(service: &Service, why: &Why) -> (String, String) {
             format!("Container instance {instance} is DRAINING"),
             format!("(instance {instance}) is DRAINING"),
         ),
+        Why::Misplaced(instance) => (
+            format!("Container instance {instance} no longer meets the placement constraints"),
+            format!("(instance {instance}) no longer meets its placement constraints"),
+        ),
         Why::Unhealthy => (
             "Task failed container health checks".to_owned(),
             "its health checks fail".to_owned(),
@@ -332,7 +354,10 @@ fn why_unplaced(index: &Index<'_>, turn: &Turn<'_>) -> (String, Vec<Refusal>) {
         return (message, Vec::new());
     };
     let group = search.ranker.group.iter().copied().enumerate().collect();
-    let all = search.ask.all_rejections(index, &group);
+    let mut all = search.ask.all_rejections(index, &group);
+    if !turn.lacking.is_empty() {
+        all.retain(|(at, _)| turn.lacking.contains(at));
+    }
     if all.is_empty() {
         return (
             format!("{start} Reason: No Container Instances were found in your cluster."),
@@ -362,7 +387,13 @@ fn settle(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
     // A stop that a silent instance may never confirm must not hold up the service for ever.
     let others =
         turn.which(|m| m.task.deployment.as_ref() != Some(&primary.id) && !m.out_of_reach());
-    if arrived && others.is_empty() && primary.rollout_state == RolloutState::InProgress {
+    let underway = primary.rollout_state == RolloutState::InProgress;
+    let proven = turn.members.iter().map(Member::proves_at).max();
+    let unproven = proven.filter(|at| *at > now);
+    if arrived && others.is_empty() && underway {
+        unproven.into_iter().for_each(|at| plan.wake(at));
+    }
+    if arrived && others.is_empty() && underway && unproven.is_none() {
         if let Some(primary) = turn.service.deployments.first_mut() {
             primary.rollout_state = RolloutState::Completed;
             primary.rollout_state_reason = format!("ECS deployment {} completed.", primary.id);
@@ -373,6 +404,7 @@ fn settle(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
         plan.events
             .push(words::completed(&turn.service, &primary.id, now));
     }
+    held_by_protection(plan, turn, now);
     forget_deployments(turn);
     let completed =
         turn.service.primary().map(|p| p.rollout_state) == Some(RolloutState::Completed);
@@ -396,7 +428,25 @@ fn settle(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
     }
 }
 
-/// Drops deployments that have no task left. One that FAILED is kept, so that its outcome can be
+/// Tells that tasks which should stop are protected, when that begins or there are more of them.
+fn held_by_protection(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
+    let held: Vec<&Member<'_>> = turn
+        .held()
+        .into_iter()
+        .filter_map(|at| turn.members.get(at))
+        .collect();
+    let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
+    if count > turn.service.held_by_protection {
+        let ids: Vec<TaskId> = held.iter().map(|m| m.task.id).collect();
+        let ends = held.iter().filter_map(|m| m.task.protected_until).min();
+        let left_ms = ends.map_or(0, |at| at.since_ms(now));
+        plan.events
+            .push(words::held(&turn.service, &ids, left_ms, now));
+    }
+    turn.service.held_by_protection = count;
+}
+
+/// Moves deployments that have no task left to the history. One that FAILED is kept, so that its outcome can be
 /// read, until a later deployment has completed.
 fn forget_deployments(turn: &mut Turn<'_>) {
     let Some(primary) = turn.service.primary().cloned() else {
@@ -404,7 +454,7 @@ fn forget_deployments(turn: &mut Turn<'_>) {
     };
     let completed = primary.rollout_state == RolloutState::Completed;
     let members = &turn.members;
-    turn.service.deployments.retain(|deployment| {
+    let stays = |deployment: &Deployment| {
         let has_tasks = members
             .iter()
             .any(|m| m.task.deployment.as_ref() == Some(&deployment.id) && !m.out_of_reach());
@@ -412,5 +462,12 @@ fn forget_deployments(turn: &mut Turn<'_>) {
         deployment.id == primary.id
             || has_tasks
             || (failed && (!completed || deployment.updated_at >= primary.created_at))
-    });
+    };
+    let all = std::mem::take(&mut turn.service.deployments);
+    let (stay, over) = all.into_iter().partition(stays);
+    turn.service.deployments = stay;
+    let over: Vec<Deployment> = over;
+    for deployment in over.into_iter().rev() {
+        turn.service.remember(deployment);
+    }
 }

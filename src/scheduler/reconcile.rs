@@ -8,6 +8,11 @@ use crate::model::service::Service;
 use crate::model::task::Health;
 use crate::model::{DesiredStatus, InstanceStatus, LastStatus, RolloutState, Task, TimeMs};
 
+/// How long a task without a health check must stay up before it counts for the completion of its
+/// deployment, in milliseconds: an image that crashes after some seconds completes nothing. (ECS
+/// waits 40 s, before such a task counts for the floor.)
+pub const COMPLETION_SETTLE_MS: u64 = 10_000;
+
 /// What a host's silence makes of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
@@ -55,6 +60,8 @@ pub(crate) enum Place {
     Draining,
     /// Its health checks fail.
     Unhealthy,
+    /// Of a DAEMON: its instance no longer meets the constraints.
+    Misplaced,
 }
 
 /// One task of a service whose stop is not confirmed.
@@ -71,6 +78,8 @@ pub(crate) struct Member<'a> {
     pub grace_ends: Option<TimeMs>,
     /// That moment has come.
     pub silent: bool,
+    /// Neither scale-in nor a deployment stops it now.
+    pub protected: bool,
 }
 
 impl Member<'_> {
@@ -90,16 +99,31 @@ impl Member<'_> {
         !self.stopping && !self.lost
     }
 
+    /// Whether scale-in, a deployment or a draining instance may stop it.
+    pub fn may_go(&self) -> bool {
+        self.wanted() && !self.protected
+    }
+
+    /// Whether anything in it is checked that counts.
+    fn checked(&self) -> bool {
+        let mut containers = self.task.containers.iter();
+        containers.any(|c| c.has_health_check && c.essential)
+    }
+
     /// Whether a deployment may count it as up; [`Task::is_serving`] as of this pass.
     pub fn serving(&self) -> bool {
-        let checked = self
-            .task
-            .containers
-            .iter()
-            .any(|c| c.has_health_check && c.essential);
         self.wanted()
             && self.task.last_status == LastStatus::Running
-            && (!checked || self.task.health() == Health::Healthy)
+            && (!self.checked() || self.task.health() == Health::Healthy)
+    }
+
+    /// From when on a task that serves proves that its deployment works: at once if its health
+    /// is checked, else when it has stayed up for [`COMPLETION_SETTLE_MS`].
+    pub fn proves_at(&self) -> TimeMs {
+        match self.task.started_at {
+            Some(at) if !self.checked() => at.plus_ms(COMPLETION_SETTLE_MS),
+            _ => TimeMs::default(),
+        }
     }
 }
 
@@ -120,7 +144,7 @@ pub(crate) fn members<'a>(
                 Loss::Ends => false,
                 Loss::None | Loss::At(_) => task.lost_at.is_some(),
             };
-            let place = place(index, service, task);
+            let place = place(index, service, task, now);
             let grace_ends = grace_ends(index, node, service.grace_s);
             Member {
                 task,
@@ -131,17 +155,30 @@ pub(crate) fn members<'a>(
                     || task.last_status > LastStatus::Running,
                 grace_ends,
                 silent: grace_ends.is_some_and(|end| end <= now),
+                protected: task.protected_until.is_some_and(|until| until > now),
             }
         })
         .collect()
 }
 
-fn place(index: &Index<'_>, service: &Service, task: &Task) -> Place {
+/// Whether a task's health checks fail and its service's grace period for them is over.
+pub(crate) fn sick(task: &Task, grace_s: Option<u32>, now: TimeMs) -> bool {
+    task.health() == Health::Unhealthy && patience_ends(task, grace_s).is_none_or(|end| end <= now)
+}
+
+/// Until when failing health checks of a task are not acted on (ECS:
+/// `healthCheckGracePeriodSeconds`).
+pub(crate) fn patience_ends(task: &Task, grace_s: Option<u32>) -> Option<TimeMs> {
+    let grace_ms = u64::from(grace_s?) * 1000;
+    Some(task.started_at.unwrap_or(task.created_at).plus_ms(grace_ms))
+}
+
+fn place(index: &Index<'_>, service: &Service, task: &Task, now: TimeMs) -> Place {
     let instance = index
         .position(&task.instance)
         .and_then(|at| index.nodes.get(at))
         .map(|node| node.instance);
-    if task.health() == Health::Unhealthy {
+    if sick(task, service.health_check_grace_period_s, now) {
         Place::Unhealthy
     } else if task.deployment.as_ref() != service.primary().map(|primary| &primary.id) {
         Place::Old
@@ -153,9 +190,9 @@ fn place(index: &Index<'_>, service: &Service, task: &Task) -> Place {
 }
 
 /// Judges the members anew, after another deployment became the primary one.
-pub(crate) fn judge(index: &Index<'_>, service: &Service, members: &mut [Member<'_>]) {
+pub(crate) fn judge(index: &Index<'_>, service: &Service, members: &mut [Member<'_>], now: TimeMs) {
     for member in members {
-        member.place = place(index, service, member.task);
+        member.place = place(index, service, member.task, now);
     }
 }
 

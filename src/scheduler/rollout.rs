@@ -15,7 +15,7 @@ use super::reconcile::{self, Member, Place};
 use crate::model::id::IdSource;
 use crate::model::service::Service;
 use crate::model::task_definition::TaskDefinition;
-use crate::model::{InstanceName, LastStatus, Resources, State, Task, TimeMs};
+use crate::model::{InstanceName, LastStatus, Resources, State, Task, TaskId, TimeMs};
 
 /// Why a service's task is stopped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,7 @@ pub(crate) enum Why {
     Replaced,
     Draining(InstanceName),
     Unhealthy,
+    Misplaced(InstanceName),
     Deleted,
 }
 
@@ -41,6 +42,8 @@ pub(crate) struct Turn<'a> {
     pub missing: u32,
     /// How many of those no confirmed stop will make place for.
     pub unplaced: u32,
+    /// Of a DAEMON: the instances that should have a task and have no room for it.
+    pub lacking: BTreeSet<usize>,
     /// Serving tasks of other kinds that may be stopped, best first, within the floor.
     victims: VecDeque<usize>,
 }
@@ -51,6 +54,16 @@ pub(crate) struct Search {
     pub group: String,
     pub ask: Ask,
     pub ranker: Ranker,
+}
+
+/// What a service's tasks ask of an instance.
+pub(crate) fn ask(service: &Service, definition: &TaskDefinition) -> Ask {
+    let constraints = &service.placement_constraints;
+    Ask::new(
+        &service.cluster,
+        definition.resources(),
+        constraints.iter().chain(&definition.placement_constraints),
+    )
 }
 
 impl<'a> Turn<'a> {
@@ -64,6 +77,7 @@ impl<'a> Turn<'a> {
             search: None,
             missing: 0,
             unplaced: 0,
+            lacking: BTreeSet::new(),
             victims: VecDeque::new(),
         }
     }
@@ -74,7 +88,7 @@ impl<'a> Turn<'a> {
         all.filter(|(_, m)| test(m)).map(|(at, _)| at).collect()
     }
 
-    fn count(&self, test: impl Fn(&Member<'a>) -> bool) -> u32 {
+    pub(super) fn count(&self, test: impl Fn(&Member<'a>) -> bool) -> u32 {
         let count = self.members.iter().filter(|m| test(m)).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
@@ -96,7 +110,19 @@ impl<'a> Turn<'a> {
         self.count(|m| m.wanted() && m.place == Place::Keeper)
     }
 
-    fn stop(&mut self, index: &mut Index<'_>, at: usize, why: Why) {
+    /// Protected tasks that should stop: what a deployment or a draining instance is to be rid of,
+    /// and more than the service wants.
+    pub fn held(&self) -> Vec<usize> {
+        let mut held = self.which(|m| {
+            m.wanted() && m.protected && matches!(m.place, Place::Old | Place::Draining)
+        });
+        let surplus = self.keepers().saturating_sub(self.service.desired_count) as usize;
+        let keepers = self.which(|m| m.wanted() && m.protected && m.place == Place::Keeper);
+        held.extend(keepers.into_iter().take(surplus));
+        held
+    }
+
+    pub(super) fn stop(&mut self, index: &mut Index<'_>, at: usize, why: Why) {
         if let Some(member) = self.members.get_mut(at)
             && !member.stopping
         {
@@ -113,11 +139,12 @@ impl<'a> Turn<'a> {
     }
 
     /// Why a member that is not kept is to go.
-    fn why(&self, at: usize) -> Why {
+    pub(super) fn why(&self, at: usize) -> Why {
         match self.members.get(at).map(|m| (m.place, &m.task.instance)) {
             Some((Place::Old, _)) => Why::Replaced,
             Some((Place::Draining, instance)) => Why::Draining(instance.clone()),
             Some((Place::Unhealthy, _)) => Why::Unhealthy,
+            Some((Place::Misplaced, instance)) => Why::Misplaced(instance.clone()),
             Some((Place::Keeper, _)) | None => Why::Surplus,
         }
     }
@@ -169,15 +196,16 @@ impl<'a> Turn<'a> {
         self.starts.len() > before
     }
 
+    /// How many failed tasks wait for their back-off.
+    pub(super) fn held_back(&self, now: TimeMs) -> u32 {
+        let backoff = &self.service.backoff;
+        if now < backoff.until { backoff.held } else { 0 }
+    }
+
     /// How many to start now: failed tasks wait for their back-off, all else does not.
     fn need(&self, now: TimeMs) -> u32 {
         let missing = self.service.desired_count.saturating_sub(self.keepers());
-        let held = if now < self.service.backoff.until {
-            self.service.backoff.held
-        } else {
-            0
-        };
-        missing.saturating_sub(held)
+        missing.saturating_sub(self.held_back(now))
     }
 
     fn stop_surplus(&mut self, index: &mut Index<'_>) {
@@ -188,7 +216,9 @@ impl<'a> Turn<'a> {
             let lost = self.which(|m| m.lost);
             self.stop_all(index, lost, &Why::Surplus);
             let surplus = keepers.len() - desired;
-            let chosen = reconcile::scale_in(index, &self.members, &keepers, surplus);
+            let may_go = self.which(|m| m.may_go() && m.place == Place::Keeper);
+            let surplus = surplus.min(may_go.len());
+            let chosen = reconcile::scale_in(index, &self.members, &may_go, surplus);
             self.stop_all(index, chosen, &Why::Surplus);
         }
         for at in self.which(|m| m.lost && m.place != Place::Keeper) {
@@ -201,11 +231,13 @@ impl<'a> Turn<'a> {
     /// than the service wants.
     fn shrink_old(&mut self, index: &mut Index<'_>) {
         let desired = self.service.desired_count as usize;
-        let old = self.which(|m| m.wanted() && m.place != Place::Keeper);
-        let surplus = old.len().saturating_sub(desired);
+        let old = self.count(|m| m.wanted() && m.place != Place::Keeper);
+        let surplus = (old as usize).saturating_sub(desired);
+        let old = self.which(|m| m.may_go() && m.place != Place::Keeper);
+        let surplus = surplus.min(old.len());
         let chosen = reconcile::scale_in(index, &self.members, &old, surplus);
         self.stop_all(index, chosen, &Why::Surplus);
-        self.trim_those(index, Member::wanted);
+        self.trim_those(index, Member::may_go);
     }
 
     /// A service that shrank, or got tasks back, in the middle of a rollout can be over its
@@ -218,7 +250,7 @@ impl<'a> Turn<'a> {
             self.stop(index, victim, why);
         }
         self.trim_those(index, |m| {
-            m.wanted() && m.place == Place::Keeper && !m.serving()
+            m.may_go() && m.place == Place::Keeper && !m.serving()
         });
     }
 
@@ -236,11 +268,11 @@ impl<'a> Turn<'a> {
     fn stop_replaced(&mut self, index: &mut Index<'_>) {
         // What does not serve yet and is not wanted any more serves nobody by starting.
         for at in self.which(|m| {
-            m.wanted()
+            m.may_go()
                 && match m.place {
                     Place::Old => !m.serving(),
                     Place::Draining => m.task.last_status < LastStatus::Running,
-                    Place::Keeper | Place::Unhealthy => false,
+                    Place::Keeper | Place::Unhealthy | Place::Misplaced => false,
                 }
         }) {
             let why = self.why(at);
@@ -248,7 +280,7 @@ impl<'a> Turn<'a> {
         }
         let desired = self.service.desired_count;
         let excess = self.count(Member::serving).saturating_sub(desired) as usize;
-        let leavers = self.which(|m| m.serving() && m.place != Place::Keeper);
+        let leavers = self.which(|m| m.serving() && m.may_go() && m.place != Place::Keeper);
         for at in reconcile::scale_in(index, &self.members, &leavers, excess.min(leavers.len())) {
             let why = self.why(at);
             self.stop(index, at, why);
@@ -268,8 +300,8 @@ impl<'a> Turn<'a> {
         let floor = self.service.deployment_configuration.floor(desired);
         let budget = self.count(Member::serving).saturating_sub(floor) as usize;
         let unhealthy = self.which(|m| m.wanted() && m.place == Place::Unhealthy);
-        let waiting = self.which(|m| m.wanted() && !m.serving() && m.place == Place::Draining);
-        let serving = self.which(|m| m.serving() && m.place != Place::Keeper);
+        let waiting = self.which(|m| m.may_go() && !m.serving() && m.place == Place::Draining);
+        let serving = self.which(|m| m.serving() && m.may_go() && m.place != Place::Keeper);
         let mut order = reconcile::scale_in(index, &self.members, &unhealthy, unhealthy.len());
         order.extend(waiting);
         let budget = budget.min(serving.len());
@@ -285,7 +317,7 @@ impl<'a> Turn<'a> {
         ids: &mut IdSource,
         need: u32,
     ) {
-        let Some(primary) = self.service.primary().cloned() else {
+        let Some(primary) = self.service.primary() else {
             return;
         };
         let Some(definition) = state.task_definitions.get(&primary.task_definition) else {
@@ -322,41 +354,50 @@ impl<'a> Turn<'a> {
                 self.stop_victim(index, &mut search, victim);
                 occupancy = occupancy.saturating_sub(1);
             }
-            let Some(instance) = index.nodes.get(node).map(|n| n.instance.name.clone()) else {
-                break;
-            };
-            let task = form::task(Born {
-                id: ids.task_id(),
-                service: &self.service,
-                deployment: &primary.id,
+            self.start_on(
+                index,
+                &mut search,
                 definition,
-                resources: search.ask.resources.clone(),
-                instance,
-                placement: why,
-                now,
-            });
-            if let Some(node) = index.nodes.get_mut(node) {
-                node.hold(&task);
-            }
-            search.ranker.placed(node);
-            self.starts.push(task);
+                (node, why),
+                (ids.task_id(), now),
+            );
             occupancy += 1;
             left -= 1;
         }
         self.search = Some(search);
     }
 
+    /// Starts a task of the primary deployment on a node.
+    pub(super) fn start_on(
+        &mut self,
+        index: &mut Index<'_>,
+        search: &mut Search,
+        definition: &TaskDefinition,
+        (node, placement): (usize, String),
+        (id, now): (TaskId, TimeMs),
+    ) {
+        let (Some(primary), Some(at)) = (self.service.primary(), index.nodes.get_mut(node)) else {
+            return;
+        };
+        let task = form::task(Born {
+            id,
+            service: &self.service,
+            deployment: &primary.id,
+            definition,
+            resources: search.ask.resources.clone(),
+            instance: at.instance.name.clone(),
+            placement,
+            now,
+        });
+        at.hold(&task);
+        search.ranker.placed(node);
+        self.starts.push(task);
+    }
+
     /// What a placement of one more task needs.
     pub fn search(&self, state: &State, index: &Index<'_>, definition: &TaskDefinition) -> Search {
         let service = &self.service;
-        let ask = Ask::new(
-            &service.cluster,
-            definition.resources(),
-            service
-                .placement_constraints
-                .iter()
-                .chain(&definition.placement_constraints),
-        );
+        let ask = ask(service, definition);
         let nodes = |test: &dyn Fn(&Member<'_>) -> bool| -> Vec<usize> {
             let members = self.members.iter().filter(|m| test(m));
             members.filter_map(|m| m.node).collect()
@@ -488,7 +529,7 @@ impl<'a> Turn<'a> {
 
 /// Resources that stops will give back.
 #[derive(Clone, Debug, Default)]
-struct Released {
+pub(super) struct Released {
     tasks: u32,
     cpu: i128,
     memory: i128,
@@ -496,7 +537,7 @@ struct Released {
 }
 
 impl Released {
-    fn add(&mut self, resources: &Resources) {
+    pub(super) fn add(&mut self, resources: &Resources) {
         self.tasks += 1;
         self.cpu += i128::from(resources.cpu.0);
         self.memory += i128::from(resources.memory.0);
@@ -505,13 +546,13 @@ impl Released {
 }
 
 /// What a service's own stops will give back, and how much of it is spoken for.
-struct Hopes {
+pub(super) struct Hopes {
     released: BTreeMap<usize, Released>,
     claimed: BTreeMap<usize, u32>,
 }
 
 impl Hopes {
-    fn new(members: &[Member<'_>]) -> Self {
+    pub(super) fn new(members: &[Member<'_>]) -> Self {
         let mut hopes = Self {
             released: BTreeMap::new(),
             claimed: BTreeMap::new(),
@@ -545,7 +586,7 @@ impl Hopes {
     }
 
     /// Whether a node takes one more task once what is stopping, and `also`, has ended.
-    fn fits(
+    pub(super) fn fits(
         &self,
         index: &Index<'_>,
         search: &Search,

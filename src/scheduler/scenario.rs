@@ -1,18 +1,20 @@
 //! Scenario scripts: `tests/scenarios/*.txt` say what happens to a small fleet, line by line, and
-//! what is seen. Lines that begin with `|` are what the line above them shows; the rest are
+//! what is seen (`SCENARIO_UPDATE=1` writes it there: read the difference). Lines that begin with `|` are what the line above them shows; the rest are
 //! commands. A script passes when running it gives the same text again.
 //!
 //! ```text
 //! instance NAME zone Z cpu N memory N [with KEY=VALUE,…]
 //! definition FAMILY:N cpu N memory N [port P] [health]
-//! service NAME count N [min P] [max P] [grace S] [breaker] [rollback] [distinct] [where EXPRESSION]
+//! service NAME count N | daemon [min P] [max P] [grace S] [breaker] [rollback] [distinct] [where EXPRESSION]
 //! scale NAME N · update NAME REVISION · delete NAME
 //! drain I · activate I · disconnect I · reconnect I
 //! crash NAME [all | on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
+//! patience NAME S (for failing health checks)  ·  protect NAME S on I  ·  unprotect NAME on I
 //! plan       one pass; hosts do not act yet          act      hosts do as they are told
-//! settle     plan and act until nothing is left      wait S   time goes on by S seconds
+//! settle     plan and act until nothing is left, deployments completed
+//! wait S     time goes on by S seconds
 //! roll NAME  settle, one task at a time, sampling the floor and the ceiling throughout
-//! show NAME · events · deployments NAME · refusals NAME · explain NAME · wake
+//! show NAME · events · deployments NAME · history NAME · refusals NAME · explain NAME · wake
 //! ```
 
 use std::collections::BTreeMap;
@@ -20,7 +22,9 @@ use std::fmt::Write;
 
 use super::world::World;
 use super::{check, explain, fixture};
-use crate::model::service::{PlacementConstraint, PlacementConstraintKind, ServiceStatus};
+use crate::model::service::{
+    PlacementConstraint, PlacementConstraintKind, SchedulingStrategy, ServiceStatus,
+};
 use crate::model::task::Health;
 use crate::model::{ClusterName, InstanceStatus, TaskId, TimeMs};
 
@@ -103,7 +107,8 @@ impl Script {
                 self.deployments += 1;
                 let revision = revision.parse().unwrap();
                 let new = fixture::deployment(self.deployments, name, revision, world.now);
-                world.edit_service(name, |service| service.deployments.insert(0, new));
+                let now = world.now;
+                world.edit_service(name, |service| service.begin(new, now));
             }
             ["delete", name] => {
                 world.edit_service(name, |service| service.status = ServiceStatus::Draining);
@@ -141,6 +146,22 @@ impl Script {
                     });
                 }
             }
+            ["patience", name, seconds] => {
+                let seconds = seconds.parse().ok();
+                world.edit_service(name, |s| s.health_check_grace_period_s = seconds);
+            }
+            ["protect", name, seconds, rest @ ..] => {
+                let until = world.now.plus_ms(seconds.parse::<u64>().unwrap() * 1000);
+                for id in self.pick(name, rest) {
+                    self.world
+                        .edit_task(id, |task| task.protected_until = Some(until));
+                }
+            }
+            ["unprotect", name, rest @ ..] => {
+                for id in self.pick(name, rest) {
+                    self.world.edit_task(id, |task| task.protected_until = None);
+                }
+            }
             ["wait", seconds] => {
                 let seconds: u64 = seconds.parse().unwrap();
                 world.advance_ms(seconds * 1000);
@@ -175,6 +196,23 @@ impl Script {
                         0 => line,
                         failed => format!("{line}, {failed} failed in a row"),
                     }
+                })
+                .collect(),
+            ["history", name] => world
+                .service(name)
+                .history
+                .iter()
+                .map(|d| {
+                    let second = |at: TimeMs| at.since_ms(fixture::START) / 1000;
+                    format!(
+                        "{} {:?}, by {}, {} s to {} s: {}",
+                        d.task_definition,
+                        d.rollout_state,
+                        d.started_by,
+                        second(d.created_at),
+                        second(d.ended_at),
+                        d.rollout_state_reason
+                    )
                 })
                 .collect(),
             ["refusals", name] => match &world.service(name).unplaced {
@@ -215,7 +253,12 @@ impl Script {
     }
 
     fn service(&mut self, name: &str, rest: &[&str]) {
-        let mut service = fixture::service(name, after(rest, "count").unwrap());
+        let mut service = fixture::service(name, after(rest, "count").unwrap_or(0));
+        if rest.contains(&"daemon") {
+            service.scheduling_strategy = SchedulingStrategy::Daemon;
+            service.deployment_configuration.minimum_healthy_percent = 0;
+            service.deployment_configuration.maximum_percent = 100;
+        }
         let bounds = &mut service.deployment_configuration;
         if let Some(percent) = after(rest, "min") {
             bounds.minimum_healthy_percent = percent;
@@ -340,6 +383,7 @@ impl Script {
                 None => {}
             }
         }
+        world.settle();
         let service = world.service(name);
         let (bounds, desired) = (&service.deployment_configuration, service.desired_count);
         vec![format!(
@@ -359,6 +403,13 @@ macro_rules! scenarios {
                     env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/", stringify!($name), ".txt"
                 ));
                 let seen = run(text);
+                if std::env::var_os("SCENARIO_UPDATE").is_some() {
+                    let file = concat!(
+                        env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/", stringify!($name), ".txt"
+                    );
+                    std::fs::write(file, &seen).unwrap();
+                    return;
+                }
                 assert!(seen == text, "the script now reads\n---\n{seen}---\n");
             }
         )*
@@ -385,4 +436,12 @@ scenarios! {
     stop_unconfirmed
     stop_unconfirmed_full
     unhealthy
+    unhealthy_start_first
+    health_grace
+    protection
+    protection_deployment
+    history
+    completion
+    daemon
+    daemon_update
 }

@@ -122,6 +122,22 @@ pub(crate) fn unconfirmed(service: &Service, ids: &[TaskId], now: TimeMs) -> Eve
     )
 }
 
+pub(crate) fn held(service: &Service, ids: &[TaskId], left_ms: u64, now: TimeMs) -> Event {
+    let minutes = match left_ms.div_ceil(60_000) {
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    };
+    let say = format!(
+        "was unable to scale in due to task protection of {}: {}; the next protection ends in {minutes}.",
+        tasks(ids.len()),
+        list(ids)
+    );
+    about(
+        event(service, Severity::Info, EventKind::Task, now, &say),
+        ids,
+    )
+}
+
 pub(crate) fn steady(service: &Service, now: TimeMs) -> Event {
     let say = "has reached a steady state.";
     event(service, Severity::Info, EventKind::Service, now, say)

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{fixture, plan};
+use super::reconcile::COMPLETION_SETTLE_MS;
+use super::{check_plan, fixture, plan};
 use crate::model::id::IdSource;
 use crate::model::service::Service;
 use crate::model::task::Health;
 use crate::model::{
-    Change, ClusterName, Connection, DesiredStatus, Instance, InstanceStatus, LastStatus, State,
-    StopCode, Task, TaskDefinition, TaskId, TimeMs,
+    Change, ClusterName, Connection, DesiredStatus, Instance, InstanceStatus, LastStatus,
+    RolloutState, State, StopCode, Task, TaskDefinition, TaskId, TimeMs,
 };
 use crate::scheduler::Plan;
 
@@ -76,8 +77,10 @@ impl World {
     /// Plans once, checks that planning again finds nothing more, and carries the plan out.
     pub fn plan(&mut self) -> Plan {
         let plan = plan(&self.state, self.now, &mut self.ids);
-        self.state
-            .apply_all(&plan.changes(&self.state.clone(), self.now));
+        let before = self.state.clone();
+        self.state.apply_all(&plan.changes(&before, self.now));
+        let violations = check_plan(&before, &plan, &self.state);
+        assert_eq!(violations, [], "{plan:#?}");
         let again = super::plan(&self.state, self.now, &mut self.ids.clone());
         assert!(again.is_empty(), "planning again gave {again:#?}");
         plan
@@ -168,17 +171,33 @@ impl World {
         self.now = self.now.plus_ms(ms);
     }
 
-    /// Plans and acts until nothing is left to do at this moment.
+    /// Plans and acts until nothing is left to do. Where a deployment only waits for its tasks to
+    /// stay up for a moment, that moment passes.
     pub fn settle(&mut self) {
         for _ in 0..1000 {
             let plan = self.plan();
             let before = self.state.clone();
             self.act();
             if plan.is_empty() && before == self.state {
-                return;
+                match plan.wake_at.filter(|at| self.proves_by(*at)) {
+                    Some(at) => self.now = at,
+                    None => return,
+                }
             }
         }
         panic!("the world does not come to rest");
+    }
+
+    /// Whether that moment is soon and a deployment is under way whose tasks all serve.
+    fn proves_by(&self, at: TimeMs) -> bool {
+        at.since_ms(self.now) <= COMPLETION_SETTLE_MS
+            && self.state.services.values().any(|service| {
+                let primary = service.primary();
+                let serving = self.tasks(service.name.as_str());
+                let serving = serving.iter().filter(|t| t.is_serving()).count();
+                primary.is_some_and(|p| p.rollout_state == RolloutState::InProgress)
+                    && serving == service.desired_count as usize
+            })
     }
 
     /// `ops-1 2 ops-2 1`: RUNNING and PENDING tasks of a service by instance.

@@ -35,6 +35,9 @@ use work::Work;
 /// planned gives nothing, so two rounds are the rule.
 const PLAN_ROUNDS_MAX: usize = 4;
 
+/// Debug builds check the invariants after each plan of a state with so many tasks at most.
+const CHECKED_TASKS_MAX: usize = 5_000;
+
 /// The clusters and instances that the configuration names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fleet {
@@ -135,8 +138,13 @@ fn plan(work: &mut Work) -> Option<TimeMs> {
             round < PLAN_ROUNDS_MAX,
             "the scheduler does not come to rest: {changes:#?}"
         );
+        let before = work.state.clone();
         for change in changes {
             work.put(change);
+        }
+        if cfg!(debug_assertions) && before.tasks.len() <= CHECKED_TASKS_MAX {
+            let violations = scheduler::check_plan(&before, &plan, &work.state);
+            debug_assert!(violations.is_empty(), "{violations:#?}");
         }
     }
     wake_at

@@ -224,7 +224,7 @@ fn redeploy(
     };
     let new = deployment(work, wanted.clone(), who);
     let id = new.id.to_string();
-    service.deployments.insert(0, new);
+    service.begin(new, work.now);
     Ok(Some((id, wanted)))
 }
 

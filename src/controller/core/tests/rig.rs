@@ -226,10 +226,27 @@ impl Rig {
                 }
             }
             if self.state == before {
-                return;
+                match self.wake_at.filter(|at| self.proves_by(*at)) {
+                    Some(at) => {
+                        self.wake_after(at.since_ms(self.now));
+                    }
+                    None => return,
+                }
             }
         }
         panic!("the fleet does not settle");
+    }
+
+    /// Whether that moment is soon and a deployment only waits for its tasks to stay up.
+    fn proves_by(&self, at: TimeMs) -> bool {
+        at.since_ms(self.now) <= crate::scheduler::COMPLETION_SETTLE_MS
+            && self.state.services.values().any(|service| {
+                let tasks = self.state.service_tasks(&service.cluster, &service.name);
+                let serving = tasks.filter(|task| task.is_serving()).count();
+                let underway = service.primary().map(|p| p.rollout_state);
+                underway == Some(crate::model::RolloutState::InProgress)
+                    && serving == service.desired_count as usize
+            })
     }
 
     /// One host does as it was told.
