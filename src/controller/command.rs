@@ -10,9 +10,9 @@ use crate::model::service::{
     CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementStrategy,
 };
 use crate::model::task_definition::{
-    ContainerDefinition, Kept, NetworkMode, TaskDefinitionStatus, Volume,
+    ContainerDefinition, Kept, LogConfiguration, NetworkMode, TaskDefinitionStatus, Volume,
 };
-use crate::model::validate::{self, Fault};
+use crate::model::validate::{self, Elsewhere, Fault};
 use crate::model::{
     Cluster, CpuUnits, Family, Instance, InstanceStatus, MemoryMib, Revision, Service, ServiceName,
     Task, TaskDefinition, TimeMs,
@@ -74,6 +74,7 @@ impl Command {
                 for (index, container) in request.container_definitions.iter().enumerate() {
                     let place = format!("containerDefinitions[{index}].");
                     warn(&mut lines, &place, &container.unsupported, KEPT);
+                    log_driver(&mut lines, &place, container);
                 }
                 for (index, volume) in request.volumes.iter().enumerate() {
                     let place = format!("volumes[{index}].");
@@ -99,21 +100,31 @@ const NOT_KEPT: &str = "is not supported yet and has no effect";
 
 fn warn(lines: &mut Vec<String>, place: &str, kept: &Kept, what: &str) {
     for (path, value) in kept {
-        if !asks_for_what_happens_anyway(path, value) {
-            lines.push(format!("{place}{path} {what}"));
+        if asks_for_what_happens_anyway(path, value) {
+            continue;
+        }
+        match validate::elsewhere(path) {
+            Some(Elsewhere::Warned(why)) => lines.push(format!("{place}{path} {why}")),
+            // What is refused is told as a fault.
+            Some(Elsewhere::Refused(_) | Elsewhere::Silent) => {}
+            None => lines.push(format!("{place}{path} {what}")),
         }
     }
 }
 
+/// Where an engine has no way to a log service, its own log is better than a task that fails.
+fn log_driver(lines: &mut Vec<String>, place: &str, container: &ContainerDefinition) {
+    let log = container.log_configuration.as_ref();
+    if log.is_some_and(|log| log.log_driver == LogConfiguration::CLOUDWATCH) {
+        lines.push(format!(
+            "{place}logConfiguration.logDriver awslogs is CloudWatch's: the engine's own log \
+             driver is used instead, and qd logs shows the lines"
+        ));
+    }
+}
+
 fn asks_for_what_happens_anyway(path: &str, value: &Value) -> bool {
-    let nothing = match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::String(text) => text.is_empty(),
-        Value::Bool(true) | Value::Number(_) => false,
-    };
-    nothing
+    !validate::asks_for_something(value)
         || match path {
             "launchType" => value == "EC2",
             "schedulingStrategy" => value == "REPLICA",
@@ -123,6 +134,8 @@ fn asks_for_what_happens_anyway(path: &str, value: &Value) -> bool {
                 .as_array()
                 .is_some_and(|words| words.iter().any(|word| word == "EC2")),
             "propagateTags" => value == "NONE",
+            "platformVersion" => value == "LATEST",
+            "serviceConnectConfiguration" => value["enabled"] == false,
             _ => false,
         }
 }

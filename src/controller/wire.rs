@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::command::{Command, CommandError, ErrorKind};
 use crate::model::members::{self, Shape};
+use crate::model::validate::{Elsewhere, asks_for_something, elsewhere};
 
 /// Requests nested deeper are refused: members that are kept are stored some levels further in,
 /// and what is stored must be readable again (JSON readers stop at 128).
@@ -241,6 +242,12 @@ fn refusals(body: &Value, faults: &mut Vec<WireFault>) {
             "overrides are not supported yet; register a task definition with the command and \
              environment you want, and run that",
         ));
+    }
+    if let Some(Elsewhere::Refused(why)) = elsewhere("volumeConfigurations")
+        && wanted("volumeConfigurations").is_some_and(asks_for_something)
+    {
+        let message = format!("volumeConfigurations {why}");
+        faults.push(WireFault::unsupported("volumeConfigurations", message));
     }
     if wanted("schedulingStrategy").is_some_and(|value| value != "REPLICA") {
         faults.push(WireFault::unsupported(

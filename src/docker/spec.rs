@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::resources::Protocol;
-use crate::model::task_definition::{HealthCheck, NetworkMode, PortMapping, Ulimit};
+use crate::model::task_definition::{
+    HealthCheck, LogConfiguration, NetworkMode, PortMapping, Ulimit,
+};
 use crate::model::{
     ContainerDefinition, ContainerName, MemoryMib, Partition, Task, TaskDefinition,
 };
@@ -227,6 +229,7 @@ pub fn container_spec(
         log: container
             .log_configuration
             .as_ref()
+            .filter(|log| log.log_driver != LogConfiguration::CLOUDWATCH)
             .map(|log| (log.log_driver.clone(), log.options.clone())),
         stop_timeout_s: container.stop_timeout.unwrap_or(STOP_TIMEOUT_S),
         privileged: container.privileged,

@@ -399,6 +399,11 @@ pub struct LogConfiguration {
     pub options: BTreeMap<String, String>,
 }
 
+impl LogConfiguration {
+    /// The log driver of AWS's CloudWatch, in whose place the engine's own is used.
+    pub const CLOUDWATCH: &str = "awslogs";
+}
+
 impl PortMapping {
     /// Its ports in the container. `None` if its range cannot be read as `FIRST-LAST`, which
     /// validation refuses.

@@ -1,10 +1,10 @@
 //! Whether a task definition or a service makes sense. Every fault at once, each with its path.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::id::ContainerName;
 use super::parameters::{IpcMode, PidMode};
-use super::resources::MemoryMib;
+use super::resources::{CpuUnits, MemoryMib};
 use super::service::{
     DeploymentConfiguration, PlacementConstraint, PlacementConstraintKind, PlacementStrategy,
     PlacementStrategyKind,
@@ -13,16 +13,30 @@ use super::task_definition::{
     ContainerDefinition, DependencyCondition, NetworkMode, TaskDefinition, Volume, VolumeScope,
 };
 
+mod elsewhere;
 mod graph;
 mod lifecycle;
+mod linux;
+mod network;
 mod service;
 
+pub use elsewhere::{Elsewhere, asks_for_something, elsewhere};
+pub use network::PORTS_MAX;
 pub use service::{DESIRED_COUNT_MAX, bounds, desired_count, placement};
 
 /// ECS's limit for containers in a task.
 pub const CONTAINERS_MAX: usize = 10;
 /// Docker's least memory for a container, in MiB.
 pub const MEMORY_MIN: MemoryMib = MemoryMib(6);
+
+/// ECS's bounds for the cpu of a whole task.
+pub const TASK_CPU_MIN: CpuUnits = CpuUnits(128);
+/// See [`TASK_CPU_MIN`].
+pub const TASK_CPU_MAX: CpuUnits = CpuUnits(196_608);
+/// ECS's limit for an image reference without its digest, in characters.
+const IMAGE_MAX: usize = 255;
+/// Ours, in seconds: ECS names none on instances, and an agent waits no longer for a stop.
+pub const STOP_TIMEOUT_MAX_S: u32 = 24 * 3600;
 
 /// One thing wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +89,10 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
         let at = |member: &str| format!("containerDefinitions[{index}].{member}");
         basics(container, &at, &mut faults);
         memory(definition, container, &at, &mut faults);
-        ports(definition.network_mode, container, &at, &mut faults);
+        network::ports(definition.network_mode, container, &at, &mut faults);
+        network::names(definition.network_mode, container, &at, &mut faults);
+        network::volumes_from(definition, container, &at, &mut faults);
+        linux::linux(definition, container, &at, &mut faults);
         links(definition, container, &at, &mut faults);
         depends_on(definition, container, &at, &mut faults);
         health_check(container, &at, &mut faults);
@@ -83,7 +100,9 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
         mounts(definition, container, &at, &mut faults);
         ulimits(container, &at, &mut faults);
     }
-    host_ports(definition, &mut faults);
+    network::host_ports(definition, &mut faults);
+    platform(definition, &mut faults);
+    elsewhere::only_aws(definition, &mut faults);
     shared_by_task(definition, &mut faults);
     graph::cycles(definition, &mut faults);
     volumes(&definition.volumes, &mut faults);
@@ -119,6 +138,29 @@ fn shared_by_task(definition: &TaskDefinition, faults: &mut Faults) {
                 "task is not supported yet; leave it out, or use host",
             );
         }
+    }
+}
+
+/// ECS's CPUArchitecture and OSFamily, as far as Linux engines have them.
+fn platform(definition: &TaskDefinition, faults: &mut Faults) {
+    let Some(platform) = &definition.runtime_platform else {
+        return;
+    };
+    if let Some(word) = &platform.cpu_architecture
+        && !matches!(word.as_str(), "X86_64" | "ARM64")
+    {
+        faults.add(
+            "runtimePlatform.cpuArchitecture",
+            format!("\"{word}\" is not an architecture; expected X86_64 or ARM64"),
+        );
+    }
+    if let Some(word) = &platform.operating_system_family
+        && word != "LINUX"
+    {
+        faults.add(
+            "runtimePlatform.operatingSystemFamily",
+            format!("\"{word}\" is not supported; only LINUX containers are run"),
+        );
     }
 }
 
@@ -159,10 +201,14 @@ fn totals(definition: &TaskDefinition, faults: &mut Faults) {
                 format!("its containers ask for {sum} CPU units, more than the task's {limit}"),
             );
         }
-        if limit.0 == 0 {
+        // ECS: 0.125 to 192 vCPUs.
+        if !(TASK_CPU_MIN..=TASK_CPU_MAX).contains(&limit) {
             faults.add(
                 "cpu",
-                "a task's cpu must be above 0; leave it out if the containers say",
+                format!(
+                    "a task's cpu is {TASK_CPU_MIN} to {TASK_CPU_MAX} CPU units, not {limit}; \
+                     leave it out if the containers say"
+                ),
             );
         }
     }
@@ -197,6 +243,16 @@ fn basics(container: &ContainerDefinition, at: &dyn Fn(&str) -> String, faults: 
             ),
         );
     }
+    image_reference(container, at, faults);
+    if let Some(wait) = container
+        .stop_timeout
+        .filter(|wait| *wait > STOP_TIMEOUT_MAX_S)
+    {
+        faults.add(
+            at("stopTimeout"),
+            format!("{wait} s is longer than a day; {STOP_TIMEOUT_MAX_S} at most is allowed"),
+        );
+    }
     if let Some(folder) = &container.working_directory
         && !folder.starts_with('/')
     {
@@ -218,15 +274,39 @@ fn basics(container: &ContainerDefinition, at: &dyn Fn(&str) -> String, faults: 
             );
         }
     }
-    if let Some(log) = &container.log_configuration
-        && (log.log_driver.is_empty() || log.log_driver == "awsfirelens")
-    {
-        faults.add(
+    match container.log_configuration.as_ref() {
+        Some(log) if log.log_driver == "awsfirelens" => faults.add(
             at("logConfiguration.logDriver"),
-            format!(
-                "\"{}\" is not a log driver of a Docker Engine; use json-file, local or journald",
-                log.log_driver
-            ),
+            "awsfirelens is not a log driver of a Docker Engine; use fluentd with the address of \
+             your log router",
+        ),
+        Some(log) if log.log_driver.trim().is_empty() => faults.add(
+            at("logConfiguration.logDriver"),
+            "name a log driver, such as json-file, local or journald",
+        ),
+        _ => {}
+    }
+}
+
+/// ECS: 255 characters before the digest, which is sha256 in 64 hexadecimal digits.
+fn image_reference(
+    container: &ContainerDefinition,
+    at: &dyn Fn(&str) -> String,
+    faults: &mut Faults,
+) {
+    let (name, digest) = match container.image.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (container.image.as_str(), None),
+    };
+    if name.chars().count() > IMAGE_MAX {
+        let message = format!("an image reference has {IMAGE_MAX} characters at most");
+        faults.add(at("image"), message);
+    }
+    let hex = |digest: &str| digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some(digest) = digest.filter(|d| !d.strip_prefix("sha256:").is_some_and(hex)) {
+        faults.add(
+            at("image"),
+            format!("\"{digest}\" is not a digest; expected sha256: and 64 hexadecimal digits"),
         );
     }
 }
@@ -271,54 +351,6 @@ fn memory(
             at("memory"),
             format!("{hard} MiB is above the task's memory of {task} MiB"),
         );
-    }
-}
-
-fn ports(
-    mode: NetworkMode,
-    container: &ContainerDefinition,
-    at: &dyn Fn(&str) -> String,
-    faults: &mut Faults,
-) {
-    if mode == NetworkMode::None && !container.port_mappings.is_empty() {
-        faults.add(
-            at("portMappings"),
-            "with networkMode none there are no ports to map",
-        );
-    }
-    for (index, mapping) in container.port_mappings.iter().enumerate() {
-        let here = |member: &str| at(&format!("portMappings[{index}].{member}"));
-        if mapping.container_port == 0 {
-            faults.add(here("containerPort"), "a container's port is 1 to 65535");
-        }
-        let host = mapping.host_port.unwrap_or(0);
-        if mode == NetworkMode::Host && host != 0 && host != mapping.container_port {
-            faults.add(
-                here("hostPort"),
-                format!(
-                    "in networkMode host the host's port is the container's, {}; leave hostPort out",
-                    mapping.container_port
-                ),
-            );
-        }
-    }
-}
-
-/// Two containers of a task cannot have the same port of their host.
-fn host_ports(definition: &TaskDefinition, faults: &mut Faults) {
-    let mut holders = BTreeMap::new();
-    for (index, container) in definition.container_definitions.iter().enumerate() {
-        for (number, mapping) in container.port_mappings.iter().enumerate() {
-            let Some(port) = definition.host_port(mapping) else {
-                continue;
-            };
-            if let Some(holder) = holders.insert(port, &container.name) {
-                faults.add(
-                    format!("containerDefinitions[{index}].portMappings[{number}].hostPort"),
-                    format!("port {port} of the host is already taken by container {holder}"),
-                );
-            }
-        }
     }
 }
 
@@ -392,7 +424,7 @@ fn depends_on(
         };
         match dependency.condition {
             DependencyCondition::Start => {}
-            DependencyCondition::Healthy if target.health_check.is_none() => faults.add(
+            DependencyCondition::Healthy if !target.checks_health() => faults.add(
                 here("condition"),
                 format!("container {name} has no healthCheck, so it never becomes HEALTHY"),
             ),
@@ -418,7 +450,8 @@ fn health_check(container: &ContainerDefinition, at: &dyn Fn(&str) -> String, fa
     let here = |member: &str| at(&format!("healthCheck.{member}"));
     let command: Vec<&str> = check.command.iter().map(String::as_str).collect();
     match command.as_slice() {
-        ["CMD", _, ..] | ["CMD-SHELL", _] => {}
+        // Docker's NONE: not even the image's own check.
+        ["NONE"] | ["CMD", _, ..] | ["CMD-SHELL", _] => {}
         ["CMD-SHELL", ..] => faults.add(
             here("command"),
             "after CMD-SHELL comes the shell's command line as one text",
@@ -468,6 +501,10 @@ fn mounts(
         let path = &mount.container_path;
         if !path.starts_with('/') {
             faults.add(here("containerPath"), not_absolute(path));
+        } else if path.trim_matches('/').is_empty() {
+            // Docker refuses it.
+            let message = "nothing can be mounted over a container's whole file system";
+            faults.add(here("containerPath"), message);
         } else if !seen.insert(path) {
             faults.add(
                 here("containerPath"),
@@ -491,6 +528,15 @@ fn ulimits(container: &ContainerDefinition, at: &dyn Fn(&str) -> String, faults:
             );
         } else if !seen.insert(name) {
             faults.add(here("name"), format!("{name} is given twice"));
+        }
+        for (member, value) in [
+            ("softLimit", limit.soft_limit),
+            ("hardLimit", limit.hard_limit),
+        ] {
+            if value < -1 {
+                let message = format!("{value} is no limit; 0 or more, or -1 for none, is allowed");
+                faults.add(here(member), message);
+            }
         }
         // -1 stands for no limit.
         let unlimited = |value: i64| if value == -1 { i64::MAX } else { value };
@@ -542,5 +588,7 @@ fn volumes(volumes: &[Volume], faults: &mut Faults) {
     }
 }
 
+#[cfg(test)]
+mod parameter_tests;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ pub(super) fn named(definition: &TaskDefinition, name: &str) -> Option<usize> {
         .position(|c| c.name.as_str() == name)
 }
 
-/// Names every circle of `dependsOn` and `links`: none of its containers could ever be first.
+/// Names every circle of `dependsOn`, `links` and `volumesFrom`: none of its containers could ever be first.
 pub(super) fn cycles(definition: &TaskDefinition, faults: &mut Faults) {
     let waits_for: Vec<Vec<usize>> = definition
         .container_definitions
@@ -26,8 +26,13 @@ pub(super) fn cycles(definition: &TaskDefinition, faults: &mut Faults) {
                 .links
                 .iter()
                 .filter_map(|link| named(definition, link.split(':').next().unwrap_or(link)));
+            let borrowed = container
+                .volumes_from
+                .iter()
+                .filter_map(|from| named(definition, from.source_container.as_str()));
             // Waiting for oneself has a message of its own.
-            depended.chain(linked).filter(|t| *t != index).collect()
+            let waited_for = depended.chain(linked).chain(borrowed);
+            waited_for.filter(|t| *t != index).collect()
         })
         .collect();
     let mut told: Vec<bool> = vec![false; waits_for.len()];
@@ -47,7 +52,7 @@ pub(super) fn cycles(definition: &TaskDefinition, faults: &mut Faults) {
             faults.add(
                 format!("containerDefinitions[{start}].dependsOn"),
                 format!(
-                    "containers wait for each other in a circle: {}; take one dependsOn or link away",
+                    "containers wait for each other in a circle: {}; take one dependsOn, link or volumesFrom away",
                     names.join(" → ")
                 ),
             );

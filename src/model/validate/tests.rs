@@ -2,7 +2,7 @@ use super::*;
 use crate::model::service::CircuitBreaker;
 use serde_json::{Value, json};
 
-fn faults(definition: Value) -> Vec<String> {
+pub(super) fn faults(definition: Value) -> Vec<String> {
     let mut definition = definition;
     definition["revision"] = 1.into();
     if definition.get("family").is_none() {
@@ -15,7 +15,7 @@ fn faults(definition: Value) -> Vec<String> {
         .collect()
 }
 
-fn container(name: &str, more: Value) -> Value {
+pub(super) fn container(name: &str, more: Value) -> Value {
     let mut container = json!({"name": name, "image": "busybox", "memory": 64});
     for (member, value) in more.as_object().unwrap() {
         container[member] = value.clone();
@@ -23,16 +23,16 @@ fn container(name: &str, more: Value) -> Value {
     container
 }
 
-fn one(more: Value) -> Vec<String> {
+pub(super) fn one(more: Value) -> Vec<String> {
     faults(json!({"containerDefinitions": [container("a", more)]}))
 }
 
-fn two(first: Value, second: Value) -> Vec<String> {
+pub(super) fn two(first: Value, second: Value) -> Vec<String> {
     faults(json!({"containerDefinitions": [container("a", first), container("b", second)]}))
 }
 
 #[track_caller]
-fn only(found: &[String], expected: &str) {
+pub(super) fn only(found: &[String], expected: &str) {
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].contains(expected), "{found:#?} lacks {expected}");
 }
