@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "src/scheduler/",
     "src/controller/core/",
     "src/controller/command.rs",
+    "src/controller/command/",
     "src/controller/wire.rs",
     "src/docker/spec",
     "src/docker/volume.rs",

@@ -10,8 +10,8 @@ use std::time::Duration;
 use quarterdeck::agent::{TokioClock, Tuning};
 use quarterdeck::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
 use quarterdeck::controller::command::{
-    CreateService, DeploymentConfigurationUpdate, RegisterTaskDefinition, RunTask, StopTask,
-    UpdateContainerInstancesState, UpdateService,
+    CreateService, DeploymentConfigurationUpdate, NamedSchedule, PutSchedule,
+    RegisterTaskDefinition, RunTask, StopTask, UpdateContainerInstancesState, UpdateService,
 };
 use quarterdeck::controller::driver::{ControlPlane, Start, start};
 use quarterdeck::controller::{Command, CommandError, Response};
@@ -310,15 +310,8 @@ impl World {
 
     async fn run_once(&self) {
         let request = RunTask {
-            cluster: None,
-            task_definition: "once".to_owned(),
             count: 2,
-            group: None,
-            started_by: None,
-            placement_constraints: Vec::new(),
-            placement_strategy: Vec::new(),
-            client_token: None,
-            unsupported: BTreeMap::new(),
+            ..RunTask::new("once")
         };
         // With every instance away there is no place; that is an answer, not an error.
         self.ask(Command::RunTask(Box::new(request))).await.unwrap();
@@ -560,6 +553,53 @@ fn whatever_happens_to_hosts_everything_is_exact_after_they_are_mended() {
             world.disturb().await;
             world.check_watcher().await;
         }
+        world.mend_and_settle().await;
+    });
+}
+
+#[test]
+fn a_schedule_runs_through_faults_and_restarts_and_never_beside_itself() {
+    simulate("schedule", 3, async |seed| {
+        let mut world = World::new(seed).await;
+        world.bring_up().await;
+        let put: PutSchedule = serde_json::from_value(serde_json::json!({
+            "name": "tick", "taskDefinition": "once", "scheduleExpression": "rate(1 minute)",
+        }))
+        .unwrap();
+        world
+            .ask(Command::PutSchedule(Box::new(put)))
+            .await
+            .unwrap();
+        let mut started = BTreeSet::new();
+        for round in 0..30 {
+            let pause = 200 + world.draw(30_000);
+            sleep(Duration::from_millis(pause)).await;
+            world.disturb().await;
+            world.check_watcher().await;
+            let state = world.state();
+            let ticks: Vec<_> = state
+                .tasks
+                .values()
+                .filter(|task| task.started_by == "schedule/tick")
+                .collect();
+            let there = ticks.iter().filter(|task| !task.is_stopped()).count();
+            assert!(there <= 1, "QD_SIM_SEED={seed}: {there} at once");
+            started.extend(ticks.iter().map(|task| task.id));
+            let schedule = state.schedules.values().next().unwrap();
+            let next = schedule.next_at.unwrap();
+            let now = world.snapshots.borrow().at;
+            assert!(next <= now.plus_ms(60_000), "QD_SIM_SEED={seed}: it waits");
+            if round == 15 {
+                world = world.restart().await;
+            }
+        }
+        let told = describe(&world.state());
+        assert!(started.len() > 1, "QD_SIM_SEED={seed}: {started:?}\n{told}");
+        let named = NamedSchedule {
+            name: "tick".to_owned(),
+            cluster: None,
+        };
+        world.ask(Command::DeleteSchedule(named)).await.unwrap();
         world.mend_and_settle().await;
     });
 }

@@ -71,11 +71,11 @@ impl Assignments {
     #[must_use]
     pub fn spec(&self, task: TaskId, container: &ContainerName) -> Option<ContainerSpec> {
         let task = self.tasks.get(&task)?;
-        let definition = self.definition(task)?;
         let state = &self.snapshot.state;
+        let definition = state.definition_of(task)?;
         Some(container_spec(
             task,
-            definition,
+            &definition,
             definition.container(container)?,
             &state.control_plane,
             &state.partition(&task.cluster),

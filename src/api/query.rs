@@ -1,5 +1,7 @@
 //! ECS's Describe* and List* operations over a snapshot. Pure.
 
+mod more;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -17,15 +19,18 @@ use crate::model::{
 use crate::model::{ServiceStatus, Snapshot};
 
 /// The operations that ask and change nothing.
-pub const OPERATIONS: [&str; 11] = [
+pub const OPERATIONS: [&str; 14] = [
     "DescribeClusters",
     "DescribeContainerInstances",
+    "DescribeSchedules",
     "DescribeServices",
     "DescribeTaskDefinition",
     "DescribeTasks",
     "ListClusters",
     "ListContainerInstances",
+    "ListSchedules",
     "ListServices",
+    "ListTagsForResource",
     "ListTaskDefinitionFamilies",
     "ListTaskDefinitions",
     "ListTasks",
@@ -41,11 +46,14 @@ pub fn query(snapshot: &Snapshot, operation: &str, body: &Value) -> Result<Value
     match operation {
         "DescribeClusters" => describe_clusters(state, &read(body)?),
         "DescribeContainerInstances" => describe_instances(state, &read(body)?),
+        "DescribeSchedules" => more::describe_schedules(state, &read(body)?),
         "DescribeServices" => describe_services(state, &read(body)?),
         "DescribeTaskDefinition" => describe_definition(state, &read(body)?),
         "DescribeTasks" => describe_tasks(state, &read(body)?),
         "ListClusters" => list_clusters(state, &read(body)?),
         "ListContainerInstances" => list_instances(state, &read(body)?),
+        "ListSchedules" => more::list_schedules(state, &read(body)?),
+        "ListTagsForResource" => more::list_tags(state, &read(body)?),
         "ListServices" => list_services(state, &read(body)?),
         "ListTaskDefinitionFamilies" => list_families(state, &read(body)?),
         "ListTaskDefinitions" => list_definitions(state, &read(body)?),
@@ -78,6 +86,8 @@ struct Describe {
     tasks: Vec<String>,
     task_definition: Option<String>,
     include: Vec<String>,
+    schedules: Vec<String>,
+    resource_arn: Option<String>,
 }
 
 impl Describe {
@@ -232,7 +242,13 @@ fn describe_tasks(state: &State, asked: &Describe) -> Result<Value, CommandError
         |id| under(&cluster.partition, "task", &cluster.name, id),
         |id| {
             let task = state.tasks.get(&id.parse::<TaskId>().ok()?)?;
-            (task.cluster == cluster.name).then(|| shape::task(state, task))
+            (task.cluster == cluster.name).then(|| {
+                let mut body = shape::task(state, task);
+                if !asked.with_tags() {
+                    body["tags"] = json!([]);
+                }
+                body
+            })
         },
     )
 }
@@ -252,8 +268,7 @@ fn describe_definition(state: &State, asked: &Describe) -> Result<Value, Command
     })?;
     let mut body = json!({"taskDefinition": shape::task_definition(state, definition)});
     if asked.with_tags() {
-        let tags = definition.unsupported.get("tags").cloned();
-        body["tags"] = tags.unwrap_or_else(|| json!([]));
+        body["tags"] = json!(definition.tags);
     }
     Ok(body)
 }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::model::tag::Tag;
+use crate::model::task_definition::KeyValue;
+
 /// Runs services on the Docker hosts you have, as Amazon ECS does, from one console.
 #[derive(Debug, Parser)]
 #[command(
@@ -75,6 +78,9 @@ pub enum Verb {
     /// Services
     #[command(subcommand)]
     Service(ServiceVerb),
+    /// Task definitions that run at set times
+    #[command(subcommand)]
+    Schedule(ScheduleVerb),
     /// Tasks
     #[command(subcommand)]
     Task(TaskVerb),
@@ -176,12 +182,71 @@ pub struct Run {
     /// How many tasks, 1 to 10
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub count: u32,
+    /// Which container --env, --cpu, --memory and CMD are for; the first essential one where
+    /// nothing is said
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// An environment variable, over what the definition has; several if wanted
+    #[arg(long, short, value_name = "NAME=VALUE", value_parser = variable)]
+    pub env: Vec<KeyValue>,
+    /// CPU units instead of the definition's: the task's where it has its own, else the
+    /// container's
+    #[arg(long, value_name = "UNITS")]
+    pub cpu: Option<u64>,
+    /// MiB instead of the definition's: the task's where it has its own, else the container's
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<u64>,
+    /// A tag of the tasks; several if wanted
+    #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
+    pub tag: Vec<Tag>,
     /// Waiting: until every task runs.
     #[command(flatten)]
     pub wait: Wait,
     /// Wait until every task has ended; exit code 1 if one ended with another code than 0
     #[arg(long)]
     pub wait_stopped: bool,
+    /// Program and arguments, instead of the container's command
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    if name.is_empty() {
+        return Err("the name before = is missing".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn variable(text: &str) -> Result<KeyValue, String> {
+    pair(text).map(|(name, value)| KeyValue { name, value })
+}
+
+fn tag(text: &str) -> Result<Tag, String> {
+    pair(text).map(|(key, value)| Tag { key, value })
+}
+
+/// `schedule …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum ScheduleVerb {
+    /// List them
+    Ls,
+    /// One in detail, with its last runs
+    Show(Named),
+    /// Delete it; what it has started goes on
+    Rm {
+        /// Its name
+        name: String,
+        /// Asking.
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Run it now, besides its times
+    Run(Named),
+    /// Let it run at its times again
+    Enable(Named),
+    /// Let it run no more, until it is enabled
+    Disable(Named),
 }
 
 /// A service's name.

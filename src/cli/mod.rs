@@ -12,6 +12,7 @@ pub mod follow;
 mod instance;
 pub mod out;
 pub mod resolve;
+mod schedule;
 mod service;
 pub mod session;
 mod start;
@@ -152,6 +153,7 @@ async fn dispatch(
         Verb::Plan(asked) => apply::plan(session, items, asked, output).await,
         Verb::Run(asked) => task::run_once(session, asked, output).await,
         Verb::Service(verb) => service::run(session, verb, output).await,
+        Verb::Schedule(verb) => schedule::run(session, verb, output).await,
         Verb::Task(verb) => task::run(session, verb, output).await,
         Verb::Instance(verb) => instance::run(session, verb, output).await,
         Verb::Taskdef(verb) => taskdef::run(session, verb, output).await,
@@ -173,6 +175,7 @@ fn role(verb: &Verb) -> &'static str {
         Verb::Run(_) => "run",
         Verb::Service(ServiceVerb::Ls | ServiceVerb::Show(_)) | Verb::Status => "status",
         Verb::Service(_) => "service",
+        Verb::Schedule(_) => "schedule",
         Verb::Task(_) => "task",
         Verb::Instance(_) => "instance",
         Verb::Taskdef(_) => "taskdef",

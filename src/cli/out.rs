@@ -6,6 +6,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::error::{CliError, CliResult};
+use crate::model::tag::Tag;
 
 /// Prints text and the end of the line on standard output.
 ///
@@ -169,6 +170,13 @@ pub fn count(number: usize, noun: &str) -> String {
     } else {
         format!("{number} {noun}s")
     }
+}
+
+/// Tags as they are written: `team=web, stage=test`.
+#[must_use]
+pub fn tags(tags: &[Tag]) -> String {
+    let each = tags.iter().map(|tag| format!("{}={}", tag.key, tag.value));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Names with their values, one a line, the values aligned.

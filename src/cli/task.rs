@@ -16,8 +16,9 @@ use crate::client::{ClientError, Standing};
 use crate::controller::Command;
 use crate::controller::command::{RunTask, StopTask};
 use crate::model::arn::short_name;
+use crate::model::parameters::{ContainerOverride, TaskOverride};
 use crate::model::task::Health;
-use crate::model::{Snapshot, Task, TaskId};
+use crate::model::{ContainerName, CpuUnits, MemoryMib, Snapshot, Task, TaskDefinition, TaskId};
 
 /// Wait before a request that got no answer is repeated.
 const ANEW_GAP: Duration = Duration::from_millis(500);
@@ -188,6 +189,14 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
             format!("{} (desired {wanted})", task.last_status.as_str()),
         ),
         ("health", health(&task)),
+        (
+            "overrides",
+            task.overrides
+                .as_ref()
+                .map(|it| json!(it).to_string())
+                .unwrap_or_default(),
+        ),
+        ("tags", out::tags(&task.tags)),
         ("placed", task.placement.clone()),
         ("created", time::local(task.created_at)),
         ("started", moment(task.started_at)),
@@ -310,6 +319,39 @@ async fn once(session: &Session, command: Command) -> CliResult<Value> {
     session.command(command).await
 }
 
+/// What `qd run`'s options make otherwise than the definition has it.
+fn overrides(asked: &Run, definition: &TaskDefinition) -> CliResult<Option<TaskOverride>> {
+    let known = || definition.container_definitions.iter();
+    let name = match &asked.container {
+        Some(name) => ContainerName::new(name).map_err(|it| CliError::Usage(it.to_string()))?,
+        None => match known().find(|it| it.essential).or(known().next()) {
+            Some(first) => first.name.clone(),
+            None => return Ok(None),
+        },
+    };
+    let of_task = (definition.cpu.is_some(), definition.memory.is_some());
+    let (cpu, memory) = (asked.cpu.map(CpuUnits), asked.memory.map(MemoryMib));
+    let container = ContainerOverride {
+        command: Some(asked.command.clone()).filter(|words| !words.is_empty()),
+        environment: asked.env.clone(),
+        cpu: cpu.filter(|_| !of_task.0),
+        memory: memory.filter(|_| !of_task.1),
+        ..ContainerOverride::new(name)
+    };
+    let overrides = TaskOverride {
+        container_overrides: vec![container],
+        cpu: cpu.filter(|_| of_task.0),
+        memory: memory.filter(|_| of_task.1),
+        ..TaskOverride::default()
+    };
+    // A container that is named wrongly is told even if nothing is overridden in it.
+    let wrong = overrides.faults(definition);
+    if let Some(fault) = wrong.first() {
+        return Err(CliError::Usage(fault.message.clone()));
+    }
+    Ok(Some(overrides).filter(|it| !it.is_empty()))
+}
+
 /// `qd run`.
 ///
 /// # Errors
@@ -321,14 +363,11 @@ pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResu
     let definition = resolve::definition(&snapshot.state, &asked.definition)?;
     let command = Command::RunTask(Box::new(RunTask {
         cluster: Some(cluster.to_string()),
-        task_definition: definition.id().to_string(),
         count: asked.count,
-        group: None,
-        started_by: None,
-        placement_constraints: Vec::new(),
-        placement_strategy: Vec::new(),
         client_token: Some(token()),
-        unsupported: std::collections::BTreeMap::new(),
+        overrides: overrides(asked, &definition)?,
+        tags: asked.tag.clone(),
+        ..RunTask::new(definition.id().to_string())
     }));
     let body = once(session, command).await?;
     let ids = task_ids(&body)?;

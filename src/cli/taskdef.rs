@@ -111,9 +111,8 @@ fn show(session: &Session, text: &str, output: Output) -> CliResult {
     let snapshot = session.snapshot();
     let definition = resolve::definition(&snapshot.state, text)?;
     if output == Output::Json {
-        return out::json(
-            &json!({"taskDefinition": shape::task_definition(&snapshot.state, &definition)}),
-        );
+        let body = shape::task_definition(&snapshot.state, &definition);
+        return out::json(&json!({"taskDefinition": body, "tags": definition.tags}));
     }
     out::facts(&[
         ("definition", definition.id().to_string()),

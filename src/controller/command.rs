@@ -1,14 +1,19 @@
 //! What people and programs can ask for: ECS's own operations, one variant each.
 
+pub mod schedule;
+pub mod tagging;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::parameters::{IpcMode, PidMode, RuntimePlatform};
+use crate::model::parameters::{IpcMode, PidMode, RuntimePlatform, TaskOverride};
+use crate::model::schedule::Schedule;
 use crate::model::service::{
     CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementStrategy,
 };
+use crate::model::tag::{self, PropagateTags, Tag};
 use crate::model::task_definition::{
     ContainerDefinition, Kept, LogConfiguration, NetworkMode, TaskDefinitionStatus, Volume,
 };
@@ -17,6 +22,9 @@ use crate::model::{
     Cluster, CpuUnits, Family, Instance, InstanceStatus, MemoryMib, Revision, Service, ServiceName,
     Task, TaskDefinition, TimeMs,
 };
+
+pub use schedule::{NamedSchedule, PutSchedule};
+pub use tagging::{TagResource, UntagResource};
 
 /// One ECS operation that changes something. Names of clusters, services, tasks, instances and
 /// task definitions may be short names or full ARNs, as in ECS; an absent cluster is `default`.
@@ -43,6 +51,16 @@ pub enum Command {
     CreateCluster(CreateCluster),
     /// Deletes an empty cluster.
     DeleteCluster(DeleteCluster),
+    /// Puts tags on a thing.
+    TagResource(TagResource),
+    /// Takes tags off a thing.
+    UntagResource(UntagResource),
+    /// Ours: makes or changes a schedule.
+    PutSchedule(Box<PutSchedule>),
+    /// Ours: deletes a schedule; what it has started goes on.
+    DeleteSchedule(NamedSchedule),
+    /// Ours: runs a schedule now, besides its times.
+    RunSchedule(NamedSchedule),
 }
 
 impl Command {
@@ -60,6 +78,11 @@ impl Command {
             Self::UpdateContainerInstancesState(_) => "UpdateContainerInstancesState",
             Self::CreateCluster(_) => "CreateCluster",
             Self::DeleteCluster(_) => "DeleteCluster",
+            Self::TagResource(_) => "TagResource",
+            Self::UntagResource(_) => "UntagResource",
+            Self::PutSchedule(_) => "PutSchedule",
+            Self::DeleteSchedule(_) => "DeleteSchedule",
+            Self::RunSchedule(_) => "RunSchedule",
         }
     }
 
@@ -89,7 +112,12 @@ impl Command {
             | Self::DeleteService(_)
             | Self::StopTask(_)
             | Self::UpdateContainerInstancesState(_)
-            | Self::DeleteCluster(_) => {}
+            | Self::DeleteCluster(_)
+            | Self::TagResource(_)
+            | Self::UntagResource(_)
+            | Self::PutSchedule(_)
+            | Self::DeleteSchedule(_)
+            | Self::RunSchedule(_) => {}
         }
         lines
     }
@@ -133,7 +161,6 @@ fn asks_for_what_happens_anyway(path: &str, value: &Value) -> bool {
             "requiresCompatibilities" => value
                 .as_array()
                 .is_some_and(|words| words.iter().any(|word| word == "EC2")),
-            "propagateTags" => value == "NONE",
             "platformVersion" => value == "LATEST",
             "serviceConnectConfiguration" => value["enabled"] == false,
             _ => false,
@@ -172,6 +199,9 @@ pub struct RegisterTaskDefinition {
     /// What the images are made for.
     #[serde(default)]
     pub runtime_platform: Option<RuntimePlatform>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
     /// Members not acted on.
     #[serde(default, skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
@@ -192,6 +222,7 @@ impl RegisterTaskDefinition {
             pid_mode: None,
             ipc_mode: None,
             runtime_platform: None,
+            tags: Vec::new(),
             unsupported: Kept::new(),
         }
     }
@@ -210,6 +241,7 @@ impl RegisterTaskDefinition {
             runtime_platform: self.runtime_platform,
             status: TaskDefinitionStatus::Active,
             registered_at: now,
+            tags: self.tags,
             unsupported: self.unsupported,
             ..TaskDefinition::new(self.family, revision, self.container_definitions)
         }
@@ -218,7 +250,10 @@ impl RegisterTaskDefinition {
     /// Everything that is wrong with it; empty if it can be registered.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        validate::task_definition(&self.clone().definition(Revision(1), TimeMs::default()))
+        let mut faults =
+            validate::task_definition(&self.clone().definition(Revision(1), TimeMs::default()));
+        faults.extend(tag::faults("tags", &self.tags));
+        faults
     }
 }
 
@@ -259,12 +294,37 @@ pub struct CreateService {
     /// Makes a repeated request harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    /// Whose tags its new tasks get.
+    #[serde(default, skip_serializing_if = "PropagateTags::is_none")]
+    pub propagate_tags: PropagateTags,
     /// Members not acted on.
     #[serde(default, skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
 }
 
 impl CreateService {
+    /// One task of that definition, of which nothing more is said.
+    #[must_use]
+    pub fn new(service_name: ServiceName, task_definition: impl Into<String>) -> Self {
+        Self {
+            cluster: None,
+            service_name,
+            task_definition: task_definition.into(),
+            desired_count: 1,
+            deployment_configuration: DeploymentConfiguration::default(),
+            placement_constraints: Vec::new(),
+            placement_strategy: Vec::new(),
+            host_loss_grace_period_seconds: None,
+            client_token: None,
+            tags: Vec::new(),
+            propagate_tags: PropagateTags::default(),
+            unsupported: Kept::new(),
+        }
+    }
+
     /// What is wrong with it in itself: bounds, constraints, strategies, count. Whether its
     /// cluster and definition exist is the controller's to know.
     #[must_use]
@@ -275,6 +335,7 @@ impl CreateService {
             &self.placement_strategy,
         ));
         faults.extend(validate::desired_count(self.desired_count));
+        faults.extend(tag::faults("tags", &self.tags));
         faults
     }
 }
@@ -305,6 +366,8 @@ pub struct UpdateService {
     pub host_loss_grace_period_seconds: Option<u32>,
     /// Starts a deployment even if nothing changed: every task is replaced.
     pub force_new_deployment: bool,
+    /// Whose tags its new tasks get from now on.
+    pub propagate_tags: Option<PropagateTags>,
     /// Members not acted on.
     #[serde(skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
@@ -390,9 +453,39 @@ pub struct RunTask {
     /// Makes a repeated request harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
+    /// What the tasks have otherwise than their definition.
+    #[serde(default)]
+    pub overrides: Option<TaskOverride>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    /// Whether the tasks get the definition's tags too.
+    #[serde(default)]
+    pub propagate_tags: PropagateTags,
     /// Members not acted on.
     #[serde(default, skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
+}
+
+impl RunTask {
+    /// One task of that definition, of which nothing more is said.
+    #[must_use]
+    pub fn new(task_definition: impl Into<String>) -> Self {
+        Self {
+            cluster: None,
+            task_definition: task_definition.into(),
+            count: 1,
+            group: None,
+            started_by: None,
+            placement_constraints: Vec::new(),
+            placement_strategy: Vec::new(),
+            client_token: None,
+            overrides: None,
+            tags: Vec::new(),
+            propagate_tags: PropagateTags::None,
+            unsupported: Kept::new(),
+        }
+    }
 }
 
 /// Request of StopTask.
@@ -468,6 +561,10 @@ pub enum Response {
     Instances(Vec<Arc<Instance>>, Vec<Failure>),
     /// A cluster as it now is.
     Cluster(Arc<Cluster>),
+    /// A schedule as it now is, or was before it was deleted.
+    Schedule(Arc<Schedule>),
+    /// It is done, and there is nothing to tell.
+    Done,
 }
 
 /// ECS's names for what can be wrong with a request.
@@ -491,6 +588,8 @@ pub enum ErrorKind {
     ServiceNotActiveException,
     /// The state is not what the request was made for.
     ConflictException,
+    /// No such thing.
+    ResourceNotFoundException,
     /// Not offered.
     UnsupportedFeatureException,
     /// No such operation.

@@ -83,8 +83,11 @@ pub fn read(operation: &str, mut body: Value) -> Result<Command, Vec<WireFault>>
         .map(|unknown| WireFault::parameter(unknown.path.clone(), unknown.to_string()))
         .collect();
     if shape == Shape::RegisterTaskDefinition {
-        amounts(&mut body, &mut faults);
+        amounts(&mut body, "", &mut faults);
         network_mode(&mut body, &mut faults);
+    }
+    if let Some(overrides) = body.get_mut("overrides") {
+        amounts(overrides, "overrides.", &mut faults);
     }
     refusals(&body, &mut faults);
     if !faults.is_empty() {
@@ -109,6 +112,11 @@ fn typed(operation: &str, body: Value) -> Result<Command, WireFault> {
         "StopTask" => Command::StopTask(parse(body)?),
         "UpdateContainerInstancesState" => Command::UpdateContainerInstancesState(parse(body)?),
         "CreateCluster" => Command::CreateCluster(parse(body)?),
+        "TagResource" => Command::TagResource(parse(body)?),
+        "UntagResource" => Command::UntagResource(parse(body)?),
+        "PutSchedule" => Command::PutSchedule(parse(body)?),
+        "DeleteSchedule" => Command::DeleteSchedule(parse(body)?),
+        "RunSchedule" => Command::RunSchedule(parse(body)?),
         _ => Command::DeleteCluster(parse(body)?),
     })
 }
@@ -159,7 +167,7 @@ fn plain_words(message: &str) -> String {
 
 /// Task cpu and memory are text on ECS's wire (`"256"`, `"1 vCPU"`, `"1 GB"`); numbers are taken
 /// too.
-fn amounts(body: &mut Value, faults: &mut Vec<WireFault>) {
+fn amounts(body: &mut Value, place: &str, faults: &mut Vec<WireFault>) {
     type Reader = fn(&str) -> Option<u64>;
     let readers: [(&str, Reader, &str); 2] = [
         ("cpu", parse_cpu, "CPU units such as \"256\", or \"1 vCPU\""),
@@ -172,7 +180,7 @@ fn amounts(body: &mut Value, faults: &mut Vec<WireFault>) {
         match reader(text) {
             Some(amount) => body[member] = amount.into(),
             None => faults.push(WireFault::parameter(
-                member,
+                format!("{place}{member}"),
                 format!("\"{text}\" is no amount of {member}; expected {expected}"),
             )),
         }
@@ -236,13 +244,6 @@ fn network_mode(body: &mut Value, faults: &mut Vec<WireFault>) {
 fn refusals(body: &Value, faults: &mut Vec<WireFault>) {
     let kept = &body["unsupported"];
     let wanted = |member: &str| kept.get(member).filter(|value| !value.is_null());
-    if wanted("overrides").is_some_and(|value| *value != serde_json::json!({})) {
-        faults.push(WireFault::unsupported(
-            "overrides",
-            "overrides are not supported yet; register a task definition with the command and \
-             environment you want, and run that",
-        ));
-    }
     if let Some(Elsewhere::Refused(why)) = elsewhere("volumeConfigurations")
         && wanted("volumeConfigurations").is_some_and(asks_for_something)
     {
@@ -283,6 +284,12 @@ pub fn encode(command: &Command) -> Value {
         Command::UpdateContainerInstancesState(request) => serde_json::to_value(request),
         Command::CreateCluster(request) => serde_json::to_value(request),
         Command::DeleteCluster(request) => serde_json::to_value(request),
+        Command::TagResource(request) => serde_json::to_value(request),
+        Command::UntagResource(request) => serde_json::to_value(request),
+        Command::PutSchedule(request) => serde_json::to_value(request),
+        Command::DeleteSchedule(request) | Command::RunSchedule(request) => {
+            serde_json::to_value(request)
+        }
     };
     // These types have text keys only, which is all that could fail.
     let mut body = request.unwrap_or_default();
@@ -291,13 +298,21 @@ pub fn encode(command: &Command) -> Value {
     }
     strip_nulls(&mut body);
     if let Command::RegisterTaskDefinition(_) = command {
-        for member in ["cpu", "memory"] {
-            if let Some(amount) = body.get(member).and_then(Value::as_u64) {
-                body[member] = amount.to_string().into();
-            }
-        }
+        amounts_as_text(&mut body);
+    }
+    if let Some(overrides) = body.get_mut("overrides") {
+        amounts_as_text(overrides);
     }
     body
+}
+
+/// A task's cpu and memory as ECS sends them: as text.
+pub fn amounts_as_text(body: &mut Value) {
+    for member in ["cpu", "memory"] {
+        if let Some(amount) = body.get(member).and_then(Value::as_u64) {
+            body[member] = amount.to_string().into();
+        }
+    }
 }
 
 fn strip_nulls(value: &mut Value) {
@@ -473,10 +488,6 @@ mod tests {
     #[test]
     fn what_a_warning_could_not_make_good_is_refused() {
         for (operation, body) in [
-            (
-                "RunTask",
-                json!({"taskDefinition": "w", "overrides": {"containerOverrides": [{}]}}),
-            ),
             (
                 "CreateService",
                 json!({"serviceName": "w", "taskDefinition": "w", "schedulingStrategy": "DAEMON"}),

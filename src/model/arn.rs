@@ -63,6 +63,40 @@ impl Partition {
     }
 }
 
+/// What an ARN of ECS is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource<'a> {
+    /// A task: its cluster and its id.
+    Task(&'a str, &'a str),
+    /// A service: its cluster and its name.
+    Service(&'a str, &'a str),
+    /// A task definition: `family:revision`.
+    TaskDefinition(&'a str),
+    /// Another kind, by its name in the ARN, such as `cluster`.
+    Other(&'a str),
+}
+
+impl<'a> Resource<'a> {
+    /// What an ARN is about; `None` if the text is no whole ARN of ECS.
+    #[must_use]
+    pub fn of(arn: &'a str) -> Option<Self> {
+        let mut parts = arn.splitn(6, ':');
+        let (word, _aws, service) = (parts.next()?, parts.next()?, parts.next()?);
+        let (_region, _account, rest) = (parts.next()?, parts.next()?, parts.next()?);
+        if word != "arn" || service != "ecs" {
+            return None;
+        }
+        let (kind, name) = rest.split_once('/')?;
+        match (kind, name.split_once('/')) {
+            ("task", Some((cluster, id))) => Some(Self::Task(cluster, id)),
+            ("service", Some((cluster, name))) => Some(Self::Service(cluster, name)),
+            ("task" | "service", None) => None,
+            ("task-definition", _) => Some(Self::TaskDefinition(name)),
+            _ => Some(Self::Other(kind)),
+        }
+    }
+}
+
 /// The resource at the end of an ARN, or the text itself if it is no ARN. ECS takes either a
 /// short name or a full ARN wherever it asks for a resource.
 #[must_use]
@@ -87,5 +121,24 @@ mod tests {
         );
         assert_eq!(short_name(&arn), "000000000000000000000000000000ab");
         assert_eq!(short_name("web"), "web");
+        let id = "000000000000000000000000000000ab";
+        assert_eq!(Resource::of(&arn), Some(Resource::Task("default", id)));
+        let of = |rest: &str| format!("arn:aws:ecs:local:1:{rest}");
+        assert_eq!(
+            Resource::of(&of("task-definition/web:3")),
+            Some(Resource::TaskDefinition("web:3"))
+        );
+        assert_eq!(
+            Resource::of(&of("cluster/blue")),
+            Some(Resource::Other("cluster"))
+        );
+        for wrong in [
+            "web",
+            "arn:aws:s3:::x/y",
+            "arn:aws:ecs:local:1:service/web",
+            "arn:",
+        ] {
+            assert_eq!(Resource::of(wrong), None, "{wrong}");
+        }
     }
 }

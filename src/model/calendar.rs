@@ -97,7 +97,8 @@ impl Zone {
         })
     }
 
-    /// A moment in this zone: `2026-11-23 03:00`, with seconds where there are any.
+    /// A moment in this zone: `2026-11-23 03:00`, with seconds where there are any; that it is
+    /// UTC is said, for an operator's clock seldom is.
     #[must_use]
     pub fn words(&self, at: TimeMs) -> String {
         let form = if at.0.is_multiple_of(MINUTE_MS) {
@@ -106,7 +107,11 @@ impl Zone {
             "%Y-%m-%d %H:%M:%S"
         };
         match stamp(at) {
-            Some(stamp) => stamp.to_zoned(self.0.clone()).strftime(form).to_string(),
+            Some(stamp) => {
+                let words = stamp.to_zoned(self.0.clone()).strftime(form).to_string();
+                let utc = if *self == Self::UTC { " UTC" } else { "" };
+                format!("{words}{utc}")
+            }
             None => "never".to_owned(),
         }
     }

@@ -86,6 +86,20 @@ pub enum Shape {
     DeploymentConfiguration,
     /// A circuit breaker.
     CircuitBreaker,
+    /// A tag.
+    Tag,
+    /// Overrides of a task.
+    TaskOverride,
+    /// Overrides of a container.
+    ContainerOverride,
+    /// Request of TagResource.
+    TagResource,
+    /// Request of UntagResource.
+    UntagResource,
+    /// Request of PutSchedule.
+    PutSchedule,
+    /// Request of DeleteSchedule and RunSchedule.
+    NamedSchedule,
 }
 
 /// What a member holds.
@@ -126,6 +140,10 @@ impl Shape {
             "UpdateContainerInstancesState" => Self::UpdateContainerInstancesState,
             "CreateCluster" => Self::CreateCluster,
             "DeleteCluster" => Self::DeleteCluster,
+            "TagResource" => Self::TagResource,
+            "UntagResource" => Self::UntagResource,
+            "PutSchedule" => Self::PutSchedule,
+            "DeleteSchedule" | "RunSchedule" => Self::NamedSchedule,
             _ => return None,
         })
     }

@@ -12,6 +12,7 @@ pub mod id;
 pub mod instance;
 pub mod members;
 pub mod observation;
+pub mod overrides;
 pub mod parameters;
 pub mod resources;
 pub mod role;

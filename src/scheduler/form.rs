@@ -1,6 +1,7 @@
 //! New tasks, fully formed.
 
 use crate::model::service::Service;
+use crate::model::tag::{PropagateTags, Tag};
 use crate::model::task::Container;
 use crate::model::task_definition::TaskDefinition;
 use crate::model::{DeploymentId, InstanceName, Resources, Task, TaskId, TimeMs};
@@ -28,6 +29,7 @@ pub(crate) fn task(born: Born<'_>) -> Task {
         resources: born.resources,
         placement: born.placement,
         launch_type: born.service.launch_type,
+        tags: tags(born.service, born.definition),
         ..Task::new(
             born.id,
             born.service.cluster.clone(),
@@ -35,6 +37,15 @@ pub(crate) fn task(born: Born<'_>) -> Task {
             born.definition.id(),
             born.now,
         )
+    }
+}
+
+/// The tags that a service's new task gets.
+fn tags(service: &Service, definition: &TaskDefinition) -> Vec<Tag> {
+    match service.propagate_tags {
+        PropagateTags::None => Vec::new(),
+        PropagateTags::Service => service.tags.clone(),
+        PropagateTags::TaskDefinition => definition.tags.clone(),
     }
 }
 

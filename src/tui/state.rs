@@ -180,6 +180,8 @@ pub(crate) enum Subject {
     Task(TaskId),
     Instance(InstanceName),
     Event(Arc<Event>),
+    /// All schedules of the cluster shown.
+    Schedules,
 }
 
 /// What a confirmed question does.
@@ -375,7 +377,7 @@ impl Model {
                 Subject::Service(_) => Places::DETAILS.and(Places::SERVICE_PAGE),
                 Subject::Task(_) => Places::DETAILS.and(Places::TASK_PAGE),
                 Subject::Instance(_) => Places::DETAILS.and(Places::INSTANCE_PAGE),
-                Subject::Event(_) => Places::DETAILS,
+                Subject::Event(_) | Subject::Schedules => Places::DETAILS,
             }),
             Some(Layer::Logs(_)) => Some(Places::LOGS),
             Some(Layer::Help { .. }) => Some(Places::HELP),

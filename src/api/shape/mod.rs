@@ -3,6 +3,7 @@
 
 mod definition;
 mod instance;
+mod schedule;
 mod service;
 mod task;
 
@@ -14,6 +15,7 @@ use crate::model::{Cluster, ClusterName, LastStatus, State, Task, TaskDefinition
 
 pub use definition::task_definition;
 pub use instance::container_instance;
+pub use schedule::schedule;
 pub use service::{Counts, service};
 pub use task::task;
 
@@ -23,8 +25,8 @@ pub fn response(state: &State, response: &Response) -> Value {
     match response {
         Response::TaskDefinition(it) => {
             let mut body = json!({"taskDefinition": task_definition(state, it)});
-            if let Some(tags) = it.unsupported.get("tags") {
-                body["tags"] = tags.clone();
+            if !it.tags.is_empty() {
+                body["tags"] = plain(&it.tags);
             }
             body
         }
@@ -42,6 +44,8 @@ pub fn response(state: &State, response: &Response) -> Value {
             "failures": failures.iter().map(failure).collect::<Vec<_>>(),
         }),
         Response::Cluster(it) => json!({"cluster": cluster(state, it)}),
+        Response::Schedule(it) => json!({"schedule": schedule(state, it)}),
+        Response::Done => json!({}),
     }
 }
 

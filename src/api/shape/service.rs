@@ -88,6 +88,8 @@ pub fn service(state: &State, service: &Service, counts: &Counts) -> Value {
         "events": events(state, service),
         "createdAt": service.created_at.as_wire_seconds(),
         "hostLossGracePeriodSeconds": service.grace_s,
+        "tags": service.tags,
+        "propagateTags": plain(&service.propagate_tags),
     });
     merge(&mut body, facts);
     if let Some(primary) = service.primary() {

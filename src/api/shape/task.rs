@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{definition_arn, plain, set, set_time, uuid};
+use crate::controller::wire;
 use crate::model::instance::attribute;
 use crate::model::task::Container;
 use crate::model::{ContainerDefinition, Partition, State, Task, TaskDefinition};
@@ -11,11 +12,11 @@ use crate::model::{ContainerDefinition, Partition, State, Task, TaskDefinition};
 #[must_use]
 pub fn task(state: &State, task: &Task) -> Value {
     let partition = state.partition(&task.cluster);
-    let definition = state.task_definitions.get(&task.task_definition);
+    let definition = state.definition_of(task);
     let containers: Vec<Value> = task
         .containers
         .iter()
-        .map(|it| container(&partition, task, definition.map(AsRef::as_ref), it))
+        .map(|it| container(&partition, task, definition.as_deref(), it))
         .collect();
     let mut body = json!({
         "taskArn": partition.task(&task.cluster, &task.id),
@@ -32,8 +33,8 @@ pub fn task(state: &State, task: &Task) -> Value {
         "memory": task.resources.memory.to_string(),
         "createdAt": task.created_at.as_wire_seconds(),
         "enableExecuteCommand": false,
-        "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": []},
-        "attachments": [], "inferenceAccelerators": [], "tags": [],
+        "overrides": overrides(task),
+        "attachments": [], "inferenceAccelerators": [], "tags": task.tags,
         "version": 1,
     });
     set_time(&mut body, "startedAt", task.started_at);
@@ -44,6 +45,23 @@ pub fn task(state: &State, task: &Task) -> Value {
     let by = Some(task.started_by.clone()).filter(|by| !by.is_empty());
     set(&mut body, "startedBy", by);
     place(state, task, &mut body);
+    body
+}
+
+/// ECS names every container here, those of which nothing is overridden too.
+fn overrides(task: &Task) -> Value {
+    let mut body = task.overrides.as_deref().map_or_else(|| json!({}), plain);
+    wire::amounts_as_text(&mut body);
+    let given = task.overrides.iter().flat_map(|it| &it.container_overrides);
+    let given: Vec<_> = given.collect();
+    let all = task.containers.iter().map(|container| {
+        match given.iter().find(|it| it.name == container.name) {
+            Some(of) => plain(*of),
+            None => json!({"name": container.name}),
+        }
+    });
+    body["containerOverrides"] = all.collect();
+    body["inferenceAcceleratorOverrides"] = json!([]);
     body
 }
 

@@ -12,6 +12,7 @@ use super::follow::Made;
 use super::out;
 use super::session::Session;
 use super::wait;
+use crate::agent::{Clock as _, SystemClock};
 use crate::client::{ClientError, PlanReport};
 use crate::controller::{Command, ErrorKind};
 use crate::model::State;
@@ -33,6 +34,7 @@ async fn steps_of(session: &Session, items: &[Item]) -> CliResult<Vec<Step>> {
     Ok(steps::steps(
         items,
         &snapshot.state,
+        SystemClock.now(),
         session.cluster_name(),
     )?)
 }
@@ -180,6 +182,7 @@ fn told(command: &Command, body: &Value) -> String {
         }
         Command::CreateService(it) => format!("created service {}", it.service_name),
         Command::UpdateService(it) => format!("updated service {}", it.service),
+        Command::PutSchedule(it) => format!("put schedule {}", it.name),
         other => format!("done: {}", other.operation()),
     }
 }
@@ -212,15 +215,22 @@ pub async fn register(session: &Session, files: &Files, output: Output) -> CliRe
     let items = read::files(&files.files)?;
     if let Some(service) = items
         .iter()
-        .find(|it| matches!(it.wanted, Wanted::Service { .. }))
+        .find(|it| !matches!(it.wanted, Wanted::Definition(_)))
     {
-        let fault = service.fault(
-            "",
-            "this is a service; taskdef register takes task definitions",
-        );
+        let kind = match service.wanted {
+            Wanted::Schedule(_) => "schedule",
+            _ => "service",
+        };
+        let what = format!("this is a {kind}; taskdef register takes task definitions");
+        let fault = service.fault("", what);
         return Err(CliError::Faults(fault.into()));
     }
-    let steps = steps::steps(&items, &session.snapshot().state, session.cluster_name())?;
+    let steps = steps::steps(
+        &items,
+        &session.snapshot().state,
+        SystemClock.now(),
+        session.cluster_name(),
+    )?;
     show(&steps);
     let mut replies = Vec::new();
     for command in commands(&steps) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::controller::Command;
-use crate::controller::command::{CreateService, RegisterTaskDefinition};
+use crate::controller::command::{CreateService, PutSchedule, RegisterTaskDefinition};
 use crate::controller::wire::{self, WireFault};
 use crate::document::{Document, Fault, Faults, Kind, Node, Path, Step, TEXT_MAX, nearest};
 use crate::model::members::Shape;
@@ -38,6 +38,8 @@ pub enum Wanted {
         /// Whether the file says how many; where it does not, an update leaves the count alone.
         says_count: bool,
     },
+    /// A schedule.
+    Schedule(Box<PutSchedule>),
 }
 
 impl Item {
@@ -102,11 +104,21 @@ fn twice(items: &[Item], faults: &mut Faults) {
                     Wanted::Service { request: o, .. } => {
                         (&o.service_name, &o.cluster) == (&it.service_name, &it.cluster)
                     }
-                    Wanted::Definition(_) => false,
+                    Wanted::Definition(_) | Wanted::Schedule(_) => false,
                 })
                 .then(|| {
                     let what = format!("the service {} is given twice", it.service_name);
                     item.fault("serviceName", what)
+                }),
+            Wanted::Schedule(it) => before
+                .iter()
+                .any(|other| match &other.wanted {
+                    Wanted::Schedule(o) => (&o.name, &o.cluster) == (&it.name, &it.cluster),
+                    _ => false,
+                })
+                .then(|| {
+                    let what = format!("the schedule {} is given twice", it.name);
+                    item.fault("name", what)
                 }),
         };
         faults.0.extend(fault);
@@ -114,19 +126,28 @@ fn twice(items: &[Item], faults: &mut Faults) {
 }
 
 /// The lists that a file can hold, under either of their names.
-const LISTS: [(&str, &str); 4] = [
+const LISTS: [(&str, &str); 6] = [
     ("taskDefinition", "RegisterTaskDefinition"),
     ("taskDefinitions", "RegisterTaskDefinition"),
     ("service", "CreateService"),
     ("services", "CreateService"),
+    ("schedule", "PutSchedule"),
+    ("schedules", "PutSchedule"),
 ];
 
 /// What a document asks for; its faults go to `faults`.
 pub fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item> {
     let root = document.root();
     let mut items = Vec::new();
+    // What describe-task-definition prints: the definition, and its tags beside it.
+    let described = matches!(
+        root.get("taskDefinition").map(|it| &it.kind),
+        Some(Kind::Object(_))
+    );
+    let tags = root.get("tags").filter(|_| described);
     let mut take = |node: &Node, operation: &str, faults: &mut Faults| {
-        items.extend(item(document, node, operation, faults));
+        let tags = tags.filter(|_| operation == "RegisterTaskDefinition");
+        items.extend(item(document, node, operation, tags, faults));
     };
     if let Some(list) = root.items() {
         for node in list {
@@ -145,6 +166,7 @@ pub fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item
                     }
                 }
                 (Some((_, operation)), Kind::Object(_)) => take(&entry.value, operation, faults),
+                (None, _) if described && entry.key == "tags" => {}
                 (Some(_), _) => {
                     let what = format!("{} is {}", entry.key, entry.value.kind_name());
                     let fault = document.fault(entry.value.span.clone(), what);
@@ -155,7 +177,7 @@ pub fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item
                     let what = format!("there is no member {} here", entry.key);
                     let fault = document
                         .fault(entry.key_span.clone(), what)
-                        .expected("taskDefinitions or services")
+                        .expected("taskDefinitions, services or schedules")
                         .or_nearest(nearest(&entry.key, names));
                     faults.0.push(fault);
                 }
@@ -188,6 +210,9 @@ fn operation_of(document: &Document, node: &Node) -> Result<&'static str, Faults
             .filter(|entry| known.contains(&entry.key.as_str()))
             .count()
     };
+    if node.get("scheduleExpression").is_some() {
+        return Ok("PutSchedule");
+    }
     let definition = likeness(Shape::RegisterTaskDefinition);
     let service = likeness(Shape::CreateService);
     if node.get("serviceName").is_some() || service > definition {
@@ -199,11 +224,12 @@ fn operation_of(document: &Document, node: &Node) -> Result<&'static str, Faults
     Err(document
         .fault(
             node.span.clone(),
-            "this is neither a task definition nor a service",
+            "this is neither a task definition nor a service nor a schedule",
         )
         .expected(
             "the input of register-task-definition (family, containerDefinitions, …) or of \
-             create-service (serviceName, taskDefinition, …)",
+             create-service (serviceName, taskDefinition, …), or a schedule (name, \
+             scheduleExpression, taskDefinition, …)",
         )
         .into())
 }
@@ -212,10 +238,15 @@ fn item(
     document: &Arc<Document>,
     node: &Node,
     operation: &str,
+    tags: Option<&Node>,
     faults: &mut Faults,
 ) -> Option<Item> {
     let place = |path: &str, message: &str| placed(document, node, path, message);
-    let command = match decode(operation, node) {
+    let mut value = node.to_value();
+    if let (Some(tags), Some(members)) = (tags, value.as_object_mut()) {
+        members.insert("tags".to_owned(), tags.to_value());
+    }
+    let command = match decode(operation, value) {
         Ok(command) => command,
         Err(wrong) => {
             let wrong = wrong.iter().map(|fault| place(&fault.path, &fault.message));
@@ -239,6 +270,10 @@ fn item(
                 wrong,
             )
         }
+        Command::PutSchedule(request) => {
+            let wrong = request.faults();
+            (Wanted::Schedule(request), wrong)
+        }
         other => {
             let what = format!("{} is not something to apply", other.operation());
             faults.0.push(document.fault(node.span.clone(), what));
@@ -254,10 +289,36 @@ fn item(
     })
 }
 
+/// What ECS tells of a registered task definition and does not take when one is registered.
+const TOLD_ONLY: [&str; 9] = [
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+    "deleteRequestedAt",
+];
+
+/// Takes out of ECS's description of a task definition what registering it does not take. A
+/// file that somebody wrote has no ARN: there such a member is a mistake and told as one.
+fn as_request(value: &mut Value) {
+    if value.get("taskDefinitionArn").is_none() {
+        return;
+    }
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|name, _| !TOLD_ONLY.contains(&name.as_str()));
+    }
+}
+
 /// Reads a request and, where something is wrong with it, goes on without that to find what
 /// else is.
-fn decode(operation: &str, node: &Node) -> Result<Command, Vec<WireFault>> {
-    let mut value = node.to_value();
+fn decode(operation: &str, mut value: Value) -> Result<Command, Vec<WireFault>> {
+    if operation == "RegisterTaskDefinition" {
+        as_request(&mut value);
+    }
     let mut taken: Vec<Path> = Vec::new();
     let mut all: Vec<WireFault> = Vec::new();
     for _ in 0..FAULTS_MAX {
@@ -367,6 +428,7 @@ mod tests {
                     request,
                     says_count,
                 } => format!("service {} {says_count}", request.service_name),
+                Wanted::Schedule(it) => format!("schedule {}", it.name),
             })
             .collect()
     }
@@ -436,7 +498,7 @@ desiredCount = -1
                 "f.toml:7:1: containerDefinitions[0].memry: there is no member memry here; did you mean \"memory\"?",
                 "f.toml:8:7: containerDefinitions[0].cpu: invalid type: string \"much\"; expected a whole number, 0 or more",
                 "f.toml:9:35: containerDefinitions[0].portMappings[0].containerPort: invalid value: integer 70000; expected a whole number from 0 to 65535",
-                "f.toml:11:3: there is no member servce here; expected taskDefinitions or services; did you mean \"service\"?",
+                "f.toml:11:3: there is no member servce here; expected taskDefinitions, services or schedules; did you mean \"service\"?",
                 "f.toml:17:16: desiredCount: invalid value: integer -1; expected a whole number, 0 or more",
             ]
         );

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::read::{Item, Wanted};
 use crate::api::difference;
 use crate::controller::Command;
+use crate::controller::command::schedule::{PutSchedule, next_words};
 use crate::controller::command::{CreateService, RegisterTaskDefinition, UpdateService};
 use crate::controller::wire;
 use crate::document::{Faults, nearest};
@@ -16,6 +17,7 @@ use crate::model::service::DEFAULT_GRACE_S;
 use crate::model::state::ServiceKey;
 use crate::model::{
     ClusterName, Family, Revision, Service, ServiceStatus, State, TaskDefinition, TaskDefinitionId,
+    TimeMs,
 };
 
 /// One thing to do, or to leave as it is.
@@ -33,7 +35,12 @@ pub struct Step {
 ///
 /// # Errors
 /// [`Faults`] of what only the state can tell: a cluster or a definition that is not there.
-pub fn steps(items: &[Item], state: &State, cluster: &str) -> Result<Vec<Step>, Faults> {
+pub fn steps(
+    items: &[Item],
+    state: &State,
+    now: TimeMs,
+    cluster: &str,
+) -> Result<Vec<Step>, Faults> {
     let mut steps = Vec::new();
     let mut faults = Faults::default();
     let mut new: BTreeMap<Family, Revision> = BTreeMap::new();
@@ -54,6 +61,14 @@ pub fn steps(items: &[Item], state: &State, cluster: &str) -> Result<Vec<Step>, 
         } = &item.wanted
         {
             match service(item, request, *says_count, state, &new, cluster) {
+                Ok(step) => steps.push(step),
+                Err(more) => faults.0.extend(more.0),
+            }
+        }
+    }
+    for item in items {
+        if let Wanted::Schedule(request) = &item.wanted {
+            match schedule(item, request, (state, now), &new, cluster) {
                 Ok(step) => steps.push(step),
                 Err(more) => faults.0.extend(more.0),
             }
@@ -110,8 +125,7 @@ fn definition(request: &RegisterTaskDefinition, state: &State) -> Step {
 pub(in crate::cli) fn request_of(definition: &TaskDefinition) -> RegisterTaskDefinition {
     let definition = definition.clone();
     RegisterTaskDefinition {
-        family: definition.family,
-        container_definitions: definition.container_definitions,
+        tags: definition.tags,
         volumes: definition.volumes,
         network_mode: definition.network_mode,
         cpu: definition.cpu,
@@ -121,6 +135,7 @@ pub(in crate::cli) fn request_of(definition: &TaskDefinition) -> RegisterTaskDef
         ipc_mode: definition.ipc_mode,
         runtime_platform: definition.runtime_platform,
         unsupported: definition.unsupported,
+        ..RegisterTaskDefinition::new(definition.family, definition.container_definitions)
     }
 }
 
@@ -132,8 +147,8 @@ fn service(
     new: &BTreeMap<Family, Revision>,
     cluster: &str,
 ) -> Result<Step, Faults> {
-    let cluster = cluster_of(item, request, state, cluster)?;
-    let wanted = definition_of(item, request, state, new)?;
+    let cluster = cluster_of(item, request.cluster.as_deref(), state, cluster)?;
+    let wanted = definition_of(item, &request.task_definition, state, new)?;
     let key = (cluster.clone(), request.service_name.clone());
     let existing = state
         .services
@@ -159,11 +174,11 @@ fn service(
 
 fn cluster_of(
     item: &Item,
-    request: &CreateService,
+    asked: Option<&str>,
     state: &State,
     cluster: &str,
 ) -> Result<ClusterName, Faults> {
-    let name = short_name(request.cluster.as_deref().unwrap_or(cluster));
+    let name = short_name(asked.unwrap_or(cluster));
     let found = state.clusters.keys().find(|known| known.as_str() == name);
     found.cloned().ok_or_else(|| {
         let names = state.clusters.keys().map(ClusterName::as_str);
@@ -173,14 +188,14 @@ fn cluster_of(
     })
 }
 
-/// The revision that a service would run.
+/// The revision that a service or a schedule would run.
 fn definition_of(
     item: &Item,
-    request: &CreateService,
+    asked: &str,
     state: &State,
     new: &BTreeMap<Family, Revision>,
 ) -> Result<TaskDefinitionId, Faults> {
-    let text = short_name(&request.task_definition);
+    let text = short_name(asked);
     let (family_text, revision) = match text.rsplit_once(':') {
         Some((family, revision)) => (family, Some(revision)),
         None => (text, None),
@@ -218,6 +233,57 @@ fn definition_of(
         let near = format!("{}:{newest}", id.family);
         Err(fault(what).or_nearest(Some(near)).into())
     }
+}
+
+/// What has to be done for a schedule.
+fn schedule(
+    item: &Item,
+    request: &PutSchedule,
+    (state, now): (&State, TimeMs),
+    new: &BTreeMap<Family, Revision>,
+    cluster: &str,
+) -> Result<Step, Faults> {
+    let cluster = cluster_of(item, request.cluster.as_deref(), state, cluster)?;
+    definition_of(item, &request.task_definition, state, new)?;
+    let mut request = request.clone();
+    request.cluster = Some(cluster.to_string());
+    let name = request.name.clone();
+    let times = match &request.schedule_expression_timezone {
+        Some(zone) => format!("{} in {zone}", request.schedule_expression),
+        None => request.schedule_expression.clone(),
+    };
+    let next = match request.calendar() {
+        Ok((expression, zone)) if request.enabled => {
+            format!(", next {}", next_words(&expression, &zone, now))
+        }
+        _ if !request.enabled => ", disabled".to_owned(),
+        _ => String::new(),
+    };
+    let known = state.schedules.get(&(cluster, name.clone()));
+    let after = wire::encode(&Command::PutSchedule(Box::new(request.clone())));
+    let before =
+        known.map(|known| wire::encode(&Command::PutSchedule(Box::new(PutSchedule::of(known)))));
+    let lines = match &before {
+        None => vec![format!("+ schedule {name}: {times}{next}")],
+        Some(before) => {
+            let changed = difference::between(before, &after);
+            if changed.is_empty() {
+                return Ok(Step {
+                    lines: vec![format!("= schedule {name}")],
+                    command: None,
+                    service: None,
+                });
+            }
+            let headline = format!("~ schedule {name}: {times}{next}");
+            let more = changed.iter().map(|line| format!("    {line}"));
+            std::iter::once(headline).chain(more).collect()
+        }
+    };
+    Ok(Step {
+        lines,
+        command: Some(Command::PutSchedule(Box::new(request))),
+        service: None,
+    })
 }
 
 fn created(request: &CreateService, wanted: &TaskDefinitionId) -> Vec<String> {
@@ -308,6 +374,13 @@ fn updated(
         grace.into(),
     ) {
         update.host_loss_grace_period_seconds = Some(grace);
+    }
+    if differs(
+        "propagateTags",
+        json!(service.propagate_tags),
+        json!(request.propagate_tags),
+    ) {
+        update.propagate_tags = Some(request.propagate_tags);
     }
     // Of the members that are only kept, those can be updated that ECS's UpdateService has.
     for (path, value) in &request.unsupported {

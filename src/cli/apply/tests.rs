@@ -8,8 +8,10 @@ use super::left_behind;
 use super::read::{self, Item};
 use super::steps::{Step, steps};
 use crate::controller::Command;
+use crate::controller::core::{Input, decide};
 use crate::document::{Document, Faults};
-use crate::model::State;
+use crate::model::snapshot::Live;
+use crate::model::{Cluster, ClusterName, Partition, State, TimeMs};
 use crate::scheduler::fixture;
 use crate::scheduler::world::World;
 
@@ -45,7 +47,7 @@ fn running() -> World {
 #[test]
 fn in_an_empty_state_everything_is_new_and_definitions_come_first() {
     let state = fixture::state([]);
-    let steps = steps(&items(FILE), &state, "default").unwrap();
+    let steps = steps(&items(FILE), &state, TimeMs(0), "default").unwrap();
     assert_eq!(
         told(&steps),
         [
@@ -64,7 +66,7 @@ fn in_an_empty_state_everything_is_new_and_definitions_come_first() {
 #[test]
 fn what_is_as_wanted_is_left_alone() {
     let world = running();
-    let steps = steps(&items(FILE), &world.state, "default").unwrap();
+    let steps = steps(&items(FILE), &world.state, TimeMs(0), "default").unwrap();
     assert_eq!(told(&steps), ["= task definition web:1", "= service web"]);
     assert!(steps.iter().all(|step| step.command.is_none()));
 }
@@ -73,7 +75,7 @@ fn what_is_as_wanted_is_left_alone() {
 fn a_new_image_is_a_new_revision_and_an_update() {
     let world = running();
     let text = FILE.replace("web:1", "web:9");
-    let steps = steps(&items(&text), &world.state, "default").unwrap();
+    let steps = steps(&items(&text), &world.state, TimeMs(0), "default").unwrap();
     assert_eq!(
         told(&steps),
         [
@@ -94,17 +96,17 @@ fn a_new_image_is_a_new_revision_and_an_update() {
 fn a_file_that_says_no_count_leaves_it() {
     let world = running();
     let text = FILE.replace("desiredCount = 2\n", "");
-    let same = steps(&items(&text), &world.state, "default").unwrap();
+    let same = steps(&items(&text), &world.state, TimeMs(0), "default").unwrap();
     assert_eq!(told(&same)[1], "= service web");
     let text = FILE.replace("desiredCount = 2", "desiredCount = 5");
-    let more = steps(&items(&text), &world.state, "default").unwrap();
+    let more = steps(&items(&text), &world.state, TimeMs(0), "default").unwrap();
     assert_eq!(told(&more)[2], "    ~ desiredCount: 2 → 5");
 }
 
 #[test]
 fn what_is_not_there_is_told_with_the_nearest_name() {
     let faults = |text: &str, state: &State| {
-        let faults = steps(&items(text), state, "default").unwrap_err();
+        let faults = steps(&items(text), state, TimeMs(0), "default").unwrap_err();
         faults.0.iter().map(|it| it.headline()).collect::<Vec<_>>()
     };
     let text = FILE.replace("taskDefinition = \"web\"", "taskDefinition = \"wep\"");
@@ -153,4 +155,158 @@ fn a_registration_alone_says_how_to_roll_it_out() {
     service.deployments = vec![fixture::deployment(2, "web", 2, fixture::START)];
     world.state.services.insert(key, service.into());
     assert!(left_behind(&world.state, &registered).is_empty());
+}
+
+const SCHEDULE: &str = r#"
+[[schedule]]
+name = "nightly"
+scheduleExpression = "cron(0 3 * * ? *)"
+scheduleExpressionTimezone = "Europe/Berlin"
+taskDefinition = "web"
+"#;
+
+#[test]
+fn a_schedule_is_shown_with_its_next_run_and_applied_once() {
+    let mut world = running();
+    // Noon of 2026-11-22.
+    let now = TimeMs(1_795_348_800_000);
+    let made = steps(&items(SCHEDULE), &world.state, now, "default").unwrap();
+    assert_eq!(
+        told(&made),
+        ["+ schedule nightly: cron(0 3 * * ? *) in Europe/Berlin, next 2026-11-23 03:00"]
+    );
+    let Some(Command::PutSchedule(request)) = &made[0].command else {
+        panic!("{made:?}");
+    };
+    let inputs = vec![Input::Command {
+        command: Command::PutSchedule(request.clone()),
+        who: "ann".to_owned(),
+    }];
+    world
+        .state
+        .apply(&crate::model::Change::Cluster(Arc::new(Cluster::new(
+            ClusterName::default_cluster(),
+            Partition::default(),
+            true,
+            now,
+        ))));
+    let decided = decide(&world.state, &Live::default(), now, 1, inputs);
+    assert!(decided.replies[0].is_ok(), "{:?}", decided.replies);
+    let again = steps(&items(SCHEDULE), &decided.state, now, "default").unwrap();
+    assert_eq!(told(&again), ["= schedule nightly"]);
+    let later = SCHEDULE.replace("0 3", "30 4");
+    let changed = steps(&items(&later), &decided.state, now, "default").unwrap();
+    assert_eq!(
+        told(&changed),
+        [
+            "~ schedule nightly: cron(30 4 * * ? *) in Europe/Berlin, next 2026-11-23 04:30",
+            "    ~ scheduleExpression: \"cron(0 3 * * ? *)\" → \"cron(30 4 * * ? *)\"",
+        ]
+    );
+    let other = SCHEDULE.replace("taskDefinition = \"web\"", "taskDefinition = \"wbe\"");
+    let faults = steps(&items(&other), &decided.state, now, "default").unwrap_err();
+    assert!(
+        faults.to_string().contains("there is no task definition"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_schedule_that_makes_no_sense_is_pointed_at() {
+    let text = SCHEDULE.replace("? *)", "MOM *)");
+    let document = Arc::new(Document::parse("f.toml", &text).unwrap());
+    let mut faults = Faults::default();
+    read::document_items(&document, &mut faults);
+    let told = faults.to_string();
+    assert!(
+        told.starts_with("f.toml:4:22: scheduleExpression: column 14: "),
+        "{told}"
+    );
+    assert!(told.contains("did you mean \"MON\"?"), "{told}");
+}
+
+/// What `aws ecs describe-task-definition` prints is registered as it is, and what is then
+/// shown is the same definition again.
+#[test]
+fn the_output_of_describe_task_definition_is_taken_as_it_is() {
+    for (name, text, family, containers) in [
+        (
+            "ec2",
+            include_str!("../../../tests/taskdefs/ec2.json"),
+            "reporting",
+            2,
+        ),
+        (
+            "secrets",
+            include_str!("../../../tests/taskdefs/secrets.json"),
+            "payments",
+            1,
+        ),
+        (
+            "register",
+            include_str!("../../../tests/taskdefs/register.json"),
+            "worker",
+            1,
+        ),
+    ] {
+        let document = Arc::new(Document::parse(name, text).unwrap());
+        let mut faults = Faults::default();
+        let items = read::document_items(&document, &mut faults);
+        assert!(faults.0.is_empty(), "{faults}");
+        let state = State::default();
+        let made = steps(&items, &state, TimeMs(0), "default").unwrap();
+        let Some(Command::RegisterTaskDefinition(request)) = &made[0].command else {
+            panic!("{made:?}");
+        };
+        assert_eq!(request.family.as_str(), family);
+        assert_eq!(request.container_definitions.len(), containers, "{name}");
+        let told_only = [
+            "taskDefinitionArn",
+            "registeredAt",
+            "compatibilities",
+            "status",
+        ];
+        for member in told_only {
+            assert!(
+                !request.unsupported.contains_key(member),
+                "{name}: {member}"
+            );
+        }
+        // Registered, shown, and read again, it is the same.
+        let mut state = state;
+        let definition = request
+            .clone()
+            .definition(crate::model::Revision(1), TimeMs(5));
+        state.apply(&crate::model::Change::TaskDefinition(Arc::new(
+            definition.clone(),
+        )));
+        let shown = serde_json::json!({
+            "taskDefinition": crate::api::shape::task_definition(&state, &definition),
+            "tags": definition.tags,
+        });
+        let document = Arc::new(Document::parse("shown", &shown.to_string()).unwrap());
+        let mut faults = Faults::default();
+        let items = read::document_items(&document, &mut faults);
+        assert!(faults.0.is_empty(), "{faults}");
+        let again = steps(&items, &state, TimeMs(0), "default").unwrap();
+        assert_eq!(
+            told(&again),
+            [format!("= task definition {family}:1")],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_somebody_wrote_has_no_members_that_are_told_only() {
+    let text = FILE.replace("family = \"web\"", "family = \"web\"\nrevision = 3");
+    let document = Arc::new(Document::parse("f.toml", &text).unwrap());
+    let mut faults = Faults::default();
+    read::document_items(&document, &mut faults);
+    assert!(
+        faults
+            .to_string()
+            .contains("there is no member revision here"),
+        "{faults}"
+    );
 }

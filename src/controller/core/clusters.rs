@@ -74,6 +74,14 @@ pub(super) fn delete(
             ),
         ));
     }
+    let schedules = state.schedules.values().filter(|it| it.cluster == name);
+    let schedules: Vec<&str> = schedules.map(|it| it.name.as_str()).collect();
+    if !schedules.is_empty() {
+        return Err(client(format!(
+            "Cluster {name} still has schedules: {}. Delete them first.",
+            schedules.join(", ")
+        )));
+    }
     let tasks: Vec<_> = state
         .tasks
         .values()

@@ -35,7 +35,7 @@ pub(super) fn refuse(kind: ErrorKind, faults: &[Fault]) -> Result<(), CommandErr
 }
 
 /// ` Did you mean X?` or ` There are X, Y.`, to end a message about something that is not there.
-fn help<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn help<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     match nearest(name, known.iter().copied()) {
         Some(near) => format!(" Did you mean {near}?"),

@@ -12,7 +12,9 @@ mod instances;
 mod observe;
 mod orphans;
 mod purge;
+mod schedules;
 mod services;
+mod tagging;
 mod tasks;
 mod work;
 
@@ -110,9 +112,10 @@ pub fn decide(state: &State, live: &Live, now: TimeMs, seed: u64, inputs: Vec<In
             Input::Wake => {}
         }
     }
+    let due = schedules::due(&mut work);
     let planned = plan(&mut work);
     let purged = purge::purge(&mut work);
-    let wake_at = planned.into_iter().chain(purged).min();
+    let wake_at = planned.into_iter().chain(purged).chain(due).min();
     let (changes, state, live) = work.finish();
     Decision {
         changes,
@@ -201,6 +204,11 @@ fn carry_out(work: &mut Work, command: Command, who: &str) -> Result<Response, C
         }
         Command::CreateCluster(request) => clusters::create(work, &request, who),
         Command::DeleteCluster(request) => clusters::delete(work, &request, who),
+        Command::TagResource(request) => tagging::tag(work, &request, who),
+        Command::UntagResource(request) => tagging::untag(work, &request, who),
+        Command::PutSchedule(request) => schedules::put(work, *request, who),
+        Command::DeleteSchedule(request) => schedules::delete(work, &request, who),
+        Command::RunSchedule(request) => schedules::run_now(work, &request, who),
     };
     if reply.is_err() {
         work.rewind(before);

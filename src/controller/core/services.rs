@@ -77,6 +77,8 @@ pub(super) fn create(
             .host_loss_grace_period_seconds
             .unwrap_or(DEFAULT_GRACE_S),
         client_token: request.client_token,
+        tags: request.tags,
+        propagate_tags: request.propagate_tags,
         unsupported: request.unsupported,
         ..Service::new(request.service_name, cluster, work.now)
     });
@@ -135,6 +137,9 @@ pub(super) fn update(
     }
     if let Some(grace) = request.host_loss_grace_period_seconds {
         service.grace_s = grace;
+    }
+    if let Some(propagate) = request.propagate_tags {
+        service.propagate_tags = propagate;
     }
     service.unsupported.extend(request.unsupported);
     check(&service)?;

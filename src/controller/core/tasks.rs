@@ -11,6 +11,7 @@ use crate::controller::command::{
     CommandError, DeregisterTaskDefinition, ErrorKind, Failure, RegisterTaskDefinition, Response,
     RunTask, StopTask,
 };
+use crate::model::tag::{self, PropagateTags};
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{Change, ClusterName, DesiredStatus, StopCode, Task, TaskDefinition, validate};
 use crate::scheduler::{self, PlaceRequest, Placed};
@@ -76,7 +77,21 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         }
     }
     check(request)?;
-    let definition = find::definition(work, &request.task_definition)?;
+    let written = find::definition(work, &request.task_definition)?;
+    let overrides = request.overrides.clone().filter(|it| !it.is_empty());
+    let definition = match &overrides {
+        None => written,
+        Some(overrides) => {
+            let faults = overrides.faults(&written);
+            find::refuse(ErrorKind::InvalidParameterException, &faults)?;
+            Arc::new(written.with_overrides(overrides))
+        }
+    };
+    let overrides = overrides.map(Arc::new);
+    let tags = match request.propagate_tags {
+        PropagateTags::TaskDefinition => tag::merged(&definition.tags, &request.tags),
+        _ => request.tags.clone(),
+    };
     let group = request
         .group
         .clone()
@@ -100,6 +115,8 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         task.group.clone_from(&group);
         task.started_by.clone_from(&started_by);
         task.client_token.clone_from(&request.client_token);
+        task.overrides.clone_from(&overrides);
+        task.tags.clone_from(&tags);
         tasks.push(work.put_task(task));
     }
     let failures: Vec<Failure> = (0..placement.unplaced)
@@ -152,8 +169,16 @@ fn check(request: &RunTask) -> Result<(), CommandError> {
             "group: groups that begin with service: belong to services; choose another name.",
         ));
     }
-    let mut faults =
-        validate::placement(&request.placement_constraints, &request.placement_strategy);
+    if request.propagate_tags == PropagateTags::Service {
+        return Err(invalid(
+            "propagateTags: a task that is run by hand has no service; TASK_DEFINITION or NONE",
+        ));
+    }
+    let mut faults = tag::faults("tags", &request.tags);
+    faults.extend(validate::placement(
+        &request.placement_constraints,
+        &request.placement_strategy,
+    ));
     faults.extend(expressions(&request.placement_constraints));
     find::refuse(ErrorKind::InvalidParameterException, &faults)
 }

@@ -21,8 +21,9 @@ impl Shape {
                     ("pidMode", Plain),
                     ("ipcMode", Plain),
                     ("runtimePlatform", One(Self::RuntimePlatform)),
+                    ("tags", Many(Self::Tag)),
                 ],
-                "taskRoleArn executionRoleArn requiresCompatibilities tags \
+                "taskRoleArn executionRoleArn requiresCompatibilities \
                  proxyConfiguration inferenceAccelerators ephemeralStorage \
                  enableFaultInjection trustedExecutionConfiguration",
                 true,
@@ -94,11 +95,13 @@ impl Shape {
                     ("placementStrategy", Many(Self::PlacementStrategy)),
                     ("hostLossGracePeriodSeconds", Plain),
                     ("clientToken", Plain),
+                    ("tags", Many(Self::Tag)),
+                    ("propagateTags", Plain),
                 ],
                 "availabilityZoneRebalancing loadBalancers serviceRegistries launchType \
                  capacityProviderStrategy platformVersion role networkConfiguration \
-                 healthCheckGracePeriodSeconds schedulingStrategy deploymentController tags \
-                 enableECSManagedTags propagateTags enableExecuteCommand \
+                 healthCheckGracePeriodSeconds schedulingStrategy deploymentController \
+                 enableECSManagedTags enableExecuteCommand \
                  serviceConnectConfiguration volumeConfigurations vpcLatticeConfigurations \
                  gatewayConnectors monitoring",
                 true,
@@ -117,10 +120,11 @@ impl Shape {
                     ("placementStrategy", Many(Self::PlacementStrategy)),
                     ("hostLossGracePeriodSeconds", Plain),
                     ("forceNewDeployment", Plain),
+                    ("propagateTags", Plain),
                 ],
                 "capacityProviderStrategy availabilityZoneRebalancing networkConfiguration \
                  platformVersion healthCheckGracePeriodSeconds deploymentController \
-                 enableExecuteCommand enableECSManagedTags loadBalancers propagateTags \
+                 enableExecuteCommand enableECSManagedTags loadBalancers \
                  serviceRegistries serviceConnectConfiguration volumeConfigurations \
                  vpcLatticeConfigurations gatewayConnectors monitoring",
                 true,
@@ -135,9 +139,12 @@ impl Shape {
                     ("placementConstraints", Many(Self::PlacementConstraint)),
                     ("placementStrategy", Many(Self::PlacementStrategy)),
                     ("clientToken", Plain),
+                    ("overrides", One(Self::TaskOverride)),
+                    ("tags", Many(Self::Tag)),
+                    ("propagateTags", Plain),
                 ],
                 "capacityProviderStrategy enableECSManagedTags enableExecuteCommand launchType \
-                 networkConfiguration overrides platformVersion propagateTags referenceId tags \
+                 networkConfiguration platformVersion referenceId \
                  volumeConfigurations",
                 true,
             ),
@@ -234,6 +241,40 @@ impl Shape {
                 ("deploymentCircuitBreaker", One(Self::CircuitBreaker)),
             ],
             Self::CircuitBreaker => &[("enable", Plain), ("rollback", Plain)],
+            Self::Tag => &[("key", Plain), ("value", Plain)],
+            Self::TaskOverride => &[
+                ("containerOverrides", Many(Self::ContainerOverride)),
+                ("cpu", Plain),
+                ("memory", Plain),
+                ("taskRoleArn", Plain),
+            ],
+            Self::ContainerOverride => &[
+                ("name", Plain),
+                ("command", Plain),
+                ("environment", Many(Self::KeyValue)),
+                ("environmentFiles", Plain),
+                ("cpu", Plain),
+                ("memory", Plain),
+                ("memoryReservation", Plain),
+                ("resourceRequirements", Many(Self::ResourceRequirement)),
+            ],
+            Self::TagResource => &[("resourceArn", Plain), ("tags", Many(Self::Tag))],
+            Self::UntagResource => &[("resourceArn", Plain), ("tagKeys", Plain)],
+            Self::PutSchedule => &[
+                ("name", Plain),
+                ("cluster", Plain),
+                ("scheduleExpression", Plain),
+                ("scheduleExpressionTimezone", Plain),
+                ("taskDefinition", Plain),
+                ("taskCount", Plain),
+                ("enabled", Plain),
+                ("overlap", Plain),
+                ("placementConstraints", Many(Self::PlacementConstraint)),
+                ("placementStrategy", Many(Self::PlacementStrategy)),
+                ("overrides", One(Self::TaskOverride)),
+                ("tags", Many(Self::Tag)),
+            ],
+            Self::NamedSchedule => &[("name", Plain), ("cluster", Plain)],
             _ => &[],
         }
     }
@@ -247,6 +288,7 @@ impl Shape {
                 "alarms strategy bakeTimeInMinutes lifecycleHooks linearConfiguration \
                  canaryConfiguration earlySuccessCriteria"
             }
+            Self::TaskOverride => "inferenceAcceleratorOverrides executionRoleArn ephemeralStorage",
             Self::CircuitBreaker => "resetOnHealthyTask thresholdConfiguration",
             _ => "",
         }

@@ -5,11 +5,11 @@ use crate::controller::Command;
 use crate::controller::command::{CreateService, RegisterTaskDefinition};
 use crate::model::id::IdError;
 use crate::model::service::{
-    CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementConstraintKind,
-    PlacementStrategy, PlacementStrategyKind,
+    CircuitBreaker, PlacementConstraint, PlacementConstraintKind, PlacementStrategy,
+    PlacementStrategyKind,
 };
 use crate::model::task_definition::{
-    Dependency, DependencyCondition, HealthCheck, Kept, KeyValue, PortMapping,
+    Dependency, DependencyCondition, HealthCheck, KeyValue, PortMapping,
 };
 use crate::model::{ContainerDefinition, ContainerName, CpuUnits, Family, MemoryMib, ServiceName};
 
@@ -85,16 +85,9 @@ fn define(
 
 fn service(name: &str, desired_count: u32) -> Result<CreateService, IdError> {
     Ok(CreateService {
-        cluster: None,
-        service_name: ServiceName::new(name)?,
-        task_definition: name.to_owned(),
         desired_count,
-        deployment_configuration: DeploymentConfiguration::default(),
-        placement_constraints: Vec::new(),
-        placement_strategy: Vec::new(),
         host_loss_grace_period_seconds: Some(GRACE_S),
-        client_token: None,
-        unsupported: Kept::new(),
+        ..CreateService::new(ServiceName::new(name)?, name)
     })
 }
 

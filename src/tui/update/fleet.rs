@@ -27,6 +27,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Back => model.filters[model.focus.index()].clear(),
         Action::AllTasks => model.all_tasks = !model.all_tasks,
         Action::Cluster => layers::choose_cluster(model),
+        Action::Schedules => model.layers.push(Layer::Details {
+            subject: Subject::Schedules,
+            top: 0,
+            sampling: None,
+        }),
         Action::Open => return open(model),
         _ => {
             let subject = selected(model);
@@ -153,7 +158,7 @@ fn service_of(model: &Model, subject: &Subject) -> Option<ServiceKey> {
             let task = model.snapshot.state.tasks.get(id)?;
             Some((task.cluster.clone(), task.service.clone()?))
         }
-        Subject::Instance(_) | Subject::Event(_) => None,
+        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules => None,
     }
 }
 

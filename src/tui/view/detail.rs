@@ -18,6 +18,7 @@ use super::{Screen, events, services};
 
 mod definition;
 mod instance;
+mod schedules;
 mod service;
 mod task;
 
@@ -59,6 +60,10 @@ pub(super) fn page(screen: &Screen<'_>, subject: &Subject, columns: u16) -> Page
         Subject::Event(event) => {
             sheet.event(event);
             "Event".to_owned()
+        }
+        Subject::Schedules => {
+            schedules::write(&mut sheet);
+            format!("Schedules of {}", screen.model.cluster)
         }
     };
     Page {

@@ -1,7 +1,10 @@
 mod commands;
 mod fleet;
 mod observing;
+mod overriding;
 mod purging;
 mod rig;
+mod schedules;
 mod services;
 mod storm;
+mod timetable;
