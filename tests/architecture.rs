@@ -29,6 +29,7 @@ const PURE: &[&str] = &[
     "src/controller/command/",
     "src/controller/wire.rs",
     "src/docker/spec",
+    "src/docker/holder",
     "src/docker/volume.rs",
     "src/tui/update",
     "src/agent/step.rs",

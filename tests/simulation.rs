@@ -17,10 +17,11 @@ use quarterdeck::controller::driver::{ControlPlane, Start, start};
 use quarterdeck::controller::{Command, CommandError, Response};
 use quarterdeck::model::id::IdSource;
 use quarterdeck::model::observation::ContainerState;
+use quarterdeck::model::shared::Shared;
 use quarterdeck::model::snapshot::Holder;
 use quarterdeck::model::{
     Change, ClusterName, CpuUnits, InstanceName, InstanceStatus, MemoryMib, Partition,
-    RolloutState, Service, Snapshot, State, TaskId, TimeMs,
+    RolloutState, Service, Snapshot, State, Task, TaskId, TimeMs,
 };
 use quarterdeck::scheduler::check;
 use quarterdeck::sim::{Fleet, HostSpec};
@@ -378,8 +379,23 @@ impl World {
             }
         }
         let wanted = state.tasks.values().filter(|task| task.is_wanted());
-        let wanted: usize = wanted.map(|task| task.containers.len()).sum();
+        let wanted: usize = wanted
+            .map(|task| task.containers.len() + usize::from(is_held(&state, task)))
+            .sum();
         assert_eq!(running.len(), wanted, "QD_SIM_SEED={}", self.seed);
+        for host in host_names() {
+            let all = self.fleet.containers(&host).unwrap();
+            let owners = all.into_iter().filter_map(|c| c.owner);
+            for owner in owners.filter(|owner| owner.container.is_holder()) {
+                let of = state.tasks.get(&owner.task);
+                assert!(
+                    of.is_some_and(|task| task.is_wanted()),
+                    "QD_SIM_SEED={}: the holder of task {} was left behind",
+                    self.seed,
+                    owner.task
+                );
+            }
+        }
     }
 }
 
@@ -395,6 +411,12 @@ async fn launch(seed: u64, fleet: &Fleet, disk: &Disk, clock: TokioClock) -> Con
     })
     .await
     .unwrap()
+}
+
+/// Whether a task's containers share something that one more container holds.
+fn is_held(state: &State, task: &Task) -> bool {
+    let definition = &state.task_definitions[&task.task_definition];
+    Shared::of(task, definition).any()
 }
 
 /// `(id, task, container)` of what really runs on a host and is ours.
@@ -498,8 +520,8 @@ fn web(image: &str) -> Command {
     }))
 }
 
-/// A service of nine with a sidecar, one of six with a fixed port, a single, and a task that
-/// ends by itself.
+/// A service of nine with a sidecar, one of four with a fixed port and a network of each task's
+/// own, a single that is started again in place, and a task that ends by itself.
 fn shop() -> Vec<Command> {
     let one = |family: &str, image: &str, more: serde_json::Value| {
         let mut container =
@@ -512,12 +534,20 @@ fn shop() -> Vec<Command> {
     let ends = serde_json::json!([{ "name": "SIM_EXIT_AFTER_MS", "value": "20000" }]);
     vec![
         web("shop/web:1"),
+        definition(serde_json::json!({
+            "family": "worker", "networkMode": "awsvpc",
+            "containerDefinitions": [{
+                "name": "main", "image": "shop/worker:1", "cpu": 256, "memory": 256,
+                "portMappings": [{ "containerPort": 9000, "hostPort": 9000 }],
+            }],
+        })),
         one(
-            "worker",
-            "shop/worker:1",
-            serde_json::json!({ "portMappings": [{ "containerPort": 9000, "hostPort": 9000 }] }),
+            "orders",
+            "shop/postgres:1",
+            serde_json::json!({
+                "restartPolicy": { "enabled": true, "restartAttemptPeriod": 60 },
+            }),
         ),
-        one("orders", "shop/postgres:1", serde_json::json!({})),
         one(
             "once",
             "shop/worker:1",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::docker::{EngineError, EngineResult};
+use crate::docker::{EngineError, EngineResult, holder_image};
 use crate::model::{ContainerName, Observation, TaskId};
 
 use super::job::{self, Outcome};
@@ -123,6 +123,9 @@ impl Session<'_> {
             Action::RemoveVolume(name) => {
                 self.world.volumes.remove(&name);
             }
+            Action::EnsureHolderImage => {
+                self.world.images.insert(holder_image::IMAGE.to_owned());
+            }
             Action::Pull(image) => {
                 self.end_pull(&image);
                 self.world.images.insert(image);
@@ -206,6 +209,9 @@ impl Session<'_> {
         let (Action::Create(task, container) | Action::Start(task, container, _)) = action else {
             return None;
         };
+        if container.is_holder() {
+            return Some(holder_image::IMAGE.to_owned());
+        }
         let task = self.assignments.tasks.get(task)?;
         let definition = self.assignments.definition(task)?;
         definition.container(container).map(|c| c.image.clone())
@@ -223,6 +229,10 @@ impl Session<'_> {
                 self.not_made(|task, _| users.contains(&task))
             }
             Action::EnsureNetwork => self.not_made(|_, _| true),
+            Action::EnsureHolderImage => {
+                let held = |task, _: &_| self.assignments.is_held(task);
+                self.not_made(held)
+            }
             _ => BTreeMap::new(),
         };
         for (task, container) in users {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use imbl::ordmap::DiffItem;
 
 use crate::docker::ContainerSpec;
+use crate::docker::holder::holder_spec;
 use crate::docker::spec::container_spec;
 use crate::docker::volume::task_volumes;
+use crate::model::shared::Shared;
 use crate::model::{ContainerName, InstanceName, Snapshot, Task, TaskDefinition, TaskId};
 
 /// The decisions that concern one instance.
@@ -73,13 +75,12 @@ impl Assignments {
         let task = self.tasks.get(&task)?;
         let state = &self.snapshot.state;
         let definition = state.definition_of(task)?;
-        Some(container_spec(
-            task,
-            &definition,
-            definition.container(container)?,
-            &state.control_plane,
-            &state.partition(&task.cluster),
-        ))
+        let (plane, arn) = (&state.control_plane, state.partition(&task.cluster));
+        if container.is_holder() {
+            return holder_spec(task, &definition, plane, &arn);
+        }
+        let container = definition.container(container)?;
+        Some(container_spec(task, &definition, container, plane, &arn))
     }
 
     /// Every container of this instance's tasks that is made from that image.
@@ -93,6 +94,15 @@ impl Assignments {
             containers
                 .filter(move |c| c.image == image)
                 .map(|c| (task.id, &c.name))
+        })
+    }
+
+    /// Whether a task's containers share anything, so that it has a holder.
+    #[must_use]
+    pub fn is_held(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|task| {
+            let definition = self.definition(task);
+            definition.is_some_and(|d| Shared::of(task, d).any())
         })
     }
 

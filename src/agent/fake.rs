@@ -15,7 +15,7 @@ use crate::config::InstanceSettings;
 use crate::docker::spec::{VolumeSpec, label};
 use crate::docker::{
     Connector, ContainerSpec, Engine, EngineError, EngineEvent, EngineResult, ExecOptions,
-    ExecOutput, ExecSession, LogLine, LogOptions, PullStep, StatsSample,
+    ExecOutput, ExecSession, LogLine, LogOptions, PullStep, StatsSample, holder_image,
 };
 use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, Ownership};
 use crate::model::{ContainerName, TaskId, TimeMs};
@@ -186,13 +186,13 @@ impl FakeEngine {
         let id = format!("made-{}", inner.made);
         let task: TaskId = spec.labels[label::TASK_ID].parse().unwrap();
         let container = &spec.labels[label::CONTAINER];
-        let mut made = super::fixture::observed(task.0, container, ContainerState::Created);
+        let mut made = super::fixture::observed(task.0, "app", ContainerState::Created);
         made.runtime_id.clone_from(&id);
         made.name.clone_from(&spec.name);
         made.owner = Some(Ownership {
             control_plane: spec.labels[label::CONTROL_PLANE].clone(),
             task,
-            container: ContainerName::new(container).unwrap(),
+            container: ContainerName::of_label(container).unwrap(),
         });
         made.volumes = spec
             .mounts
@@ -283,6 +283,15 @@ impl Engine for FakeEngine {
 
     fn ensure_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>> {
         self.call("network", name).boxed()
+    }
+
+    fn ensure_holder_image(&self) -> BoxFuture<'_, EngineResult<()>> {
+        async {
+            self.call("holder", "image").await?;
+            self.inner().images.insert(holder_image::IMAGE.to_owned());
+            Ok(())
+        }
+        .boxed()
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, EngineResult<String>> {

@@ -98,5 +98,6 @@ pub fn observed(task: u128, container: &str, state: ContainerState) -> ObservedC
         memory: Default::default(),
         host_ports: Vec::new(),
         volumes: Vec::new(),
+        address: None,
     }
 }

@@ -131,6 +131,10 @@ pub async fn act(
             let call = engine.ensure_volume(volume);
             bounded(tuning.call_timeout, call).await.map(done)
         }
+        Action::EnsureHolderImage => {
+            let call = engine.ensure_holder_image();
+            bounded(tuning.make_timeout, call).await.map(done)
+        }
         Action::Pull(image) => pull(&*engine, &tuning, &progress, image).await.map(done),
         Action::Create(..) => match spec {
             Some(spec) => create(&*engine, &tuning, &spec).await,

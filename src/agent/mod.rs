@@ -25,6 +25,8 @@ mod fake;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod holder_tests;
+#[cfg(test)]
 mod run_tests;
 #[cfg(test)]
 mod step_tests;

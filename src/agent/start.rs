@@ -1,7 +1,9 @@
 //! Bringing a task up: what it needs is made, then its containers, each in its turn. Pure.
 
+use crate::docker::holder_image;
 use crate::docker::volume::task_volumes;
 use crate::model::observation::{ContainerState, ObservedContainer};
+use crate::model::shared::{Shared, network_mode};
 use crate::model::task_definition::NetworkMode;
 use crate::model::{ContainerDefinition, ContainerName, Task, TaskDefinition, TimeMs};
 
@@ -35,8 +37,13 @@ pub(super) fn bring_up(
         return;
     }
     let ready = surroundings(view, task, definition, owned, actions);
+    let held = hold(view, task, definition, owned, actions);
+    if held == Held::Lost {
+        return; // With its namespaces the task is as good as stopped, too.
+    }
     for container in &definition.container_definitions {
         match find(owned, &container.name) {
+            Some(_) if held != Held::Up => {}
             Some(found) if found.state == ContainerState::Created => {
                 start(view, task, definition, container, found, owned, actions);
             }
@@ -47,12 +54,65 @@ pub(super) fn bring_up(
             None if is_over(task, container, None) => {}
             None => {
                 let based = order::made_before(container).all(|name| find(owned, &name).is_some());
+                let ready = ready && held != Held::Missing;
                 if ready && based && view.world.images.contains(&container.image) {
                     actions.push(Action::Create(task.id, container.name.clone()));
                 }
             }
         }
     }
+}
+
+/// How it stands with what a task's containers share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// Its holder is up, or it needs none: containers can start.
+    Up,
+    /// Its holder is made and does not run yet: containers can be made.
+    Made,
+    /// Its holder is not there yet.
+    Missing,
+    /// Its holder is over, and what it held with it.
+    Lost,
+}
+
+/// Takes the next step of a task's holder, if it needs one.
+fn hold(
+    view: &View<'_>,
+    task: &Task,
+    definition: &TaskDefinition,
+    owned: Option<&Owned<'_>>,
+    actions: &mut Vec<Action>,
+) -> Held {
+    let shared = Shared::of(task, definition);
+    if !shared.any() {
+        return Held::Up;
+    }
+    let name = ContainerName::holder();
+    match find(owned, &name) {
+        Some(holder) if holder.state.is_up() => return Held::Up,
+        Some(holder) if holder.state == ContainerState::Created => {
+            let id = holder.runtime_id.clone();
+            actions.push(Action::Start(task.id, name, id));
+            return Held::Made;
+        }
+        Some(_) => return Held::Lost,
+        // It is made before all others.
+        None if owned.is_some() => return Held::Lost,
+        None => {}
+    }
+    let image = view.world.images.contains(holder_image::IMAGE);
+    let network = view.world.network || !shared.network;
+    if !image {
+        actions.push(Action::EnsureHolderImage);
+    }
+    if !network {
+        actions.push(Action::EnsureNetwork);
+    }
+    if image && network {
+        actions.push(Action::Create(task.id, name));
+    }
+    Held::Missing
 }
 
 /// A definition that is not known cannot be run.
@@ -109,7 +169,7 @@ fn surroundings(
         return true;
     }
     let mut ready = true;
-    if definition.network_mode == NetworkMode::Bridge && !view.world.network {
+    if network_mode(task, definition) == NetworkMode::Bridge && !view.world.network {
         actions.push(Action::EnsureNetwork);
         ready = false;
     }

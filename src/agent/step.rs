@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::docker::spec::{STOP_TIMEOUT_S, VolumeSpec};
 use crate::docker::volume::is_volume_of;
+use crate::docker::{holder, holder_image};
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::{
     ContainerName, DesiredStatus, InstanceName, LastStatus, State, Task, TaskId, TimeMs,
@@ -36,6 +37,8 @@ pub enum Action {
     EnsureNetwork,
     /// Make a volume if it is not there.
     EnsureVolume(VolumeSpec),
+    /// Make the image of the tasks' holders if it is not there.
+    EnsureHolderImage,
     /// Make sure that an image is there.
     Pull(String),
     /// Make a container.
@@ -77,6 +80,7 @@ impl Action {
             Self::EnsureVolume(volume) => Key::Volume(volume.name.clone()),
             Self::RemoveVolume(name) => Key::Volume(name.clone()),
             Self::Pull(image) => Key::Image(image.clone()),
+            Self::EnsureHolderImage => Key::Image(holder_image::IMAGE.to_owned()),
             Self::Create(task, container)
             | Self::Start(task, container, _)
             | Self::Remove(task, container, _)
@@ -180,7 +184,10 @@ fn urgency(action: &Action) -> u8 {
     match action {
         Action::Fail { .. } => 0,
         Action::Stop { .. } => 1,
-        Action::EnsureNetwork | Action::EnsureVolume(_) | Action::Pull(_) => 2,
+        Action::EnsureNetwork
+        | Action::EnsureVolume(_)
+        | Action::EnsureHolderImage
+        | Action::Pull(_) => 2,
         Action::Start(..) => 3,
         Action::Create(..) => 4,
         Action::Remove(..) | Action::RemoveVolume(_) => 5,
@@ -222,6 +229,10 @@ fn stop(view: &View<'_>, task: &Task, owned: Option<&Owned<'_>>, actions: &mut V
     let Some(owned) = owned else { return };
     let definition = view.state.task_definitions.get(&task.task_definition);
     for (name, container) in owned {
+        if name.is_holder() {
+            release(view, task, container, owned, actions);
+            continue;
+        }
         if container.state == ContainerState::Created {
             actions.push(remove(task.id, name, container));
         }
@@ -250,6 +261,34 @@ fn stop(view: &View<'_>, task: &Task, owned: Option<&Owned<'_>>, actions: &mut V
     }
 }
 
+/// Stops a task's holder after everything that it holds for has ended, and removes it: it has no
+/// logs worth keeping.
+fn release(
+    view: &View<'_>,
+    task: &Task,
+    holder: &ObservedContainer,
+    owned: &Owned<'_>,
+    actions: &mut Vec<Action>,
+) {
+    let others = owned.iter().filter(|(name, _)| !name.is_holder());
+    let in_use = others.into_iter().any(|(_, c)| !c.state.has_ended());
+    let busy = |name: &ContainerName| view.busy.contains(&Key::Container(task.id, name.clone()));
+    if in_use || task.containers.iter().any(|c| busy(&c.name)) {
+        return;
+    }
+    let name = ContainerName::holder();
+    if holder.state.is_up() {
+        actions.push(Action::Stop {
+            task: task.id,
+            container: name,
+            runtime_id: holder.runtime_id.clone(),
+            timeout_s: holder::STOP_TIMEOUT_S,
+        });
+    } else if holder.state != ContainerState::Removing {
+        actions.push(remove(task.id, &name, holder));
+    }
+}
+
 /// Whether nobody else sees to a task's containers any more: the state does not know the task,
 /// or counts it as STOPPED on an instance that left the fleet. That one may have come back under
 /// another name, with its containers running.
@@ -260,15 +299,21 @@ fn is_left_behind(view: &View<'_>, task: TaskId) -> bool {
         .is_none_or(|task| task.is_stopped() && !view.state.instances.contains_key(&task.instance))
 }
 
-/// Stops and removes the containers of a task that was left behind.
+/// Stops and removes the containers of a task that was left behind, its holder last.
 fn clear(task: TaskId, containers: &Owned<'_>, actions: &mut Vec<Action>) {
     for (name, container) in containers {
+        if name.is_holder() && containers.len() > 1 {
+            continue;
+        }
         if container.state.is_up() {
             actions.push(Action::Stop {
                 task,
                 container: (*name).clone(),
                 runtime_id: container.runtime_id.clone(),
-                timeout_s: STOP_TIMEOUT_S,
+                timeout_s: match name.is_holder() {
+                    true => holder::STOP_TIMEOUT_S,
+                    false => STOP_TIMEOUT_S,
+                },
             });
         } else if container.state != ContainerState::Removing {
             actions.push(remove(task, name, container));
@@ -317,7 +362,8 @@ pub fn settled(view: &View<'_>) -> BTreeSet<TaskId> {
             .all(ContainerState::has_ended);
         let busy =
             |name: &ContainerName| view.busy.contains(&Key::Container(task.id, name.clone()));
-        all_ended && !task.containers.iter().any(|c| busy(&c.name))
+        let mut all = task.containers.iter().map(|c| &c.name);
+        all_ended && !busy(&ContainerName::holder()) && !all.any(busy)
     });
     over.map(|t| t.id).collect()
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::fixture::{PLANE, definition, instance, name, observed, registered, state, task};
 use super::start::wake;
 use super::step::{Action, Key, View, World, step};
+use crate::docker::holder_image;
 use crate::model::observation::ContainerState::{Created, Exited, Running};
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::task::Health;
@@ -17,20 +18,25 @@ use crate::model::{
 };
 
 /// An engine with the network and the image `busybox`, and these containers.
-fn world(containers: Vec<ObservedContainer>) -> World {
+pub(super) fn world(containers: Vec<ObservedContainer>) -> World {
     World {
         containers: containers
             .into_iter()
             .map(|c| (c.runtime_id.clone(), c))
             .collect(),
-        images: BTreeSet::from(["busybox".to_owned()]),
+        images: BTreeSet::from(["busybox".to_owned(), holder_image::IMAGE.to_owned()]),
         network: true,
         volumes: BTreeSet::new(),
         up_since: BTreeMap::new(),
     }
 }
 
-fn run_busy(state: &State, world: &World, busy: &[Key], failed: &[TaskId]) -> Vec<Action> {
+pub(super) fn run_busy(
+    state: &State,
+    world: &World,
+    busy: &[Key],
+    failed: &[TaskId],
+) -> Vec<Action> {
     let instance = instance();
     let tasks: BTreeMap<TaskId, Arc<Task>> = state
         .instance_tasks(&instance)
@@ -47,17 +53,18 @@ fn run_busy(state: &State, world: &World, busy: &[Key], failed: &[TaskId]) -> Ve
     })
 }
 
-fn run(state: &State, world: &World) -> Vec<Action> {
+pub(super) fn run(state: &State, world: &World) -> Vec<Action> {
     run_busy(state, world, &[], &[])
 }
 
 /// In a line: `create app`, `start app`, `stop app 30`, …
-fn lines(actions: &[Action]) -> Vec<String> {
+pub(super) fn lines(actions: &[Action]) -> Vec<String> {
     actions
         .iter()
         .map(|action| match action {
             Action::EnsureNetwork => "network".to_owned(),
             Action::EnsureVolume(volume) => format!("volume {}", volume.name),
+            Action::EnsureHolderImage => "holder image".to_owned(),
             Action::Pull(image) => format!("pull {image}"),
             Action::Create(_, c) => format!("create {c}"),
             Action::Start(_, c, _) => format!("start {c}"),
@@ -75,7 +82,7 @@ fn lines(actions: &[Action]) -> Vec<String> {
         .collect()
 }
 
-fn one() -> TaskDefinition {
+pub(super) fn one() -> TaskDefinition {
     definition(json!([{"name": "app", "image": "busybox"}]))
 }
 
@@ -89,7 +96,7 @@ fn two(condition: &str) -> TaskDefinition {
     ]))
 }
 
-fn with(mut task: Task, change: impl FnOnce(&mut Task)) -> Task {
+pub(super) fn with(mut task: Task, change: impl FnOnce(&mut Task)) -> Task {
     change(&mut task);
     task
 }

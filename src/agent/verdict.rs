@@ -27,6 +27,7 @@ pub fn judge(action: &Action, error: &EngineError, attempts: u32, attempts_most:
         }
         Action::EnsureNetwork => "CannotCreateContainerError: the network of the tasks",
         Action::EnsureVolume(_) => "CannotCreateVolumeError",
+        Action::EnsureHolderImage => "CannotCreateContainerError: the task's own network",
         Action::Create(..) => "CannotCreateContainerError",
         Action::Start(..) => "CannotStartContainerError",
         // What is to go is tried until it has gone.

@@ -17,7 +17,7 @@ use crate::controller::Command;
 use crate::controller::command::{RunTask, StopTask};
 use crate::model::arn::short_name;
 use crate::model::parameters::{ContainerOverride, TaskOverride};
-use crate::model::task::Health;
+use crate::model::task::{Container, Health};
 use crate::model::{ContainerName, CpuUnits, MemoryMib, Snapshot, Task, TaskDefinition, TaskId};
 
 /// Wait before a request that got no answer is repeated.
@@ -184,6 +184,7 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
         ("group", task.group.clone()),
         ("definition", task.task_definition.to_string()),
         ("instance", task.instance.to_string()),
+        ("address", task.address.clone().unwrap_or_default()),
         (
             "status",
             format!("{} (desired {wanted})", task.last_status.as_str()),
@@ -234,10 +235,18 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
                 .unwrap_or_default(),
             if it.essential { "yes" } else { "no" }.to_owned(),
             it.runtime_id.chars().take(12).collect(),
-            it.reason.clone().unwrap_or_default(),
+            it.reason.clone().unwrap_or_else(|| restarts(it)),
         ]);
     }
     table.print("it has no containers")
+}
+
+fn restarts(container: &Container) -> String {
+    match container.restart_count {
+        0 => String::new(),
+        1 => "restarted once".to_owned(),
+        count => format!("restarted {count} times"),
+    }
 }
 
 async fn stop(

@@ -84,7 +84,7 @@ pub fn read(operation: &str, mut body: Value) -> Result<Command, Vec<WireFault>>
         .collect();
     if shape == Shape::RegisterTaskDefinition {
         amounts(&mut body, "", &mut faults);
-        network_mode(&mut body, &mut faults);
+        network_mode(&mut body);
     }
     if let Some(overrides) = body.get_mut("overrides") {
         amounts(overrides, "overrides.", &mut faults);
@@ -229,14 +229,9 @@ fn parse_amount(text: &str, unit: &str) -> Option<u64> {
         .then_some(thousandths / scale)
 }
 
-fn network_mode(body: &mut Value, faults: &mut Vec<WireFault>) {
-    match body.get("networkMode").and_then(Value::as_str) {
-        Some("default") => body["networkMode"] = "bridge".into(),
-        Some("awsvpc") => faults.push(WireFault::unsupported(
-            "networkMode",
-            "awsvpc is not supported yet; use bridge (the default), host or none",
-        )),
-        _ => {}
+fn network_mode(body: &mut Value) {
+    if body.get("networkMode").and_then(Value::as_str) == Some("default") {
+        body["networkMode"] = "bridge".into();
     }
 }
 
@@ -455,14 +450,16 @@ mod tests {
     }
 
     #[test]
-    fn awsvpc_is_refused_and_default_is_bridge() {
-        let body =
-            |mode: &str| json!({"family": "w", "containerDefinitions": [], "networkMode": mode});
-        let error = decode("RegisterTaskDefinition", &body("awsvpc")).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::UnsupportedFeatureException);
-        assert!(error.message.contains("use bridge"), "{}", error.message);
-        let command = decode("RegisterTaskDefinition", &body("default")).unwrap();
-        assert_eq!(encode(&command)["networkMode"], "bridge");
+    fn a_network_mode_is_ecs_s_word_and_default_is_bridge() {
+        for (said, meant) in [
+            ("default", "bridge"),
+            ("awsvpc", "awsvpc"),
+            ("host", "host"),
+        ] {
+            let body = json!({"family": "w", "containerDefinitions": [], "networkMode": said});
+            let command = decode("RegisterTaskDefinition", &body).unwrap();
+            assert_eq!(encode(&command)["networkMode"], meant);
+        }
     }
 
     #[test]

@@ -146,6 +146,7 @@ mod tests {
             memory: crate::model::MemoryMib(0),
             host_ports: Vec::new(),
             volumes: Vec::new(),
+            address: None,
         }
     }
 

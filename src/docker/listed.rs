@@ -109,6 +109,7 @@ impl Listed {
             memory: MemoryMib(0),
             host_ports: Vec::new(),
             volumes: self.volumes,
+            address: None,
         });
         seen.name = self.name;
         seen.state = state;

@@ -18,6 +18,8 @@ pub mod cache;
 pub mod connector;
 pub mod credentials;
 pub mod exec;
+pub mod holder;
+pub mod holder_image;
 pub mod image;
 pub mod lines;
 pub mod listed;
@@ -208,6 +210,10 @@ pub trait Engine: Send + Sync + 'static {
     fn pull(&self, image: &str) -> BoxStream<'static, EngineResult<PullStep>>;
     /// Makes the shared bridge network if it is not there.
     fn ensure_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>>;
+    /// Makes the image of the containers that hold what a task's containers share
+    /// ([`holder_image`]), if it is not there. [`EngineError::Refused`] on a processor that there
+    /// is none for.
+    fn ensure_holder_image(&self) -> BoxFuture<'_, EngineResult<()>>;
     /// Makes a container (not started) and gives the engine's id for it.
     /// [`EngineError::Conflict`] if the name is taken: it is then found by name.
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, EngineResult<String>>;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::spec::label;
 use crate::model::observation::{ContainerState, Ownership};
 use crate::model::task::{Health, NetworkBinding};
-use crate::model::{CpuUnits, HostPort, MemoryMib, Protocol};
+use crate::model::{ContainerName, CpuUnits, HostPort, MemoryMib, Protocol};
 
 /// Whose a container is; `None` without our labels.
 #[must_use]
@@ -13,7 +13,7 @@ pub fn owner_of(labels: &HashMap<String, String>) -> Option<Ownership> {
     Some(Ownership {
         control_plane: labels.get(label::CONTROL_PLANE)?.clone(),
         task: labels.get(label::TASK_ID)?.parse().ok()?,
-        container: labels.get(label::CONTAINER)?.parse().ok()?,
+        container: ContainerName::of_label(labels.get(label::CONTAINER)?)?,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::resources::Protocol;
+use crate::model::shared::network_mode;
 use crate::model::task_definition::{
     HealthCheck, LogConfiguration, NetworkMode, PortMapping, Ulimit,
 };
@@ -10,11 +11,13 @@ use crate::model::{
     ContainerDefinition, ContainerName, MemoryMib, Partition, Task, TaskDefinition,
 };
 
+use super::holder::holder_name;
 use super::volume::{VolumeSource, volume_source};
 
 mod host;
 mod linux;
 
+pub(super) use host::shared_sysctls;
 pub use host::{IpcSpec, NamesSpec, PidSpec};
 pub use linux::{DeviceSpec, GpuSpec, LinuxSpec};
 
@@ -56,6 +59,8 @@ pub enum NetworkSpec {
     /// None.
     #[default]
     None,
+    /// That of the container with this name on the engine.
+    Of(String),
 }
 
 /// A port to publish.
@@ -219,7 +224,7 @@ pub fn container_spec(
         cpu_shares: cpu_shares(definition, container),
         memory_bytes,
         memory_reservation_bytes: container.memory_reservation.map_or(0, bytes),
-        ports: ports(definition, container),
+        ports: ports(task, definition, container),
         network: network(task, definition, container),
         health: container.health_check.as_ref().map(health),
         user: container.user.clone(),
@@ -237,12 +242,12 @@ pub fn container_spec(
         security_options: host::security_options(container),
         interactive: container.interactive,
         terminal: container.pseudo_terminal,
-        sysctls: host::sysctls(container),
+        sysctls: host::sysctls(task, definition, container),
         volumes_from: volumes_from(task, container),
         gpus: linux::gpus(container),
-        pid: host::pid(definition),
-        ipc: host::ipc(definition),
-        names: host::names(container),
+        pid: host::pid(task, definition),
+        ipc: host::ipc(task, definition),
+        names: host::names(task, definition, container),
         linux: linux::linux(container, memory_bytes),
         platform: host::platform(definition),
     }
@@ -303,9 +308,14 @@ fn cpu_shares(definition: &TaskDefinition, container: &ContainerDefinition) -> u
     units.clamp(CPU_SHARES_MIN, CPU_SHARES_MAX)
 }
 
-fn ports(definition: &TaskDefinition, container: &ContainerDefinition) -> Vec<PortSpec> {
-    // In the host's network there is nothing to publish: the port is the host's already.
-    if definition.network_mode != NetworkMode::Bridge || container.disable_networking {
+fn ports(
+    task: &Task,
+    definition: &TaskDefinition,
+    container: &ContainerDefinition,
+) -> Vec<PortSpec> {
+    // In the host's network there is nothing to publish: the port is the host's already. In a
+    // task's own its holder publishes.
+    if network_mode(task, definition) != NetworkMode::Bridge || container.disable_networking {
         return Vec::new();
     }
     let published = |mapping: &PortMapping| {
@@ -330,11 +340,11 @@ fn network(
     definition: &TaskDefinition,
     container: &ContainerDefinition,
 ) -> NetworkSpec {
-    match definition.network_mode {
+    match network_mode(task, definition) {
         _ if container.disable_networking => NetworkSpec::None,
         NetworkMode::Host => NetworkSpec::Host,
-        // A namespace of the task's own comes with its network container; none stands in for it.
-        NetworkMode::None | NetworkMode::Awsvpc => NetworkSpec::None,
+        NetworkMode::None => NetworkSpec::None,
+        NetworkMode::Awsvpc => NetworkSpec::Of(holder_name(task)),
         NetworkMode::Bridge => NetworkSpec::Bridge {
             links: container
                 .links

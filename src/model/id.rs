@@ -180,6 +180,24 @@ impl ClusterName {
     }
 }
 
+impl ContainerName {
+    /// The name of the container that holds what its task's containers share. No text that a
+    /// user writes is read as it.
+    #[must_use]
+    pub fn holder() -> Self {
+        Self(super::shared::HOLDER.into())
+    }
+
+    /// The name in a container's label, which may be the [`holder`](Self::holder)'s.
+    #[must_use]
+    pub fn of_label(text: &str) -> Option<Self> {
+        match text {
+            super::shared::HOLDER => Some(Self::holder()),
+            name => Self::new(name).ok(),
+        }
+    }
+}
+
 impl DeploymentId {
     /// The id that ECS would print for this number.
     #[must_use]

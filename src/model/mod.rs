@@ -18,6 +18,7 @@ pub mod resources;
 pub mod role;
 pub mod schedule;
 pub mod service;
+pub mod shared;
 pub mod snapshot;
 pub mod state;
 pub mod tag;

@@ -117,6 +117,9 @@ pub struct ObservedContainer {
     /// Named volumes that it mounts: a task's own ones go when its last container goes.
     #[serde(default)]
     pub volumes: Vec<String>,
+    /// Its own address on the shared bridge; `None` if it has none, or shares another's.
+    #[serde(default)]
+    pub address: Option<String>,
 }
 
 /// How an instance's agent stands with its engine: shown, never decided upon.

@@ -213,6 +213,9 @@ pub struct Task {
     /// Tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
+    /// Its own address on its instance's bridge, if its containers share a network of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Until when neither scale-in nor a deployment stops it (ECS: task protection).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected_until: Option<TimeMs>,
@@ -276,6 +279,7 @@ impl Task {
             capacity_provider: None,
             overrides: None,
             tags: Vec::new(),
+            address: None,
             protected_until: None,
         }
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::id::ContainerName;
-use super::parameters::{IpcMode, PidMode};
 use super::resources::{CpuUnits, MemoryMib};
 use super::service::{
     DeploymentConfiguration, PlacementConstraint, PlacementConstraintKind, PlacementStrategy,
@@ -103,7 +102,6 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
     network::host_ports(definition, &mut faults);
     platform(definition, &mut faults);
     elsewhere::only_aws(definition, &mut faults);
-    shared_by_task(definition, &mut faults);
     graph::cycles(definition, &mut faults);
     volumes(&definition.volumes, &mut faults);
     if definition.placement_constraints.len() > service::CONSTRAINTS_MAX {
@@ -125,20 +123,6 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
         }
     }
     faults.0
-}
-
-/// Namespaces that a task's containers share need a container that holds them.
-fn shared_by_task(definition: &TaskDefinition, faults: &mut Faults) {
-    let pid = definition.pid_mode == Some(PidMode::Task);
-    let ipc = definition.ipc_mode == Some(IpcMode::Task);
-    for (member, asked) in [("pidMode", pid), ("ipcMode", ipc)] {
-        if asked {
-            faults.add(
-                member,
-                "task is not supported yet; leave it out, or use host",
-            );
-        }
-    }
 }
 
 /// ECS's CPUArchitecture and OSFamily, as far as Linux engines have them.

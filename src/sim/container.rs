@@ -112,6 +112,8 @@ pub(super) struct SimContainer {
     pub runs: Vec<Run>,
     health: Option<Health>,
     bindings: Vec<NetworkBinding>,
+    /// Its own address on the shared bridge.
+    pub address: Option<String>,
     ends: Option<(TimeMs, Death)>,
     healthy_at: Option<TimeMs>,
     unhealthy_at: Option<TimeMs>,
@@ -128,6 +130,7 @@ impl SimContainer {
             runs: Vec::new(),
             health: None,
             bindings: Vec::new(),
+            address: None,
             ends: None,
             healthy_at: None,
             unhealthy_at: None,
@@ -243,7 +246,7 @@ impl SimContainer {
         Some(Ownership {
             control_plane: labels.get(label::CONTROL_PLANE)?.clone(),
             task: labels.get(label::TASK_ID)?.parse().ok()?,
-            container: ContainerName::new(labels.get(label::CONTAINER)?).ok()?,
+            container: ContainerName::of_label(labels.get(label::CONTAINER)?)?,
         })
     }
 
@@ -274,6 +277,7 @@ impl SimContainer {
             memory: MemoryMib(memory / MIB),
             host_ports: self.host_ports().collect(),
             volumes: self.volumes().cloned().collect(),
+            address: self.address.clone().filter(|_| self.state.is_up()),
         }
     }
 }

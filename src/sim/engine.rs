@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 
 use super::host::{Host, Wire, Work};
 use super::{image, logs, stats, terminal};
+use crate::docker::holder_image::IMAGE;
 use crate::docker::spec::VolumeSpec;
 use crate::docker::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession,
@@ -91,6 +92,15 @@ impl Engine for SimEngine {
     fn ensure_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>> {
         Box::pin(self.host.call(Work::Make, move |machine, _| {
             machine.ensure_network(name);
+            Ok(())
+        }))
+    }
+
+    fn ensure_holder_image(&self) -> BoxFuture<'_, EngineResult<()>> {
+        Box::pin(self.host.call(Work::Make, |machine, _| {
+            if !machine.has_image(IMAGE) {
+                machine.add_image(IMAGE);
+            }
             Ok(())
         }))
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::container::{Death, SimContainer};
 use super::dice::{between, fold, fold_text};
 use super::image;
-use crate::docker::spec::{NetworkSpec, VolumeSpec};
+use crate::docker::spec::{IpcSpec, NetworkSpec, PidSpec, VolumeSpec};
 use crate::docker::{ContainerSpec, EngineError, EngineEvent, EngineResult};
 use crate::model::observation::ObservedContainer;
 use crate::model::task::NetworkBinding;
@@ -185,10 +185,19 @@ impl Machine {
         let volumes = spec.mounts.iter().filter(|mount| !mount.bind);
         self.volumes
             .extend(volumes.filter_map(|mount| mount.source.clone()));
-        let container = SimContainer::new(id.clone(), spec.clone());
+        let mut container = SimContainer::new(id.clone(), spec.clone());
+        if matches!(spec.network, NetworkSpec::Bridge { .. }) {
+            container.address = Some(self.next_address());
+        }
         self.containers.insert(id.clone(), container);
         self.announced.push(changed(&id));
         Ok(id)
+    }
+
+    /// Addresses of the bridge in turn.
+    fn next_address(&self) -> String {
+        let number = self.made % 60_000 + 2;
+        format!("172.18.{}.{}", number / 250, number % 250 + 2)
     }
 
     fn fresh_id(&mut self, name: &str) -> String {
@@ -211,6 +220,11 @@ impl Machine {
                 crate::docker::spec::NETWORK
             )));
         }
+        if let Some(holder) = self.down_holder(&id) {
+            return Err(EngineError::Conflict(format!(
+                "cannot join network of a non running container: {holder}"
+            )));
+        }
         let bound = self.bind_ports(&id);
         let container = self.find_mut(&id)?;
         match bound {
@@ -228,6 +242,26 @@ impl Machine {
                 Err(EngineError::Failed(container.error.clone()))
             }
         }
+    }
+
+    /// The container whose namespaces that one joins, if it does not run.
+    fn down_holder(&self, id: &str) -> Option<String> {
+        let spec = &self.containers.get(id)?.spec;
+        let network = match &spec.network {
+            NetworkSpec::Of(name) => Some(name),
+            _ => None,
+        };
+        let pid = match &spec.pid {
+            Some(PidSpec::Container(name)) => Some(name),
+            _ => None,
+        };
+        let ipc = match &spec.ipc {
+            Some(IpcSpec::Container(name)) => Some(name),
+            _ => None,
+        };
+        let is_up = |name: &str| self.find(name).is_ok_and(|c| c.state.is_up());
+        let mut all = [network, pid, ipc].into_iter().flatten();
+        all.find(|name| !is_up(name)).cloned()
     }
 
     /// The bindings that a container would get, or the port that is taken.

@@ -3,6 +3,7 @@
 mod endpoints;
 mod engines;
 mod loss;
+mod network;
 mod pull;
 mod reasons;
 mod rolling;

@@ -34,7 +34,7 @@ pub fn task(state: &State, task: &Task) -> Value {
         "createdAt": task.created_at.as_wire_seconds(),
         "enableExecuteCommand": false,
         "overrides": overrides(task),
-        "attachments": [], "inferenceAccelerators": [], "tags": task.tags,
+        "attachments": attachments(task), "inferenceAccelerators": [], "tags": task.tags,
         "version": 1,
     });
     set_time(&mut body, "startedAt", task.started_at);
@@ -63,6 +63,40 @@ fn overrides(task: &Task) -> Value {
     body["containerOverrides"] = all.collect();
     body["inferenceAcceleratorOverrides"] = json!([]);
     body
+}
+
+/// The id of what attaches a task to its network.
+fn attachment_id(task: &Task) -> String {
+    uuid(&format!("{} network", task.id))
+}
+
+/// A task with a network of its own is attached to it, as to ECS's network interface.
+fn attachments(task: &Task) -> Value {
+    let Some(address) = &task.address else {
+        return json!([]);
+    };
+    let status = if task.is_stopped() {
+        "DELETED"
+    } else {
+        "ATTACHED"
+    };
+    json!([{
+        "id": attachment_id(task),
+        "type": "ElasticNetworkInterface",
+        "status": status,
+        "details": [{"name": "privateIPv4Address", "value": address}],
+    }])
+}
+
+/// Every container of such a task has the task's address.
+fn interfaces(task: &Task) -> Value {
+    match &task.address {
+        Some(address) => json!([{
+            "attachmentId": attachment_id(task),
+            "privateIpv4Address": address,
+        }]),
+        None => json!([]),
+    }
 }
 
 /// What its instance says of it: zone, architecture, whether it is heard.
@@ -102,7 +136,7 @@ fn container(
         "lastStatus": container.last_status.as_str(),
         "healthStatus": plain(&container.health),
         "networkBindings": container.network_bindings,
-        "networkInterfaces": [],
+        "networkInterfaces": interfaces(task),
     });
     if let Some(written) = definition.and_then(|it| it.container(&container.name)) {
         asked_for(written, &mut body);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::observation::{ContainerState, ObservedContainer};
-use crate::model::task::{Container, Health};
+use crate::model::shared::Shared;
+use crate::model::task::{Container, Health, NetworkBinding};
 use crate::model::{
     ContainerName, DesiredStatus, LastStatus, StopCode, Task, TaskDefinition, TimeMs,
 };
@@ -50,6 +51,9 @@ pub(super) fn derive(
             None => missing(container, before.desired_status),
         }
     }
+    if let Some(definition) = definition {
+        of_holder(&mut task, seen, definition, now);
+    }
     let ended = |c: &Container| c.last_status == LastStatus::Stopped;
     if task.containers.iter().any(|c| c.essential && ended(c)) {
         ask_stop(
@@ -73,6 +77,47 @@ pub(super) fn derive(
         task.started_at = Some(now);
     }
     task
+}
+
+/// What is told of a task's holder: its address and ports are the task's, and its end ends the
+/// task, which has lost what it held.
+fn of_holder(task: &mut Task, seen: &Seen<'_>, definition: &TaskDefinition, now: TimeMs) {
+    let shared = Shared::of(task, definition);
+    if !shared.any() || seen.is_empty() {
+        return;
+    }
+    let name = ContainerName::holder();
+    let Some(holder) = seen.get(&name).filter(|c| !c.state.has_ended()) else {
+        let code = seen.get(&name).and_then(|c| c.exit_code);
+        let how = code.map_or("was removed".to_owned(), |code| {
+            format!("ended with exit code {code}")
+        });
+        let reason = format!(
+            "{ESSENTIAL_EXITED}: {name}, which holds what the task's containers share, {how}"
+        );
+        return ask_stop(task, StopCode::EssentialContainerExited, reason, now);
+    };
+    if !shared.network {
+        return;
+    }
+    task.address.clone_from(&holder.address);
+    for container in &mut task.containers {
+        if container.last_status != LastStatus::Running {
+            continue;
+        }
+        let mapped = definition
+            .container(&container.name)
+            .map(|c| c.port_mappings.as_slice());
+        let of_container = |binding: &&NetworkBinding| {
+            let mut mapped = mapped.unwrap_or_default().iter();
+            mapped.any(|m| {
+                (m.container_port, m.protocol) == (binding.container_port, binding.protocol)
+            })
+        };
+        let bindings = holder.network_bindings.iter().filter(of_container);
+        container.network_bindings = bindings.cloned().collect();
+        container.network_bindings.sort_unstable();
+    }
 }
 
 /// Whether a container holds its ports and resources, or may the next moment: a start can be

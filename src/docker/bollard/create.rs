@@ -135,6 +135,7 @@ fn network_of(network: &NetworkSpec) -> (String, Option<NetworkingConfig>) {
     match network {
         NetworkSpec::Host => ("host".to_owned(), None),
         NetworkSpec::None => ("none".to_owned(), None),
+        NetworkSpec::Of(name) => (format!("container:{name}"), None),
         NetworkSpec::Bridge { links } => {
             let endpoint = EndpointSettings {
                 links: (!links.is_empty()).then(|| links.clone()),

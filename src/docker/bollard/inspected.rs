@@ -6,6 +6,7 @@ use crate::docker::lines::time_of;
 use crate::docker::observe::{
     cpu_of, health_of, held_ports, memory_of, owner_of, port_of, state_of,
 };
+use crate::docker::spec::NETWORK;
 use crate::model::observation::ObservedContainer;
 use crate::model::task::NetworkBinding;
 
@@ -16,6 +17,10 @@ pub(super) fn observed(container: ContainerInspectResponse) -> Option<ObservedCo
     let config = container.config.unwrap_or_default();
     let host = container.host_config.unwrap_or_default();
     let network = container.network_settings.unwrap_or_default();
+    let address = network
+        .networks
+        .and_then(|mut networks| networks.remove(NETWORK)?.ip_address)
+        .filter(|address| !address.is_empty());
     let bindings = bindings_of(&network.ports.unwrap_or_default());
     let labels = config.labels.unwrap_or_default();
     let in_host_network = host.network_mode.as_deref() == Some("host");
@@ -56,6 +61,7 @@ pub(super) fn observed(container: ContainerInspectResponse) -> Option<ObservedCo
             .into_iter()
             .filter_map(|mount| mount.name)
             .collect(),
+        address,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The real engine. The only folder that names bollard.
 
 mod create;
+mod holder;
 mod inspected;
 
 use std::collections::{HashMap, HashSet};
@@ -63,6 +64,7 @@ pub struct BollardEngine {
     cache: Arc<Cache>,
     samples: Samples,
     network: tokio::sync::Mutex<()>,
+    holder: tokio::sync::Mutex<()>,
 }
 
 impl BollardEngine {
@@ -102,6 +104,7 @@ impl BollardEngine {
             cache: Arc::new(Cache::default()),
             samples: Samples::default(),
             network: tokio::sync::Mutex::new(()),
+            holder: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -343,6 +346,10 @@ impl Engine for BollardEngine {
 
     fn ensure_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>> {
         self.network(name).boxed()
+    }
+
+    fn ensure_holder_image(&self) -> BoxFuture<'_, EngineResult<()>> {
+        self.holder_image().boxed()
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, EngineResult<String>> {

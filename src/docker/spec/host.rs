@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::docker::holder::holder_name;
 use crate::model::parameters::{IpcMode, PidMode};
-use crate::model::{ContainerDefinition, TaskDefinition};
+use crate::model::shared::Shared;
+use crate::model::{ContainerDefinition, Task, TaskDefinition};
 
 /// Names: its own, and those it can look up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +42,15 @@ pub enum IpcSpec {
     Container(String),
 }
 
-pub(super) fn names(container: &ContainerDefinition) -> NamesSpec {
+/// In a network of the task's own, names are looked up as its holder does: its files are shared.
+pub(super) fn names(
+    task: &Task,
+    definition: &TaskDefinition,
+    container: &ContainerDefinition,
+) -> NamesSpec {
+    if Shared::of(task, definition).network {
+        return NamesSpec::default();
+    }
     NamesSpec {
         hostname: container.hostname.clone(),
         dns_servers: container.dns_servers.clone(),
@@ -53,19 +63,19 @@ pub(super) fn names(container: &ContainerDefinition) -> NamesSpec {
     }
 }
 
-pub(super) fn pid(definition: &TaskDefinition) -> Option<PidSpec> {
+pub(super) fn pid(task: &Task, definition: &TaskDefinition) -> Option<PidSpec> {
     match definition.pid_mode? {
         PidMode::Host => Some(PidSpec::Host),
-        PidMode::Task => None,
+        PidMode::Task => Some(PidSpec::Container(holder_name(task))),
     }
 }
 
-pub(super) fn ipc(definition: &TaskDefinition) -> Option<IpcSpec> {
+pub(super) fn ipc(task: &Task, definition: &TaskDefinition) -> Option<IpcSpec> {
     match definition.ipc_mode? {
         IpcMode::Host => Some(IpcSpec::Host),
         // ECS's none is Docker's.
         IpcMode::None => Some(IpcSpec::None),
-        IpcMode::Task => None,
+        IpcMode::Task => Some(IpcSpec::Container(holder_name(task))),
     }
 }
 
@@ -83,12 +93,39 @@ pub(super) fn security_options(container: &ContainerDefinition) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn sysctls(container: &ContainerDefinition) -> BTreeMap<String, String> {
-    container
-        .system_controls
-        .iter()
+/// The kernel settings of a container's own namespaces; those of shared ones are the holder's.
+pub(super) fn sysctls(
+    task: &Task,
+    definition: &TaskDefinition,
+    container: &ContainerDefinition,
+) -> BTreeMap<String, String> {
+    let shared = Shared::of(task, definition);
+    let controls = container.system_controls.iter();
+    controls
+        .filter(|control| !is_shared(shared, &control.namespace))
         .map(|control| (control.namespace.clone(), control.value.clone()))
         .collect()
+}
+
+/// The kernel settings of what a task's containers share, the last word counting, as in ECS.
+pub(in crate::docker) fn shared_sysctls(
+    shared: Shared,
+    definition: &TaskDefinition,
+) -> BTreeMap<String, String> {
+    let containers = definition.container_definitions.iter();
+    let controls = containers.flat_map(|container| &container.system_controls);
+    controls
+        .filter(|control| is_shared(shared, &control.namespace))
+        .map(|control| (control.namespace.clone(), control.value.clone()))
+        .collect()
+}
+
+/// Whether a kernel setting belongs to a namespace that the task's containers share.
+fn is_shared(shared: Shared, setting: &str) -> bool {
+    let of_network = setting.starts_with("net.");
+    let of_ipc = ["kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue."];
+    let of_ipc = of_ipc.iter().any(|start| setting.starts_with(start));
+    (shared.network && of_network) || (shared.ipc && of_ipc)
 }
 
 /// `linux/amd64`, in the words of image indexes.

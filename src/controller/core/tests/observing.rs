@@ -552,3 +552,95 @@ fn a_restart_policy_keeps_its_task_running_and_every_restart_is_counted_and_told
     assert_eq!(task.stop_code, Some(StopCode::EssentialContainerExited));
     assert!(task.is_stopped());
 }
+
+/// A task of one container in a network of its own, and its holder as its engine has it.
+fn with_holder(port: Value) -> (Rig, TaskId) {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.ask(
+        "RegisterTaskDefinition",
+        json!({"family": "web", "networkMode": "awsvpc", "containerDefinitions": [
+            {"name": "main", "image": "x", "memory": 64, "portMappings": [port]}]}),
+    )
+    .unwrap();
+    rig.create("web", 1);
+    let id = rig.tasks()[0].id;
+    put(&mut rig, id, "main", ContainerState::Running);
+    let mut holder = made(
+        &rig.state.control_plane,
+        id,
+        "main",
+        ContainerState::Running,
+    );
+    holder.runtime_id = "run-holder".to_owned();
+    holder.owner.as_mut().unwrap().container = crate::model::ContainerName::holder();
+    holder.address = Some("172.18.0.7".to_owned());
+    holder.network_bindings = vec![NetworkBinding {
+        bind_ip: "0.0.0.0".to_owned(),
+        container_port: 80,
+        host_port: 80,
+        protocol: Protocol::Tcp,
+    }];
+    let host = instance_name("a");
+    rig.hosts.get_mut(&host).unwrap().push(holder);
+    (rig, id)
+}
+
+#[test]
+fn a_holders_address_and_ports_are_its_tasks_and_it_is_none_of_the_containers() {
+    let (mut rig, id) = with_holder(json!({"containerPort": 80, "hostPort": 80}));
+    rig.list("a");
+    let task = rig.task(id);
+    assert_eq!(task.last_status, LastStatus::Running);
+    assert_eq!(task.address.as_deref(), Some("172.18.0.7"));
+    assert_eq!(task.containers.len(), 1);
+    assert_eq!(task.containers[0].network_bindings[0].host_port, 80);
+    // Nor is it somebody else's.
+    assert_eq!(rig.instance("a").foreign_count, 0);
+}
+
+#[test]
+fn a_holders_end_ends_its_task_and_a_stop_is_confirmed_after_it() {
+    let is_holder = |c: &crate::model::observation::ObservedContainer| {
+        c.owner.as_ref().is_some_and(|o| o.container.is_holder())
+    };
+    for removed in [false, true] {
+        let (mut rig, id) = with_holder(json!({"containerPort": 80}));
+        rig.list("a");
+        let host = rig.hosts.get_mut(&instance_name("a")).unwrap();
+        if removed {
+            host.retain(|c| !is_holder(c));
+        }
+        for holder in host.iter_mut().filter(|c| is_holder(c)) {
+            holder.state = ContainerState::Exited;
+            holder.exit_code = Some(137);
+        }
+        rig.list("a");
+        let task = rig.task(id);
+        assert_eq!(task.desired_status, DesiredStatus::Stopped);
+        assert_eq!(task.stop_code, Some(StopCode::EssentialContainerExited));
+        let reason = task.stopped_reason.clone().unwrap();
+        let how = if removed {
+            "was removed"
+        } else {
+            "ended with exit code 137"
+        };
+        assert!(
+            reason.contains(how) && reason.contains("~pause"),
+            "{reason}"
+        );
+        assert_eq!(task.last_status, LastStatus::Stopping, "main runs yet");
+    }
+    let (mut rig, id) = with_holder(json!({"containerPort": 80}));
+    rig.list("a");
+    rig.ask("StopTask", json!({"task": id.to_string()}))
+        .unwrap();
+    for holder in [false, true] {
+        assert!(!rig.task(id).is_stopped());
+        let host = rig.hosts.get_mut(&instance_name("a")).unwrap();
+        for container in host.iter_mut().filter(|c| is_holder(c) == holder) {
+            container.state = ContainerState::Exited;
+        }
+        rig.list("a");
+    }
+    assert!(rig.task(id).is_stopped());
+}

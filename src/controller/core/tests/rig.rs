@@ -345,5 +345,6 @@ pub fn foreign(state: ContainerState) -> ObservedContainer {
         memory: MemoryMib(200),
         host_ports: Vec::new(),
         volumes: Vec::new(),
+        address: None,
     }
 }

@@ -45,6 +45,9 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
             text::mib(task.resources.memory.0)
         ),
     );
+    if let Some(address) = &task.address {
+        sheet.field("address", address);
+    }
     sheet.heading("Containers");
     for container in &task.containers {
         write_container(sheet, task, container);
@@ -104,6 +107,9 @@ fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
     }
     if container.oom_killed {
         words.push_str(" · killed for memory");
+    }
+    if container.restart_count > 0 {
+        words.push_str(&format!(" · restarted {} times", container.restart_count));
     }
     if !container.essential {
         words.push_str(" · not essential");
