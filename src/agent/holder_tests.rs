@@ -68,7 +68,10 @@ fn a_fargate_task_has_a_network_of_its_own_and_a_holder_for_processes_needs_no_n
     });
     let of_fargate = state(&one(), &[fargate]);
     let create = format!("create {HOLDER}");
-    assert_eq!(lines(&run(&of_fargate, &world(vec![]))), [create.clone()]);
+    assert_eq!(
+        lines(&run(&of_fargate, &world(vec![]))),
+        std::slice::from_ref(&create)
+    );
     for members in [json!({"pidMode": "task"}), json!({"ipcMode": "task"})] {
         let mut members = members;
         members["networkMode"] = "none".into();
@@ -76,7 +79,10 @@ fn a_fargate_task_has_a_network_of_its_own_and_a_holder_for_processes_needs_no_n
         let state = state(&definition, &[task(1, &definition)]);
         let mut without_network = world(vec![]);
         without_network.network = false;
-        assert_eq!(lines(&run(&state, &without_network)), [create.clone()]);
+        assert_eq!(
+            lines(&run(&state, &without_network)),
+            std::slice::from_ref(&create)
+        );
     }
 }
 

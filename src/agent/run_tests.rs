@@ -13,6 +13,7 @@ use super::{AgentHandle, TokioClock, Tuning, spawn};
 use crate::config::{Endpoint, InstanceSettings};
 use crate::docker::{EngineError, EngineEvent};
 use crate::model::observation::{ContainerState, ObservedContainer};
+use crate::model::task_definition::NetworkMode;
 use crate::model::{
     ClusterName, DesiredStatus, LastStatus, Observation, Snapshot, State, Task, TaskDefinition,
     TaskId, TimeMs,
@@ -484,4 +485,41 @@ async fn a_restart_policy_starts_the_same_container_again() {
     assert_eq!(rig.running(1).await[0].runtime_id, id);
     assert_eq!(rig.engine.calls("start").len(), 2);
     assert_eq!(rig.engine.calls("create").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_comes_up_in_its_holder_and_leaves_no_holder_behind() {
+    let mut shared = one();
+    shared.network_mode = NetworkMode::Awsvpc;
+    let wanted = state(&shared, &[task(1, &shared)]);
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), wanted);
+    rig.running(2).await;
+    assert_eq!(rig.engine.calls("holder").len(), 1);
+    let created = rig.engine.calls("create");
+    assert!(created[0].contains("internal.pause"), "{created:?}");
+    assert!(created[1].contains("qd-web-1-app-"), "{created:?}");
+    let mut stopping = task(1, &shared);
+    stopping.desired_status = DesiredStatus::Stopped;
+    rig.decide(state(&shared, &[stopping]));
+    rig.containers("the holder to be gone", |all| {
+        all.len() == 1 && all[0].state == ContainerState::Exited
+    })
+    .await;
+    let stops = rig.engine.calls("stop");
+    assert_eq!(stops, ["stop made-2 30", "stop made-1 0"]);
+    assert_eq!(rig.engine.calls("remove"), ["remove made-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_holder_can_be_made_its_tasks_fail_and_say_why() {
+    let mut shared = one();
+    shared.network_mode = NetworkMode::Awsvpc;
+    let engine = FakeEngine::new(&["busybox"]);
+    let refused = EngineError::Refused("no program for this processor".to_owned());
+    engine.inner().errors.insert("holder", [refused].into());
+    let mut rig = Rig::new(engine, state(&shared, &[task(1, &shared)]));
+    assert_eq!(
+        rig.failure().await,
+        "CannotCreateContainerError: the task's own network: no program for this processor"
+    );
 }

@@ -460,3 +460,33 @@ async fn equal_seeds_replay() {
     assert_eq!(trace(5).await.1, trace(5).await.1);
     assert_ne!(trace(5).await.1, trace(6).await.1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_container_joins_anothers_network_only_while_that_one_runs() {
+    let fleet = fleet(1);
+    let engine = engine(&fleet).await;
+    let holder = engine.create(&spec("holder")).await.unwrap();
+    let joining = ContainerSpec {
+        network: NetworkSpec::Of("holder".to_owned()),
+        ..spec("a")
+    };
+    let id = engine.create(&joining).await.unwrap();
+    let error = engine.start(&id).await.unwrap_err();
+    assert!(matches!(error, EngineError::Conflict(_)), "{error}");
+    engine.start(&holder).await.unwrap();
+    engine.start(&id).await.unwrap();
+    assert!(engine.inspect("holder").await.unwrap().address.is_some());
+    assert_eq!(engine.inspect("a").await.unwrap().address, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_holders_image_is_made_where_it_is_missing() {
+    use crate::docker::holder_image::IMAGE;
+    let fleet = fleet(1);
+    let engine = engine(&fleet).await;
+    assert!(!engine.has_image(IMAGE).await.unwrap());
+    for _ in 0..2 {
+        engine.ensure_holder_image().await.unwrap();
+        assert!(engine.has_image(IMAGE).await.unwrap());
+    }
+}

@@ -122,6 +122,17 @@ fn an_awsvpc_task_talks_over_localhost_and_a_container_of_it_starts_again_in_pla
     ship.kill_9();
     ship.serve();
     assert_eq!(holders(engine, &id), 1);
+    // A second task, with another port: the holders' image is there already.
+    let idle = container("idle", "exec sleep 100000", json!({}));
+    let second = launch(&ship, "idle", json!({"networkMode": "awsvpc"}), &[idle]);
+    until_status(&ship, &second, "RUNNING");
+    let images = engine.docker(&["images", "-aq"]);
+    assert_eq!(
+        images.lines().count(),
+        2,
+        "busybox and the holders': {images}"
+    );
+    ship.ok(&["task", "stop", &second]);
     ship.ok(&["task", "stop", &id]);
     until_status(&ship, &id, "STOPPED");
     nothing_left(engine, &id);

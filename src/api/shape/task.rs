@@ -156,3 +156,34 @@ fn asked_for(definition: &ContainerDefinition, body: &mut Value) {
     let reservation = definition.memory_reservation.map(|it| it.to_string());
     set(body, "memoryReservation", reservation);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ClusterName, ContainerName, InstanceName, TaskId, TimeMs};
+
+    #[test]
+    fn a_task_with_an_address_of_its_own_is_attached_to_it_as_to_ecs_s_network_interface() {
+        let mut it = Task::new(
+            TaskId(1),
+            ClusterName::default_cluster(),
+            InstanceName::new("ops-1").unwrap(),
+            "web:1".parse().unwrap(),
+            TimeMs(0),
+        );
+        let main = ContainerName::new("main").unwrap();
+        it.containers = vec![Container::new(main, true, false)];
+        let without = task(&State::default(), &it);
+        assert_eq!(without["attachments"], json!([]));
+        assert_eq!(without["containers"][0]["networkInterfaces"], json!([]));
+        it.address = Some("172.18.0.7".to_owned());
+        let with = task(&State::default(), &it);
+        let attachment = &with["attachments"][0];
+        assert_eq!(attachment["type"], "ElasticNetworkInterface");
+        let detail = json!({"name": "privateIPv4Address", "value": "172.18.0.7"});
+        assert_eq!(attachment["details"], json!([detail]));
+        let interface = &with["containers"][0]["networkInterfaces"][0];
+        assert_eq!(interface["privateIpv4Address"], "172.18.0.7");
+        assert_eq!(interface["attachmentId"], attachment["id"]);
+    }
+}

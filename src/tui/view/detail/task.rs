@@ -108,8 +108,10 @@ fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
     if container.oom_killed {
         words.push_str(" · killed for memory");
     }
-    if container.restart_count > 0 {
-        words.push_str(&format!(" · restarted {} times", container.restart_count));
+    match container.restart_count {
+        0 => {}
+        1 => words.push_str(" · restarted once"),
+        count => words.push_str(&format!(" · restarted {count} times")),
     }
     if !container.essential {
         words.push_str(" · not essential");
