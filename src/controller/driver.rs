@@ -19,6 +19,7 @@ use crate::docker::Connector;
 use crate::model::id::mix;
 use crate::model::snapshot::{Delta, Holder, Live};
 use crate::model::{Change, Observation, Snapshot, State, TimeMs};
+use crate::scheduler::Index;
 use crate::store::{Store, StoreError};
 
 /// How many reports of agents may wait; an agent with more waits itself, and keeps the newest.
@@ -156,6 +157,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
     let (stop, stopped) = oneshot::channel();
     let fate = Arc::new(OnceLock::new());
     let mut driver = Driver {
+        index: Index::new(&snapshot.state),
         live: Live::default(),
         live_waits: false,
         live_published: None,
@@ -221,6 +223,9 @@ fn random() -> std::io::Result<u64> {
 
 /// The one owner of the state.
 struct Driver {
+    /// What the scheduler looks up in the published state. A decision that cannot be stored
+    /// leaves it ahead of that; nothing is decided after it.
+    index: Index,
     /// What is true only now; the published picture may be a moment behind it.
     live: Live,
     /// Whether it is.
@@ -402,7 +407,8 @@ impl Driver {
         // uses an id makes a change.
         let seed = mix(self.seed ^ mix(before.seq));
         let count = inputs.len();
-        let decision = core::decide(&before.state, &self.live, now, seed, inputs);
+        let index = &mut self.index;
+        let decision = core::decide_with(index, &before.state, &self.live, now, seed, inputs);
         debug!(inputs = count, changes = decision.changes.len(), "decided");
         let Decision {
             changes,

@@ -157,13 +157,18 @@ pub fn check_plan(before: &State, plan: &Plan, after: &State) -> Vec<Violation> 
 /// Everything that must not be, in a state to which a plan has just been applied.
 #[must_use]
 pub fn check(state: &State) -> Vec<Violation> {
-    let index = Index::new(state);
+    check_with(&Index::new(state), state)
+}
+
+/// [`check`] with the index that is kept beside the state.
+#[must_use]
+pub fn check_with(index: &Index, state: &State) -> Vec<Violation> {
     let mut found = Vec::new();
-    instances(state, &index, &mut found);
+    instances(state, index, &mut found);
     tasks(state, &mut found);
     for (key, service) in &state.services {
-        let tasks = index.services.get(key).map_or(&[][..], Vec::as_slice);
-        let wanted = tasks.iter().filter(|task| task.is_wanted());
+        let tasks = index.services.get(key).into_iter().flat_map(|t| t.values());
+        let wanted = tasks.filter(|task| task.is_wanted());
         match service.status {
             ServiceStatus::Active => {
                 // Protected tasks stay above the ceiling until their protection ends.
@@ -182,7 +187,7 @@ pub fn check(state: &State) -> Vec<Violation> {
     found
 }
 
-fn instances(state: &State, index: &Index<'_>, found: &mut Vec<Violation>) {
+fn instances(state: &State, index: &Index, found: &mut Vec<Violation>) {
     for node in &index.nodes {
         let has = &node.instance.capacity;
         if node.used_cpu > has.cpu || node.used_memory > has.memory {

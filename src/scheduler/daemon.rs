@@ -22,7 +22,7 @@ impl Turn<'_> {
     pub fn advance_daemon(
         &mut self,
         state: &State,
-        index: &mut Index<'_>,
+        index: &mut Index,
         now: TimeMs,
         ids: &mut IdSource,
     ) {
@@ -50,7 +50,7 @@ impl Turn<'_> {
 
     /// The instances that should have a task: those that answer, and those that are silent and
     /// whose task is not given up yet.
-    fn targets(&self, index: &Index<'_>, answering: &BTreeSet<usize>) -> BTreeSet<usize> {
+    fn targets(&self, index: &Index, answering: &BTreeSet<usize>) -> BTreeSet<usize> {
         let silent = self
             .members
             .iter()
@@ -64,7 +64,7 @@ impl Turn<'_> {
         silent.chain(answering.iter().copied()).collect()
     }
 
-    fn misplaced(&mut self, index: &Index<'_>, targets: &BTreeSet<usize>) {
+    fn misplaced(&mut self, index: &Index, targets: &BTreeSet<usize>) {
         for member in &mut self.members {
             let Some(at) = member.node.filter(|at| !targets.contains(at)) else {
                 continue;
@@ -81,7 +81,7 @@ impl Turn<'_> {
 
     /// Stops what is lost and no longer wanted, what stands where it should not, what is there
     /// twice, and on DRAINING instances what is the last to stop there.
-    fn stop_strays(&mut self, state: &State, index: &mut Index<'_>) {
+    fn stop_strays(&mut self, state: &State, index: &mut Index) {
         for at in self.which(|m| m.lost && m.place != Place::Keeper) {
             let why = self.why(at);
             self.stop(index, at, why);
@@ -125,7 +125,7 @@ impl Turn<'_> {
     /// Sees to it that each instance that answers gets its task.
     fn cover(
         &mut self,
-        index: &mut Index<'_>,
+        index: &mut Index,
         search: &mut Search,
         definition: &TaskDefinition,
         answering: &BTreeSet<usize>,
@@ -185,7 +185,7 @@ impl Turn<'_> {
     /// replacement will have room there.
     fn make_way(
         &mut self,
-        index: &mut Index<'_>,
+        index: &mut Index,
         search: &Search,
         node: usize,
         others: &[usize],
@@ -227,20 +227,12 @@ fn replicas_on(state: &State, instance: &crate::model::InstanceName) -> bool {
 }
 
 /// Keeps room for a task that is to start later, beyond what those that go first will give back.
-fn reserve(
-    index: &mut Index<'_>,
-    node: usize,
-    group: &str,
-    needs: &Resources,
-    going: &[Resources],
-) {
+fn reserve(index: &mut Index, node: usize, group: &str, needs: &Resources, going: &[Resources]) {
     let mut left = needs.clone();
     for resources in going {
         left.cpu = left.cpu.saturating_sub(resources.cpu);
         left.memory = left.memory.saturating_sub(resources.memory);
         left.ports.retain(|port| !resources.ports.contains(port));
     }
-    if let Some(node) = index.nodes.get_mut(node) {
-        node.hold_for_new(&left, group);
-    }
+    index.hold_for_new(node, &left, group);
 }

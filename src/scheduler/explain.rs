@@ -293,8 +293,10 @@ fn verdicts(
     };
     let index = Index::new(state);
     let key = (service.cluster.clone(), service.name.clone());
-    let tasks = index.services.get(&key).map_or(&[][..], Vec::as_slice);
-    let turn = Turn::new(service, reconcile::members(&index, service, tasks, now));
+    let tasks: Vec<&Arc<Task>> = (index.services.get(&key).into_iter())
+        .flat_map(|tasks| tasks.values())
+        .collect();
+    let turn = Turn::new(service, reconcile::members(&index, service, &tasks, now));
     let search = turn.search(state, &index, definition);
     let name = |at: usize| {
         let node = index.nodes.get(at);

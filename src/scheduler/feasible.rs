@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::expression::{Expression, Facts};
-use super::index::{Holder, Index, Node};
+use super::index::Index;
+use super::node::{Holder, Node};
 use crate::model::service::{PlacementConstraint, PlacementConstraintKind, Refusal};
 use crate::model::{
     ClusterName, Connection, CpuUnits, HostPort, Instance, InstanceStatus, MemoryMib, Resources,
@@ -182,7 +183,7 @@ impl Member {
 
 /// A node as it will be when so many tasks of a group have left it, and so many have come.
 struct Later<'a> {
-    node: &'a Node<'a>,
+    node: &'a Node,
     group: &'a str,
     fewer: u32,
     more: u32,
@@ -190,7 +191,7 @@ struct Later<'a> {
 
 impl Facts for Later<'_> {
     fn instance(&self) -> &Instance {
-        self.node.instance
+        &self.node.instance
     }
 
     fn running_tasks(&self) -> u32 {
@@ -200,14 +201,15 @@ impl Facts for Later<'_> {
     fn any_group(&self, test: &dyn Fn(&str) -> bool) -> bool {
         let mut there = self.node.groups.iter();
         (self.more > 0 && test(self.group))
-            || there
-                .any(|(group, count)| (group != self.group || *count > self.fewer) && test(group))
+            || there.any(|(group, count)| {
+                (group != self.group || count.held > self.fewer) && test(group)
+            })
     }
 }
 
-impl Facts for Node<'_> {
+impl Facts for Node {
     fn instance(&self) -> &Instance {
-        self.instance
+        &self.instance
     }
 
     fn running_tasks(&self) -> u32 {
@@ -250,7 +252,7 @@ impl Ask {
     }
 
     /// What no start or stop of a task changes: standing and constraints.
-    pub fn standing(&self, node: &Node<'_>) -> Vec<Rejection> {
+    pub fn standing(&self, node: &Node) -> Vec<Rejection> {
         let mut rejections = Vec::new();
         match node.instance.status {
             // It has no engine yet, so nothing else can be said of it.
@@ -270,7 +272,7 @@ impl Ask {
 
     /// Whether the instance has what the task asks for. `group` is how many tasks of the task's
     /// group are on it.
-    pub fn fits(&self, node: &Node<'_>, group: u32) -> bool {
+    pub fn fits(&self, node: &Node, group: u32) -> bool {
         (!self.distinct || group == 0)
             && self.resources.cpu <= node.free_cpu()
             && self.resources.memory <= node.free_memory()
@@ -285,7 +287,7 @@ impl Ask {
 
     /// Whether the tasks of an instance are the right company for this one when `fewer` tasks of
     /// its own group have left and `more` have come.
-    pub fn company(&self, node: &Node<'_>, group: &str, fewer: u32, more: u32) -> bool {
+    pub fn company(&self, node: &Node, group: &str, fewer: u32, more: u32) -> bool {
         let later = Later {
             node,
             group,
@@ -296,7 +298,7 @@ impl Ask {
     }
 
     /// What the instance lacks; empty exactly when [`Ask::fits`].
-    pub fn shortfalls(&self, node: &Node<'_>, group: u32) -> Vec<Rejection> {
+    pub fn shortfalls(&self, node: &Node, group: u32) -> Vec<Rejection> {
         let mut rejections = Vec::new();
         if self.resources.cpu > node.free_cpu() {
             rejections.push(Rejection::Cpu {
@@ -311,10 +313,10 @@ impl Ask {
             });
         }
         for port in &self.resources.ports {
-            if let Some(holder) = node.ports.get(port) {
+            if let Some(holder) = node.holder(*port) {
                 rejections.push(Rejection::Port {
                     port: *port,
-                    holder: in_words(holder),
+                    holder: in_words(&holder),
                 });
             }
         }
@@ -327,7 +329,7 @@ impl Ask {
     }
 
     /// Every filter that refuses the instance.
-    pub fn rejections(&self, node: &Node<'_>, group: u32) -> Vec<Rejection> {
+    pub fn rejections(&self, node: &Node, group: u32) -> Vec<Rejection> {
         let mut rejections = self.standing(node);
         if node.instance.status != InstanceStatus::Registering {
             rejections.extend(self.shortfalls(node, group));
@@ -338,7 +340,7 @@ impl Ask {
     /// Every instance of the cluster that refuses, the nearest misses first.
     pub fn all_rejections(
         &self,
-        index: &Index<'_>,
+        index: &Index,
         group: &BTreeMap<usize, u32>,
     ) -> Vec<(usize, Vec<Rejection>)> {
         let mut all: Vec<_> = index
@@ -381,7 +383,7 @@ fn short(id: &TaskId) -> String {
 }
 
 /// The refusals as the model keeps them.
-pub(crate) fn refusals(index: &Index<'_>, all: &[(usize, Vec<Rejection>)]) -> Vec<Refusal> {
+pub(crate) fn refusals(index: &Index, all: &[(usize, Vec<Rejection>)]) -> Vec<Refusal> {
     all.iter()
         .filter_map(|(at, rejections)| {
             Some(Refusal {

@@ -1,195 +1,267 @@
-//! What one pass needs to look up fast, built once per pass.
+//! What the scheduler looks up, kept beside a state and moved on by the state's own changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::node::{Holder, Node, Tentative};
 use crate::model::state::ServiceKey;
-use crate::model::{
-    CpuUnits, DesiredStatus, HostPort, Instance, InstanceName, LastStatus, MemoryMib, Resources,
-    ServiceName, State, Task, TaskId,
-};
+use crate::model::{Change, Instance, InstanceName, Resources, State, Task, TaskId};
 
-/// Who has a host port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// Kept for the host itself.
-    Reserved,
-    /// A container that is not ours.
-    Foreign,
-    /// Another task of the same request.
-    New,
-    /// One of our tasks.
-    Task {
-        id: TaskId,
-        service: Option<ServiceName>,
-        stopping: bool,
-    },
-}
-
-/// One instance, with what is left of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Node<'a> {
-    pub instance: &'a Instance,
-    /// What there is to give: capacity − reserved − what others' containers use.
-    pub room: Resources,
-    /// What our tasks hold of it; until their stop is confirmed.
-    pub used_cpu: CpuUnits,
-    pub used_memory: MemoryMib,
-    pub ports: BTreeMap<HostPort, Holder>,
-    /// Our tasks on it whose stop is not confirmed.
-    pub tasks: u32,
-    /// How many of those have been RUNNING.
-    pub running: u32,
-    /// The groups of our tasks whose stop is not confirmed, with how many each has.
-    pub groups: BTreeMap<String, u32>,
-}
-
-impl<'a> Node<'a> {
-    fn new(instance: &'a Instance) -> Self {
-        let taken = |total: &Resources| {
-            (
-                total
-                    .cpu
-                    .saturating_sub(instance.reserved.cpu)
-                    .saturating_sub(instance.foreign.cpu),
-                total
-                    .memory
-                    .saturating_sub(instance.reserved.memory)
-                    .saturating_sub(instance.foreign.memory),
-            )
-        };
-        let (cpu, memory) = taken(&instance.capacity);
-        let foreign = instance.foreign.ports.iter();
-        let reserved = instance.reserved.ports.iter();
-        let ports = foreign
-            .map(|port| (*port, Holder::Foreign))
-            .chain(reserved.map(|port| (*port, Holder::Reserved)))
-            .collect();
-        Self {
-            instance,
-            room: Resources {
-                cpu,
-                memory,
-                ..Resources::default()
-            },
-            used_cpu: CpuUnits(0),
-            used_memory: MemoryMib(0),
-            ports,
-            tasks: 0,
-            running: 0,
-            groups: BTreeMap::new(),
-        }
-    }
-
-    /// CPU that nobody holds.
-    pub fn free_cpu(&self) -> CpuUnits {
-        self.room.cpu.saturating_sub(self.used_cpu)
-    }
-
-    /// Memory that nobody holds.
-    pub fn free_memory(&self) -> MemoryMib {
-        self.room.memory.saturating_sub(self.used_memory)
-    }
-
-    /// Takes a task's share away.
-    pub fn hold(&mut self, task: &Task) {
-        let holder = Holder::Task {
-            id: task.id,
-            service: task.service.clone(),
-            stopping: task.desired_status == DesiredStatus::Stopped
-                || task.last_status > LastStatus::Running,
-        };
-        self.take(&task.resources, &holder);
-        self.running += u32::from(task.started_at.is_some());
-        self.join(&task.group);
-    }
-
-    /// Takes the share of a task of that group away that has no id yet.
-    pub fn hold_for_new(&mut self, resources: &Resources, group: &str) {
-        self.take(resources, &Holder::New);
-        self.join(group);
-    }
-
-    fn take(&mut self, resources: &Resources, holder: &Holder) {
-        self.used_cpu += resources.cpu;
-        self.used_memory += resources.memory;
-        self.tasks += 1;
-        for port in &resources.ports {
-            self.ports.entry(*port).or_insert_with(|| holder.clone());
-        }
-    }
-
-    fn join(&mut self, group: &str) {
-        match self.groups.get_mut(group) {
-            Some(count) => *count += 1,
-            None => {
-                self.groups.insert(group.to_owned(), 1);
-            }
-        }
-    }
-}
-
-/// Everything one pass looks up.
-pub(crate) struct Index<'a> {
-    pub nodes: Vec<Node<'a>>,
-    pub at: BTreeMap<&'a InstanceName, usize>,
+/// What the scheduler looks up in a state: what is left of every instance, and every service's
+/// tasks. Made once by [`Index::new`] and then told of every change by [`Index::apply`]; it is
+/// always equal to one that is made afresh.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// In the order of their names, which every scan relies on.
+    pub(crate) nodes: Vec<Node>,
     /// Each service's tasks, stopped ones included.
-    pub services: BTreeMap<ServiceKey, Vec<&'a Arc<Task>>>,
+    pub(crate) services: BTreeMap<ServiceKey, BTreeMap<TaskId, Arc<Task>>>,
     /// Tasks of no service whose stop is not confirmed.
-    pub standalone: Vec<&'a Arc<Task>>,
+    pub(crate) standalone: BTreeMap<TaskId, Arc<Task>>,
+    /// Tasks that name an instance which is not there.
+    astray: BTreeMap<InstanceName, BTreeMap<TaskId, Arc<Task>>>,
+    /// Nodes with something tentative on them.
+    tentative: Vec<usize>,
 }
 
-impl<'a> Index<'a> {
+/// Two indexes are equal when every decision made with them is.
+impl PartialEq for Index {
+    fn eq(&self, other: &Self) -> bool {
+        self.nodes == other.nodes
+            && self.services == other.services
+            && self.standalone == other.standalone
+            && self.astray == other.astray
+            && self.tentative == other.tentative
+    }
+}
+
+impl Index {
     /// Looks at every instance and every task once.
-    pub fn new(state: &'a State) -> Self {
+    #[must_use]
+    pub fn new(state: &State) -> Self {
         let mut index = Self {
-            nodes: state.instances.values().map(|i| Node::new(i)).collect(),
-            at: BTreeMap::new(),
-            services: BTreeMap::new(),
-            standalone: Vec::new(),
+            nodes: state.instances.values().cloned().map(Node::new).collect(),
+            ..Self::default()
         };
-        for (position, name) in state.instances.keys().enumerate() {
-            index.at.insert(name, position);
-        }
         for task in state.tasks.values() {
-            if !task.is_stopped()
-                && let Some(&position) = index.at.get(&task.instance)
-                && let Some(node) = index.nodes.get_mut(position)
-            {
-                node.hold(task);
-            }
-            match &task.service {
-                Some(service) => index
-                    .services
-                    .entry((task.cluster.clone(), service.clone()))
-                    .or_default()
-                    .push(task),
-                None if !task.is_stopped() => index.standalone.push(task),
-                None => {}
-            }
+            index.put_task(None, task);
         }
         index
     }
 
-    /// Notes that a task is to stop: it goes on holding what it holds.
-    pub fn stopping(&mut self, task: &Task) {
-        let Some(node) = self
-            .position(&task.instance)
-            .and_then(|at| self.nodes.get_mut(at))
-        else {
-            return;
-        };
-        for port in &task.resources.ports {
-            if let Some(Holder::Task { id, stopping, .. }) = node.ports.get_mut(port)
-                && *id == task.id
-            {
-                *stopping = true;
+    /// Takes one change in. `before` is the state that the change is about to be applied to.
+    pub fn apply(&mut self, before: &State, change: &Change) {
+        match change {
+            Change::Instance(instance) => self.put_instance(instance),
+            Change::InstanceRemoved(name) => self.remove_instance(name),
+            Change::Task(task) => self.put_task(before.tasks.get(&task.id), task),
+            Change::TaskRemoved(id) => {
+                if let Some(task) = before.tasks.get(id) {
+                    self.remove_task(task);
+                }
+            }
+            Change::ControlPlane(_)
+            | Change::Cluster(_)
+            | Change::ClusterRemoved(_)
+            | Change::TaskDefinition(_)
+            | Change::Service(_)
+            | Change::ServiceRemoved(..)
+            | Change::Role(_)
+            | Change::RoleRemoved(_)
+            | Change::Schedule(_)
+            | Change::ScheduleRemoved(..)
+            | Change::Event(_) => {}
+        }
+    }
+
+    /// Takes changes back that were applied: they led from `before` to `after`.
+    pub fn undo<'a>(
+        &mut self,
+        before: &State,
+        after: &State,
+        changes: impl IntoIterator<Item = &'a Change>,
+    ) {
+        for change in changes {
+            match change {
+                Change::Instance(instance) => self.restore_instance(before, &instance.name),
+                Change::InstanceRemoved(name) => self.restore_instance(before, name),
+                Change::Task(task) => self.restore_task(before, after, &task.id),
+                Change::TaskRemoved(id) => self.restore_task(before, after, id),
+                _ => {}
             }
         }
     }
 
-    /// Where an instance stands in `nodes`.
-    pub fn position(&self, name: &InstanceName) -> Option<usize> {
-        self.at.get(name).copied()
+    fn restore_instance(&mut self, before: &State, name: &InstanceName) {
+        match before.instances.get(name) {
+            Some(instance) => self.put_instance(instance),
+            None => self.remove_instance(name),
+        }
     }
+
+    fn restore_task(&mut self, before: &State, after: &State, id: &TaskId) {
+        match (before.tasks.get(id), after.tasks.get(id)) {
+            (Some(task), now) => self.put_task(now, task),
+            (None, Some(task)) => self.remove_task(task),
+            (None, None) => {}
+        }
+    }
+
+    fn put_instance(&mut self, instance: &Arc<Instance>) {
+        match self.search(&instance.name) {
+            Ok(at) => {
+                if let Some(node) = self.nodes.get_mut(at) {
+                    node.replace_instance(instance.clone());
+                }
+            }
+            Err(at) => {
+                let mut node = Node::new(instance.clone());
+                let astray = self.astray.remove(&instance.name);
+                for task in astray.unwrap_or_default().into_values() {
+                    node.put(task);
+                }
+                self.nodes.insert(at, node);
+            }
+        }
+    }
+
+    fn remove_instance(&mut self, name: &InstanceName) {
+        if let Ok(at) = self.search(name) {
+            let node = self.nodes.remove(at);
+            if !node.all().is_empty() {
+                self.astray.insert(name.clone(), node.all().clone());
+            }
+        }
+    }
+
+    /// Takes a task's value in, in place of the one that is known.
+    fn put_task(&mut self, known: Option<&Arc<Task>>, task: &Arc<Task>) {
+        if let Some(known) = known
+            && (known.instance != task.instance || service_key(known) != service_key(task))
+        {
+            // A task stays where it is and whose it is; a change log is believed all the same.
+            self.remove_task(known);
+        }
+        match self
+            .position(&task.instance)
+            .map(|at| self.nodes.get_mut(at))
+        {
+            Some(Some(node)) => node.put(task.clone()),
+            _ => {
+                let astray = self.astray.entry(task.instance.clone()).or_default();
+                astray.insert(task.id, task.clone());
+            }
+        }
+        match service_key(task) {
+            Some(key) => {
+                let tasks = self.services.entry(key).or_default();
+                tasks.insert(task.id, task.clone());
+            }
+            None if task.is_stopped() => {
+                self.standalone.remove(&task.id);
+            }
+            None => {
+                self.standalone.insert(task.id, task.clone());
+            }
+        }
+    }
+
+    fn remove_task(&mut self, task: &Task) {
+        if let Some(node) = self
+            .position(&task.instance)
+            .and_then(|at| self.nodes.get_mut(at))
+        {
+            node.forget(&task.id);
+        }
+        if let Some(astray) = self.astray.get_mut(&task.instance) {
+            astray.remove(&task.id);
+            if astray.is_empty() {
+                self.astray.remove(&task.instance);
+            }
+        }
+        self.standalone.remove(&task.id);
+        if let Some(key) = service_key(task)
+            && let Some(tasks) = self.services.get_mut(&key)
+        {
+            tasks.remove(&task.id);
+            if tasks.is_empty() {
+                self.services.remove(&key);
+            }
+        }
+    }
+
+    /// All tasks that name an instance, stopped ones included, by their ids.
+    #[must_use]
+    pub fn tasks_on(&self, instance: &InstanceName) -> Vec<Arc<Task>> {
+        let tasks = match self.position(instance).and_then(|at| self.nodes.get(at)) {
+            Some(node) => Some(node.all()),
+            None => self.astray.get(instance),
+        };
+        tasks
+            .into_iter()
+            .flatten()
+            .map(|(_, task)| task.clone())
+            .collect()
+    }
+
+    /// Where an instance stands in `nodes`.
+    pub(crate) fn position(&self, name: &InstanceName) -> Option<usize> {
+        self.search(name).ok()
+    }
+
+    fn search(&self, name: &InstanceName) -> Result<usize, usize> {
+        self.nodes
+            .binary_search_by(|node| node.instance.name.cmp(name))
+    }
+
+    /// Takes the share of a task away that this pass places; [`Index::settle`] gives it back.
+    pub(crate) fn hold(&mut self, at: usize, task: &Task) {
+        let holder = Holder::Task {
+            id: task.id,
+            service: task.service.clone(),
+            stopping: false,
+        };
+        self.hold_as(at, &task.resources, &task.group, holder);
+    }
+
+    /// Takes the share of a task of that group away that has no id yet; [`Index::settle`] gives it back.
+    pub(crate) fn hold_for_new(&mut self, at: usize, resources: &Resources, group: &str) {
+        self.hold_as(at, resources, group, Holder::New);
+    }
+
+    fn hold_as(&mut self, at: usize, resources: &Resources, group: &str, holder: Holder) {
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.hold(Tentative {
+                resources: resources.clone(),
+                group: group.to_owned(),
+                holder,
+            });
+            self.tentative.push(at);
+        }
+    }
+
+    /// Notes that this pass tells a task to stop, until [`Index::settle`]: it goes on holding
+    /// what it holds.
+    pub(crate) fn stopping(&mut self, task: &Task) {
+        if let Some(at) = self.position(&task.instance)
+            && let Some(node) = self.nodes.get_mut(at)
+        {
+            node.stop(task.id);
+            self.tentative.push(at);
+        }
+    }
+
+    /// Ends a pass: what it placed and told to stop counts once its changes are applied.
+    pub(crate) fn settle(&mut self) {
+        for at in std::mem::take(&mut self.tentative) {
+            if let Some(node) = self.nodes.get_mut(at) {
+                node.settle();
+            }
+        }
+    }
+}
+
+fn service_key(task: &Task) -> Option<ServiceKey> {
+    let service = task.service.as_ref()?;
+    Some((task.cluster.clone(), service.clone()))
 }

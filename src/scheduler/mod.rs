@@ -12,6 +12,9 @@ mod failures;
 mod feasible;
 mod form;
 mod index;
+#[cfg(test)]
+mod index_tests;
+mod node;
 mod place;
 mod plan;
 mod rank;
@@ -34,7 +37,7 @@ mod storm;
 #[allow(dead_code)] // other rooms build their tests with it
 pub(crate) mod world;
 
-pub use check::{Violation, check, check_plan};
+pub use check::{Violation, check, check_plan, check_with};
 pub use expression::{EXPRESSION_MAX, Expression, ExpressionError, Facts};
 pub use failures::{
     BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BREAKER_RESET_MS, BREAKER_THRESHOLD, HEALTHY_RESET_MS,
@@ -42,7 +45,8 @@ pub use failures::{
 };
 pub use feasible::Rejection;
 pub use form::containers;
-pub use place::{PlaceRequest, Placed, Placement, place};
-pub use plan::{Plan, REFUSALS_MAX, Stop, plan};
+pub use index::Index;
+pub use place::{PlaceRequest, Placed, Placement, place, place_with};
+pub use plan::{Plan, REFUSALS_MAX, Stop, plan, plan_with};
 pub use rank::default_strategies;
 pub use reconcile::COMPLETION_SETTLE_MS;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::feasible::{self, Ask, Rejection};
 use super::index::Index;
+use super::node::GroupCount;
 use super::rank::{self, Ranker};
 use crate::model::service::{PlacementConstraint, PlacementStrategy, Refusal};
 use crate::model::task_definition::TaskDefinition;
-use crate::model::{ClusterName, DesiredStatus, InstanceName, State, Task, TimeMs};
+use crate::model::{ClusterName, InstanceName, State, TimeMs};
 
 /// What is to be placed.
 #[derive(Clone, Debug)]
@@ -53,41 +54,48 @@ pub struct Placement {
 /// Finds an instance for each task, or says what every instance lacks. Nothing in it depends on
 /// `now` yet; it is an argument so that a rule may.
 #[must_use]
-pub fn place(state: &State, _now: TimeMs, request: &PlaceRequest<'_>) -> Placement {
-    let mut index = Index::new(state);
+pub fn place(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> Placement {
+    place_with(&mut Index::new(state), state, now, request)
+}
+
+/// [`place`] with the index that is kept beside the state. The tasks are still to be made, and
+/// their changes to be applied to both.
+#[must_use]
+pub fn place_with(
+    index: &mut Index,
+    state: &State,
+    _now: TimeMs,
+    request: &PlaceRequest<'_>,
+) -> Placement {
     let ask = Ask::new(
         request.cluster,
         request.definition.resources(),
         (request.constraints.iter()).chain(&request.definition.placement_constraints),
     );
-    let nodes = |test: &dyn Fn(&Task) -> bool| -> Vec<usize> {
-        let group = state
-            .tasks
-            .values()
-            .filter(|task| &task.cluster == request.cluster && task.group == request.group);
-        let wanted = group.filter(|task| {
-            !task.is_stopped() && task.desired_status == DesiredStatus::Running && test(task)
-        });
-        wanted
-            .filter_map(|task| index.position(&task.instance))
+    let nodes = |count: &dyn Fn(GroupCount) -> u32| -> Vec<usize> {
+        let nodes = index.nodes.iter().enumerate();
+        nodes
+            .flat_map(|(at, node)| {
+                (0..count(node.group(request.cluster, request.group))).map(move |_| at)
+            })
             .collect()
     };
     let mut ranker = Ranker::new(
-        &index,
+        index,
         &ask,
         request.strategies,
         (rank::hash(0, &state.control_plane), request.group),
-        &nodes(&|task| task.lost_at.is_none()),
-        &nodes(&|_| true),
+        &nodes(&|of| of.counted),
+        &nodes(&|of| of.wanted),
     );
     let mut placement = Placement::default();
     for left in (1..=request.count).rev() {
-        let Some((at, reason)) = ranker.best(&index, &ask) else {
-            refuse(&mut placement, &index, &ask, &ranker, left);
+        let Some((at, reason)) = ranker.best(index, &ask) else {
+            refuse(&mut placement, index, &ask, &ranker, left);
             break;
         };
-        if let Some(node) = index.nodes.get_mut(at) {
-            node.hold_for_new(&ask.resources, request.group);
+        index.hold_for_new(at, &ask.resources, request.group);
+        if let Some(node) = index.nodes.get(at) {
             placement.placed.push(Placed {
                 instance: node.instance.name.clone(),
                 reason,
@@ -95,10 +103,11 @@ pub fn place(state: &State, _now: TimeMs, request: &PlaceRequest<'_>) -> Placeme
         }
         ranker.placed(at);
     }
+    index.settle();
     placement
 }
 
-fn refuse(placement: &mut Placement, index: &Index<'_>, ask: &Ask, ranker: &Ranker, left: u32) {
+fn refuse(placement: &mut Placement, index: &Index, ask: &Ask, ranker: &Ranker, left: u32) {
     let group: BTreeMap<usize, u32> = ranker.group.iter().copied().enumerate().collect();
     let all = ask.all_rejections(index, &group);
     placement.unplaced = left;

@@ -13,6 +13,7 @@ use crate::model::service::{
     Backoff, DEFAULT_GRACE_S, Deployment, Refusal, RolloutState, SchedulingStrategy, Service,
     ServiceStatus, Unplaced,
 };
+use crate::model::state::ServiceKey;
 use crate::model::task::Health;
 use crate::model::{
     Change, DesiredStatus, InstanceName, LastStatus, State, StopCode, Task, TaskId, TimeMs,
@@ -111,9 +112,30 @@ impl Plan {
 /// Pure, and level-triggered: carried out and asked again at the same moment, the plan is empty.
 #[must_use]
 pub fn plan(state: &State, now: TimeMs, ids: &mut IdSource) -> Plan {
+    plan_with(&mut Index::new(state), state, now, ids)
+}
+
+/// [`plan`] with the index that is kept beside the state. The plan's changes are still to be
+/// applied to both.
+#[must_use]
+pub fn plan_with(index: &mut Index, state: &State, now: TimeMs, ids: &mut IdSource) -> Plan {
+    // Out of the index for as long as it is written to; nothing here adds a service's task.
+    let services = std::mem::take(&mut index.services);
+    let plan = pass(index, &services, state, now, ids);
+    index.services = services;
+    index.settle();
+    plan
+}
+
+fn pass(
+    index: &mut Index,
+    services: &BTreeMap<ServiceKey, BTreeMap<TaskId, Arc<Task>>>,
+    state: &State,
+    now: TimeMs,
+    ids: &mut IdSource,
+) -> Plan {
     let mut plan = Plan::default();
-    let mut index = Index::new(state);
-    standalone(&mut plan, &index, now);
+    standalone(&mut plan, index, now);
     let mut turns = Vec::new();
     // Daemons first: no replica takes their room.
     for strategy in [SchedulingStrategy::Daemon, SchedulingStrategy::Replica] {
@@ -122,21 +144,22 @@ pub fn plan(state: &State, now: TimeMs, ids: &mut IdSource) -> Plan {
             {
                 continue;
             }
-            let tasks = index.services.remove(key).unwrap_or_default();
-            let members = reconcile::members(&index, service, &tasks, now);
-            losses(&mut plan, &index, service, &tasks, now);
+            let tasks = services.get(key).into_iter().flat_map(|t| t.values());
+            let tasks: Vec<&Arc<Task>> = tasks.collect();
+            let members = reconcile::members(index, service, &tasks, now);
+            losses(&mut plan, index, service, &tasks, now);
             let mut turn = Turn::new(service, members);
             match service.status {
                 ServiceStatus::Active => {
-                    retry(&mut plan, &index, &mut turn, &tasks, ids, now);
+                    retry(&mut plan, index, &mut turn, &tasks, ids, now);
                     match strategy {
                         SchedulingStrategy::Daemon => {
-                            turn.advance_daemon(state, &mut index, now, ids);
+                            turn.advance_daemon(state, index, now, ids);
                         }
-                        SchedulingStrategy::Replica => turn.advance(state, &mut index, now, ids),
+                        SchedulingStrategy::Replica => turn.advance(state, index, now, ids),
                     }
                 }
-                ServiceStatus::Draining | ServiceStatus::Inactive => turn.delete(&mut index),
+                ServiceStatus::Draining | ServiceStatus::Inactive => turn.delete(index),
             }
             turns.push(turn);
         }
@@ -144,24 +167,24 @@ pub fn plan(state: &State, now: TimeMs, ids: &mut IdSource) -> Plan {
     // Each round places a task at least, so there is an end to it.
     let mut more = true;
     while more {
-        let again = |turn: &mut Turn<'_>| turn.start_again(state, &mut index, now, ids);
+        let again = |turn: &mut Turn<'_>| turn.start_again(state, index, now, ids);
         more = turns.iter_mut().map(again).filter(|more| *more).count() > 0;
     }
     // Only now is it known what every instance holds: no service's refusals depend on its turn.
     for turn in &mut turns {
         if turn.missing > 0 {
-            turn.make_room(&mut index);
+            turn.make_room(index);
         }
     }
     for turn in turns {
-        finish(&mut plan, &index, turn, now);
+        finish(&mut plan, index, turn, now);
     }
     plan
 }
 
 /// Tasks run by hand are never replaced, but it is told that they are lost.
-fn standalone(plan: &mut Plan, index: &Index<'_>, now: TimeMs) {
-    for task in &index.standalone {
+fn standalone(plan: &mut Plan, index: &Index, now: TimeMs) {
+    for task in index.standalone.values() {
         match reconcile::loss(index, task, DEFAULT_GRACE_S, now) {
             Loss::Begins => plan.lost.push(task.id),
             Loss::Ends => plan.found.push(task.id),
@@ -171,13 +194,7 @@ fn standalone(plan: &mut Plan, index: &Index<'_>, now: TimeMs) {
     }
 }
 
-fn losses(
-    plan: &mut Plan,
-    index: &Index<'_>,
-    service: &Service,
-    tasks: &[&Arc<Task>],
-    now: TimeMs,
-) {
+fn losses(plan: &mut Plan, index: &Index, service: &Service, tasks: &[&Arc<Task>], now: TimeMs) {
     let mut lost: BTreeMap<&InstanceName, Vec<TaskId>> = BTreeMap::new();
     let mut found: BTreeMap<&InstanceName, Vec<TaskId>> = BTreeMap::new();
     for task in tasks {
@@ -201,7 +218,7 @@ fn losses(
 /// Counts failures, gives up what keeps failing.
 fn retry(
     plan: &mut Plan,
-    index: &Index<'_>,
+    index: &Index,
     turn: &mut Turn<'_>,
     tasks: &[&Arc<Task>],
     ids: &mut IdSource,
@@ -224,7 +241,7 @@ fn retry(
 }
 
 /// Settles what the turn came to: unplaced demand, deployments, steadiness, events.
-fn finish(plan: &mut Plan, index: &Index<'_>, mut turn: Turn<'_>, now: TimeMs) {
+fn finish(plan: &mut Plan, index: &Index, mut turn: Turn<'_>, now: TimeMs) {
     report_starts_and_stops(plan, &turn, now);
     match turn.service.status {
         ServiceStatus::Active => {
@@ -318,7 +335,7 @@ fn stop_words(service: &Service, why: &Why) -> (String, String) {
 }
 
 /// Keeps the account of what finds no place, and tells when it begins or its reasons change.
-fn unplaced(plan: &mut Plan, index: &Index<'_>, turn: &mut Turn<'_>, now: TimeMs) {
+fn unplaced(plan: &mut Plan, index: &Index, turn: &mut Turn<'_>, now: TimeMs) {
     if turn.unplaced == 0 {
         turn.service.unplaced = None;
         return;
@@ -337,7 +354,7 @@ fn unplaced(plan: &mut Plan, index: &Index<'_>, turn: &mut Turn<'_>, now: TimeMs
     });
 }
 
-fn why_unplaced(index: &Index<'_>, turn: &Turn<'_>) -> (String, Vec<Refusal>) {
+fn why_unplaced(index: &Index, turn: &Turn<'_>) -> (String, Vec<Refusal>) {
     let name = &turn.service.name;
     let start = format!(
         "(service {name}) was unable to place a task because no container instance met all of its requirements."

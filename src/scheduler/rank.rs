@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::feasible::Ask;
-use super::index::{Index, Node};
+use super::index::Index;
+use super::node::Node;
 use crate::model::id::mix;
 use crate::model::instance::attribute;
 use crate::model::service::{PlacementStrategy, PlacementStrategyKind};
@@ -67,7 +68,7 @@ impl Ranker {
     /// `counted` are the nodes of the tasks that spreading counts (one entry per task), `group`
     /// those of the tasks that `distinctInstance` counts.
     pub fn new(
-        index: &Index<'_>,
+        index: &Index,
         ask: &Ask,
         strategies: &[PlacementStrategy],
         who: (u64, &str),
@@ -127,7 +128,7 @@ impl Ranker {
     }
 
     /// The best node that fits, and why it is the best.
-    pub fn best(&self, index: &Index<'_>, ask: &Ask) -> Option<(usize, String)> {
+    pub fn best(&self, index: &Index, ask: &Ask) -> Option<(usize, String)> {
         let mut fitting = 0usize;
         let mut best: Option<usize> = None;
         for &at in &self.candidates {
@@ -173,7 +174,7 @@ impl Ranker {
     }
 
     /// Every node that fits, the best first, each with why it stands where it does.
-    pub fn order(&self, index: &Index<'_>, ask: &Ask) -> Vec<(usize, String)> {
+    pub fn order(&self, index: &Index, ask: &Ask) -> Vec<(usize, String)> {
         let mut fitting: Vec<usize> = self
             .candidates
             .iter()
@@ -191,11 +192,11 @@ impl Ranker {
             .collect()
     }
 
-    fn compare(&self, index: &Index<'_>, a: usize, b: usize) -> Ordering {
+    fn compare(&self, index: &Index, a: usize, b: usize) -> Ordering {
         let (Some(left), Some(right)) = (index.nodes.get(a), index.nodes.get(b)) else {
             return a.cmp(&b);
         };
-        let last = |at: usize, node: &Node<'_>| (node.tasks, self.lot.get(at).copied(), at);
+        let last = |at: usize, node: &Node| (node.tasks, self.lot.get(at).copied(), at);
         self.criteria
             .iter()
             .map(|criterion| criterion.key(a, left).cmp(&criterion.key(b, right)))
@@ -203,7 +204,7 @@ impl Ranker {
             .unwrap_or_else(|| last(a, left).cmp(&last(b, right)))
     }
 
-    fn reason(&self, index: &Index<'_>, at: usize, fitting: usize) -> String {
+    fn reason(&self, index: &Index, at: usize, fitting: usize) -> String {
         let mut parts: Vec<String> = self
             .criteria
             .iter()
@@ -215,7 +216,7 @@ impl Ranker {
 }
 
 impl Criterion {
-    fn new(index: &Index<'_>, strategy: &PlacementStrategy, seed: u64, counted: &[usize]) -> Self {
+    fn new(index: &Index, strategy: &PlacementStrategy, seed: u64, counted: &[usize]) -> Self {
         let field = strategy.field.as_deref().unwrap_or_default();
         match strategy.kind {
             PlacementStrategyKind::Spread => Self::spread(index, field, counted),
@@ -227,7 +228,7 @@ impl Criterion {
         }
     }
 
-    fn spread(index: &Index<'_>, field: &str, counted: &[usize]) -> Self {
+    fn spread(index: &Index, field: &str, counted: &[usize]) -> Self {
         let mut values: BTreeMap<&str, usize> = BTreeMap::new();
         let mut member = Vec::with_capacity(index.nodes.len());
         for node in &index.nodes {
@@ -250,7 +251,7 @@ impl Criterion {
     }
 
     /// The smaller, the better.
-    fn key(&self, at: usize, node: &Node<'_>) -> u64 {
+    fn key(&self, at: usize, node: &Node) -> u64 {
         match self {
             Self::Spread { member, counts, .. } => member
                 .get(at)
@@ -262,7 +263,7 @@ impl Criterion {
         }
     }
 
-    fn reason(&self, index: &Index<'_>, at: usize, name: &str) -> String {
+    fn reason(&self, index: &Index, at: usize, name: &str) -> String {
         let Some(node) = index.nodes.get(at) else {
             return String::new();
         };

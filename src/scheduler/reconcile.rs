@@ -27,7 +27,7 @@ pub(crate) enum Loss {
 }
 
 /// Whether a task's instance has been silent for longer than the grace period.
-pub(crate) fn loss(index: &Index<'_>, task: &Task, grace_s: u32, now: TimeMs) -> Loss {
+pub(crate) fn loss(index: &Index, task: &Task, grace_s: u32, now: TimeMs) -> Loss {
     if task.is_stopped() || task.desired_status == DesiredStatus::Stopped {
         return Loss::None;
     }
@@ -43,7 +43,7 @@ pub(crate) fn loss(index: &Index<'_>, task: &Task, grace_s: u32, now: TimeMs) ->
 }
 
 /// Until when what is on a silent instance is waited for; `None` while it answers.
-fn grace_ends(index: &Index<'_>, node: Option<usize>, grace_s: u32) -> Option<TimeMs> {
+fn grace_ends(index: &Index, node: Option<usize>, grace_s: u32) -> Option<TimeMs> {
     let node = index.nodes.get(node?)?;
     let since = node.instance.disconnected_since()?;
     Some(since.plus_ms(u64::from(grace_s) * 1000))
@@ -129,7 +129,7 @@ impl Member<'_> {
 
 /// The members of a service, those that are lost already marked.
 pub(crate) fn members<'a>(
-    index: &Index<'a>,
+    index: &Index,
     service: &Service,
     tasks: &[&'a Arc<Task>],
     now: TimeMs,
@@ -173,11 +173,11 @@ pub(crate) fn patience_ends(task: &Task, grace_s: Option<u32>) -> Option<TimeMs>
     Some(task.started_at.unwrap_or(task.created_at).plus_ms(grace_ms))
 }
 
-fn place(index: &Index<'_>, service: &Service, task: &Task, now: TimeMs) -> Place {
+fn place(index: &Index, service: &Service, task: &Task, now: TimeMs) -> Place {
     let instance = index
         .position(&task.instance)
         .and_then(|at| index.nodes.get(at))
-        .map(|node| node.instance);
+        .map(|node| &node.instance);
     if sick(task, service.health_check_grace_period_s, now) {
         Place::Unhealthy
     } else if task.deployment.as_ref() != service.primary().map(|primary| &primary.id) {
@@ -190,7 +190,7 @@ fn place(index: &Index<'_>, service: &Service, task: &Task, now: TimeMs) -> Plac
 }
 
 /// Judges the members anew, after another deployment became the primary one.
-pub(crate) fn judge(index: &Index<'_>, service: &Service, members: &mut [Member<'_>], now: TimeMs) {
+pub(crate) fn judge(index: &Index, service: &Service, members: &mut [Member<'_>], now: TimeMs) {
     for member in members {
         member.place = place(index, service, member.task, now);
     }
@@ -199,7 +199,7 @@ pub(crate) fn judge(index: &Index<'_>, service: &Service, members: &mut [Member<
 /// Picks `count` of `among` to stop. Scale-in mirrors spreading: first those not yet running,
 /// then from the fullest zone, there from the fullest instance, there the newest.
 pub(crate) fn scale_in(
-    index: &Index<'_>,
+    index: &Index,
     members: &[Member<'_>],
     among: &[usize],
     count: usize,
@@ -233,7 +233,7 @@ struct Fullness<'a> {
 }
 
 impl<'a> Fullness<'a> {
-    fn new(index: &Index<'a>, members: &[Member<'_>], among: &[usize]) -> Self {
+    fn new(index: &'a Index, members: &[Member<'_>], among: &[usize]) -> Self {
         let mut fullness = Self {
             zone_of: BTreeMap::new(),
             zones: BTreeMap::new(),

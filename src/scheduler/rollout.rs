@@ -122,7 +122,7 @@ impl<'a> Turn<'a> {
         held
     }
 
-    pub(super) fn stop(&mut self, index: &mut Index<'_>, at: usize, why: Why) {
+    pub(super) fn stop(&mut self, index: &mut Index, at: usize, why: Why) {
         if let Some(member) = self.members.get_mut(at)
             && !member.stopping
         {
@@ -132,7 +132,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn stop_all(&mut self, index: &mut Index<'_>, which: Vec<usize>, why: &Why) {
+    fn stop_all(&mut self, index: &mut Index, which: Vec<usize>, why: &Why) {
         for at in which {
             self.stop(index, at, why.clone());
         }
@@ -150,19 +150,13 @@ impl<'a> Turn<'a> {
     }
 
     /// A deleted service: everything it has is to stop, what is lost included.
-    pub fn delete(&mut self, index: &mut Index<'_>) {
+    pub fn delete(&mut self, index: &mut Index) {
         let all = self.which(|_| true);
         self.stop_all(index, all, &Why::Deleted);
     }
 
     /// Stops what can be stopped without need, then starts what is missing.
-    pub fn advance(
-        &mut self,
-        state: &State,
-        index: &mut Index<'_>,
-        now: TimeMs,
-        ids: &mut IdSource,
-    ) {
+    pub fn advance(&mut self, state: &State, index: &mut Index, now: TimeMs, ids: &mut IdSource) {
         self.stop_surplus(index);
         if reconcile::given_up(&self.service) {
             self.shrink_old(index);
@@ -182,7 +176,7 @@ impl<'a> Turn<'a> {
     pub fn start_again(
         &mut self,
         state: &State,
-        index: &mut Index<'_>,
+        index: &mut Index,
         now: TimeMs,
         ids: &mut IdSource,
     ) -> bool {
@@ -208,7 +202,7 @@ impl<'a> Turn<'a> {
         missing.saturating_sub(self.held_back(now))
     }
 
-    fn stop_surplus(&mut self, index: &mut Index<'_>) {
+    fn stop_surplus(&mut self, index: &mut Index) {
         let desired = self.service.desired_count as usize;
         let keepers = self.which(|m| m.wanted() && m.place == Place::Keeper);
         if keepers.len() > desired {
@@ -229,7 +223,7 @@ impl<'a> Turn<'a> {
 
     /// After a deployment was given up, what it should have replaced serves on, but no more of it
     /// than the service wants.
-    fn shrink_old(&mut self, index: &mut Index<'_>) {
+    fn shrink_old(&mut self, index: &mut Index) {
         let desired = self.service.desired_count as usize;
         let old = self.count(|m| m.wanted() && m.place != Place::Keeper);
         let surplus = (old as usize).saturating_sub(desired);
@@ -242,7 +236,7 @@ impl<'a> Turn<'a> {
 
     /// A service that shrank, or got tasks back, in the middle of a rollout can be over its
     /// ceiling: stops what may be stopped above the floor, then what does not serve yet.
-    fn trim(&mut self, index: &mut Index<'_>) {
+    fn trim(&mut self, index: &mut Index) {
         while self.occupancy() > self.ceiling()
             && let Some(victim) = self.victims.pop_front()
         {
@@ -255,7 +249,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Stops what `test` accepts as far as the service is over its ceiling, what serves last.
-    fn trim_those(&mut self, index: &mut Index<'_>, test: impl Fn(&Member<'a>) -> bool) {
+    fn trim_those(&mut self, index: &mut Index, test: impl Fn(&Member<'a>) -> bool) {
         let over = self.occupancy().saturating_sub(self.ceiling()) as usize;
         if over > 0 {
             let which = self.which(test);
@@ -265,7 +259,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn stop_replaced(&mut self, index: &mut Index<'_>) {
+    fn stop_replaced(&mut self, index: &mut Index) {
         // What does not serve yet and is not wanted any more serves nobody by starting.
         for at in self.which(|m| {
             m.may_go()
@@ -295,7 +289,7 @@ impl<'a> Turn<'a> {
 
     /// Who may be stopped to let something start: the unhealthy, and above the floor those that
     /// serve and are to be replaced.
-    fn line_up_victims(&mut self, index: &Index<'_>) {
+    fn line_up_victims(&mut self, index: &Index) {
         let desired = self.service.desired_count;
         let floor = self.service.deployment_configuration.floor(desired);
         let budget = self.count(Member::serving).saturating_sub(floor) as usize;
@@ -312,7 +306,7 @@ impl<'a> Turn<'a> {
     fn start(
         &mut self,
         state: &State,
-        index: &mut Index<'_>,
+        index: &mut Index,
         now: TimeMs,
         ids: &mut IdSource,
         need: u32,
@@ -370,13 +364,13 @@ impl<'a> Turn<'a> {
     /// Starts a task of the primary deployment on a node.
     pub(super) fn start_on(
         &mut self,
-        index: &mut Index<'_>,
+        index: &mut Index,
         search: &mut Search,
         definition: &TaskDefinition,
         (node, placement): (usize, String),
         (id, now): (TaskId, TimeMs),
     ) {
-        let (Some(primary), Some(at)) = (self.service.primary(), index.nodes.get_mut(node)) else {
+        let (Some(primary), Some(at)) = (self.service.primary(), index.nodes.get(node)) else {
             return;
         };
         let task = form::task(Born {
@@ -389,13 +383,13 @@ impl<'a> Turn<'a> {
             placement,
             now,
         });
-        at.hold(&task);
+        index.hold(node, &task);
         search.ranker.placed(node);
         self.starts.push(task);
     }
 
     /// What a placement of one more task needs.
-    pub fn search(&self, state: &State, index: &Index<'_>, definition: &TaskDefinition) -> Search {
+    pub fn search(&self, state: &State, index: &Index, definition: &TaskDefinition) -> Search {
         let service = &self.service;
         let ask = ask(service, definition);
         let nodes = |test: &dyn Fn(&Member<'_>) -> bool| -> Vec<usize> {
@@ -420,7 +414,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn stop_victim(&mut self, index: &mut Index<'_>, search: &mut Search, victim: usize) {
+    fn stop_victim(&mut self, index: &mut Index, search: &mut Search, victim: usize) {
         let why = self.why(victim);
         self.stop(index, victim, why);
         if let Some(node) = self.members.get(victim).and_then(|m| m.node) {
@@ -430,7 +424,7 @@ impl<'a> Turn<'a> {
 
     /// With `distinctInstance`, a task that may go can stand on the only instances left: stops
     /// one whose instance then takes the new task at once.
-    fn swap(&mut self, index: &mut Index<'_>, search: &mut Search) -> bool {
+    fn swap(&mut self, index: &mut Index, search: &mut Search) -> bool {
         if !search.ask.distinct {
             return false;
         }
@@ -454,7 +448,7 @@ impl<'a> Turn<'a> {
 
     /// For tasks that found no place: waits where this service's own stops will make room, makes
     /// room by further stops above the floor, and calls the rest unplaced.
-    pub fn make_room(&mut self, index: &mut Index<'_>) {
+    pub fn make_room(&mut self, index: &mut Index) {
         let Some(mut search) = self.search.take() else {
             self.unplaced = self.missing;
             return;
@@ -505,7 +499,7 @@ impl<'a> Turn<'a> {
     }
 
     /// The fewest victims, on the first instance that then will have room; empty if none has.
-    fn room_makers(&self, index: &Index<'_>, search: &Search, hopes: &Hopes) -> Vec<usize> {
+    fn room_makers(&self, index: &Index, search: &Search, hopes: &Hopes) -> Vec<usize> {
         let candidates: BTreeSet<usize> = search.ranker.candidates().iter().copied().collect();
         let mut by_node: BTreeMap<usize, (Released, Vec<usize>)> = BTreeMap::new();
         for &victim in &self.victims {
@@ -571,7 +565,7 @@ impl Hopes {
     }
 
     /// Claims room for one task where it will be; false if nowhere.
-    fn wait(&mut self, index: &Index<'_>, search: &Search) -> bool {
+    fn wait(&mut self, index: &Index, search: &Search) -> bool {
         let none = Released::default();
         let found = search
             .ranker
@@ -588,7 +582,7 @@ impl Hopes {
     /// Whether a node takes one more task once what is stopping, and `also`, has ended.
     pub(super) fn fits(
         &self,
-        index: &Index<'_>,
+        index: &Index,
         search: &Search,
         at: usize,
         also: &Released,

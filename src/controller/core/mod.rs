@@ -23,9 +23,10 @@ mod tests;
 
 use crate::config::{ClusterSettings, InstanceSettings};
 use crate::controller::command::{Command, CommandError, ErrorKind, Response};
+use crate::model::id::mix;
 use crate::model::snapshot::Live;
 use crate::model::{Change, Observation, State, TimeMs};
-use crate::scheduler;
+use crate::scheduler::{self, Index};
 
 pub use course::{Course, Round, Served, course, without};
 pub use effects::{Action, Effects, Move, subject};
@@ -39,6 +40,9 @@ const PLAN_ROUNDS_MAX: usize = 4;
 
 /// Debug builds check the invariants after each plan of a state with so many tasks at most.
 const CHECKED_TASKS_MAX: usize = 5_000;
+/// Over states of so many tasks and instances at most, every decision's index is proven in debug
+/// builds.
+const PROVEN_SIZE: usize = 1_000;
 
 /// The clusters and instances that the configuration names.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -101,7 +105,21 @@ pub struct Decision {
 /// same arguments give the same decision; a different `seed` gives different fresh ids.
 #[must_use]
 pub fn decide(state: &State, live: &Live, now: TimeMs, seed: u64, inputs: Vec<Input>) -> Decision {
-    let mut work = Work::new(state, live, now, seed);
+    decide_with(&mut Index::new(state), state, live, now, seed, inputs)
+}
+
+/// [`decide`] with the index that is kept beside the state: that of `state` before, that of the
+/// decision's state after. It changes how fast the decision is made and nothing else.
+#[must_use]
+pub fn decide_with(
+    index: &mut Index,
+    state: &State,
+    live: &Live,
+    now: TimeMs,
+    seed: u64,
+    inputs: Vec<Input>,
+) -> Decision {
+    let mut work = Work::new(std::mem::take(index), state, live, now, seed);
     let (mut replies, mut batches) = (Vec::new(), Vec::new());
     for input in inputs {
         match input {
@@ -116,7 +134,12 @@ pub fn decide(state: &State, live: &Live, now: TimeMs, seed: u64, inputs: Vec<In
     let planned = plan(&mut work);
     let purged = purge::purge(&mut work);
     let wake_at = planned.into_iter().chain(purged).chain(due).min();
-    let (changes, state, live) = work.finish();
+    let (changes, state, live, moved) = work.finish();
+    debug_assert!(
+        !is_looked_at(&state, seed) || moved == Index::new(&state),
+        "the index is not that of the state"
+    );
+    *index = moved;
     Decision {
         changes,
         state,
@@ -127,11 +150,18 @@ pub fn decide(state: &State, live: &Live, now: TimeMs, seed: u64, inputs: Vec<In
     }
 }
 
+/// Whether a debug build compares the index that was carried along with one made afresh: after
+/// every decision over a small state, and of a larger one so many that it costs no more a task.
+fn is_looked_at(state: &State, seed: u64) -> bool {
+    let size = state.tasks.len() + state.instances.len();
+    mix(seed).is_multiple_of((1 + size / PROVEN_SIZE) as u64)
+}
+
 /// Plans until the plan is empty, and tells when the scheduler wants to look again.
 fn plan(work: &mut Work) -> Option<TimeMs> {
     let mut wake_at = None;
     for round in 1..=PLAN_ROUNDS_MAX {
-        let plan = scheduler::plan(&work.state, work.now, &mut work.ids);
+        let plan = scheduler::plan_with(&mut work.index, &work.state, work.now, &mut work.ids);
         wake_at = plan.wake_at;
         let changes = plan.changes(&work.state, work.now);
         if changes.is_empty() {

@@ -96,7 +96,8 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         .group
         .clone()
         .unwrap_or_else(|| format!("family:{}", definition.family));
-    let placement = scheduler::place(
+    let placement = scheduler::place_with(
+        &mut work.index,
         &work.state,
         work.now,
         &PlaceRequest {

@@ -1,6 +1,5 @@
 //! The working copy of the state that one decision is made on.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::about::About;
@@ -8,8 +7,9 @@ use crate::model::id::IdSource;
 use crate::model::snapshot::Live;
 use crate::model::{
     Change, Cluster, Event, EventKind, Instance, InstanceName, Service, Severity, State, Task,
-    TaskId, TimeMs,
+    TimeMs,
 };
+use crate::scheduler::Index;
 
 /// A working copy, and the changes that led to it.
 pub(super) struct Work {
@@ -19,9 +19,8 @@ pub(super) struct Work {
     pub ids: IdSource,
     live_moved: bool,
     changes: Vec<Change>,
-    /// Which tasks each instance has; made when first asked for, because a look through all
-    /// tasks for every report of a large fleet would cost the square of its size.
-    by_instance: Option<BTreeMap<InstanceName, BTreeSet<TaskId>>>,
+    /// That of `state`, always.
+    pub index: Index,
 }
 
 /// A point to go back to.
@@ -31,7 +30,7 @@ pub(super) struct Mark {
 }
 
 impl Work {
-    pub fn new(state: &State, live: &Live, now: TimeMs, seed: u64) -> Self {
+    pub fn new(index: Index, state: &State, live: &Live, now: TimeMs, seed: u64) -> Self {
         Self {
             state: state.clone(),
             live: live.clone(),
@@ -39,13 +38,13 @@ impl Work {
             ids: IdSource::new(seed),
             live_moved: false,
             changes: Vec::new(),
-            by_instance: None,
+            index,
         }
     }
 
-    pub fn finish(self) -> (Vec<Change>, State, Option<Live>) {
+    pub fn finish(self) -> (Vec<Change>, State, Option<Live>, Index) {
         let live = self.live_moved.then_some(self.live);
-        (self.changes, self.state, live)
+        (self.changes, self.state, live, self.index)
     }
 
     pub fn mark(&self) -> Mark {
@@ -56,21 +55,14 @@ impl Work {
     }
 
     pub fn rewind(&mut self, mark: Mark) {
-        if self.changes.len() != mark.changes {
-            self.changes.truncate(mark.changes);
-            self.by_instance = None;
-        }
+        let undone = self.changes.split_off(mark.changes.min(self.changes.len()));
+        self.index.undo(&mark.state, &self.state, &undone);
         self.state = mark.state;
     }
 
     /// Takes one change in.
     pub fn put(&mut self, change: Change) {
-        if let (Some(index), Change::Task(task)) = (&mut self.by_instance, &change) {
-            index
-                .entry(task.instance.clone())
-                .or_default()
-                .insert(task.id);
-        }
+        self.index.apply(&self.state, &change);
         self.state.apply(&change);
         self.changes.push(change);
     }
@@ -150,20 +142,8 @@ impl Work {
     }
 
     /// The tasks of an instance.
-    pub fn tasks_on(&mut self, instance: &InstanceName) -> Vec<Arc<Task>> {
-        let index = self.by_instance.get_or_insert_with(|| {
-            let mut index: BTreeMap<InstanceName, BTreeSet<TaskId>> = BTreeMap::new();
-            for task in self.state.tasks.values() {
-                index
-                    .entry(task.instance.clone())
-                    .or_default()
-                    .insert(task.id);
-            }
-            index
-        });
-        let ids = index.get(instance).into_iter().flatten();
-        ids.filter_map(|id| self.state.tasks.get(id).cloned())
-            .collect()
+    pub fn tasks_on(&self, instance: &InstanceName) -> Vec<Arc<Task>> {
+        self.index.tasks_on(instance)
     }
 
     /// Changes what is true only now, and notes whether it moved.

@@ -150,7 +150,7 @@ pub(super) fn stops(before: &State, plan: &Plan, after: &State, found: &mut Vec<
 }
 
 /// Whether a task counts for the floor: of a DAEMON, only where one should be.
-fn stands(state: &State, index: &Index<'_>, service: &Service, task: &Task) -> bool {
+fn stands(state: &State, index: &Index, service: &Service, task: &Task) -> bool {
     if service.scheduling_strategy == SchedulingStrategy::Replica {
         return true;
     }

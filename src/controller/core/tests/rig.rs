@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::config::{ClusterSettings, Endpoint, InstanceSettings};
 use crate::controller::command::{CommandError, ErrorKind, Response};
-use crate::controller::core::{Decision, Fleet, Input, decide};
+use crate::controller::core::{Decision, Fleet, Input, decide, decide_with};
 use crate::controller::wire;
 use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, Ownership};
 use crate::model::snapshot::Live;
@@ -15,6 +15,7 @@ use crate::model::{
     Change, ClusterName, CpuUnits, DesiredStatus, Instance, InstanceName, LastStatus, MemoryMib,
     Observation, Partition, Service, ServiceName, State, Task, TaskId, TimeMs,
 };
+use crate::scheduler::Index;
 
 pub fn instance_name(name: &str) -> InstanceName {
     InstanceName::new(name).unwrap()
@@ -54,6 +55,9 @@ pub struct Rig {
     pub wake_at: Option<TimeMs>,
     pub changes: Vec<Change>,
     pub hosts: BTreeMap<InstanceName, Vec<ObservedContainer>>,
+    index: Index,
+    /// The state that `index` belongs to; a test may have put another in its place.
+    indexed: State,
     seed: u64,
 }
 
@@ -82,6 +86,8 @@ impl Rig {
             },
             wake_at: None,
             changes: Vec::new(),
+            index: Index::default(),
+            indexed: State::default(),
             hosts: BTreeMap::new(),
             seed: 1,
         };
@@ -94,15 +100,27 @@ impl Rig {
 
     pub fn decide(&mut self, inputs: Vec<Input>) -> Decision {
         self.seed += 1;
-        let decision = decide(&self.state, &self.live, self.now, self.seed, inputs.clone());
+        if self.state != self.indexed {
+            self.index = Index::new(&self.state);
+        }
+        let decision = decide_with(
+            &mut self.index,
+            &self.state,
+            &self.live,
+            self.now,
+            self.seed,
+            inputs.clone(),
+        );
         let again = decide(&self.state, &self.live, self.now, self.seed, inputs);
         assert_eq!(decision, again, "the same inputs give the same decision");
+        assert_eq!(self.index, Index::new(&decision.state), "the index follows");
         let mut rebuilt = self.state.clone();
         rebuilt.apply_all(&decision.changes);
         assert_eq!(rebuilt, decision.state, "the changes lead to the state");
         let violations = crate::scheduler::check(&decision.state);
         assert!(violations.is_empty(), "{violations:#?}");
         self.state = decision.state.clone();
+        self.indexed = self.state.clone();
         if let Some(live) = &decision.live {
             self.live = live.clone();
         }
