@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use quarterdeck::model::instance::attribute;
 use quarterdeck::model::observation::AgentStatus;
+use quarterdeck::model::schedule::{RunOutcome, ScheduledRun};
 use quarterdeck::model::service::{Backoff, Refusal, Unplaced};
 use quarterdeck::model::snapshot::Holder;
 use quarterdeck::model::task::{Container, Health, NetworkBinding, PullProgress};
@@ -69,6 +70,9 @@ pub fn snapshot() -> Snapshot {
     fleet.definitions();
     fleet.services();
     fleet.events();
+    for schedule in schedules() {
+        fleet.state.apply(&Change::Schedule(Arc::new(schedule)));
+    }
     Snapshot {
         version: 1,
         seq: 1,
@@ -491,6 +495,71 @@ impl Fleet {
             })));
         }
     }
+}
+
+fn run(due: u64, outcome: RunOutcome, count: u32, message: &str) -> ScheduledRun {
+    ScheduledRun {
+        due_at: ago(due),
+        at: ago(due),
+        outcome,
+        count,
+        tasks: Vec::new(),
+        message: message.to_owned(),
+    }
+}
+
+/// What runs at set times: one that goes well, one that is skipped, one that is disabled.
+fn schedules() -> Vec<Schedule> {
+    let schedule = |name: &str, expression: &str, family: &str| -> Schedule {
+        serde_json::from_value(serde_json::json!({
+            "name": name, "cluster": "default", "scheduleExpression": expression,
+            "taskDefinition": family, "taskCount": 1, "enabled": true,
+            "since": ago(90_000), "nextAt": null,
+        }))
+        .unwrap()
+    };
+    vec![
+        Schedule {
+            schedule_expression_timezone: Some("Europe/Berlin".to_owned()),
+            next_at: Some(TimeMs(NOW.0 + 38_800_000)),
+            runs: vec![
+                run(47_600, RunOutcome::Started, 1, ""),
+                run(
+                    220_400,
+                    RunOutcome::Missed,
+                    2,
+                    "nothing carried the control plane when it was due",
+                ),
+            ],
+            ..schedule("nightly-backup", "cron(0 3 * * ? *)", "backup")
+        },
+        Schedule {
+            rate_ms: Some(300_000),
+            next_at: Some(TimeMs(NOW.0 + 95_000)),
+            task_count: 3,
+            runs: vec![
+                run(
+                    205,
+                    RunOutcome::Skipped,
+                    4,
+                    "(task 0123456789abcdef0123456789abcdef) of an earlier run is still RUNNING \
+                     on (instance ops-a1)",
+                ),
+                run(1_705, RunOutcome::Started, 1, ""),
+            ],
+            ..schedule("reindex", "rate(5 minutes)", "search")
+        },
+        Schedule {
+            enabled: false,
+            runs: vec![run(
+                86_400,
+                RunOutcome::Failed,
+                1,
+                "No container instance met all of its requirements: 9 too little memory.",
+            )],
+            ..schedule("report", "cron(30 6 ? * MON-FRI *)", "worker:4")
+        },
+    ]
 }
 
 fn no_place(service: &mut Service) {

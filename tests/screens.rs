@@ -124,6 +124,7 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         ("task-page", "2j<enter>"),
         ("instance-page", "3jjjjj<enter>"),
         ("event-page", "4j<enter>"),
+        ("schedules", "t"),
         ("help", "?"),
         ("scale-prompt", "s12"),
         ("scale-question", "GGs1<enter>"),

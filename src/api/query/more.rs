@@ -53,3 +53,128 @@ pub(super) fn list_tags(state: &State, asked: &Describe) -> Result<Value, Comman
     };
     Ok(json!({"tags": tags}))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use crate::api::query::query;
+    use crate::controller::core::{Input, decide};
+    use crate::controller::wire;
+    use crate::model::snapshot::Live;
+    use crate::model::{Change, Cluster, ClusterName, Partition, Snapshot, TimeMs};
+    use crate::scheduler::fixture;
+    use crate::scheduler::world::World;
+
+    fn snapshot(commands: &[(&str, Value)]) -> Snapshot {
+        let mut world = World::new([fixture::instance("a", "z", 4096, 4096, &[])]);
+        world.put_definition(fixture::definition("job", 1, 256, 256, &[]));
+        let cluster = Cluster::new(
+            ClusterName::default_cluster(),
+            Partition::default(),
+            true,
+            world.now,
+        );
+        world.state.apply(&Change::Cluster(Arc::new(cluster)));
+        let inputs = commands
+            .iter()
+            .map(|(operation, body)| Input::Command {
+                command: wire::decode(operation, body).unwrap(),
+                who: "ann".to_owned(),
+            })
+            .collect();
+        let decision = decide(&world.state, &Live::default(), world.now, 1, inputs);
+        for reply in &decision.replies {
+            assert!(reply.is_ok(), "{reply:?}");
+        }
+        Snapshot {
+            state: decision.state,
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn tags_are_given_back_where_they_are_asked_for_and_overrides_always() {
+        let run = json!({
+            "taskDefinition": "job", "tags": [{"key": "team", "value": "db"}],
+            "overrides": {"cpu": "512", "containerOverrides": [
+                {"name": "main", "environment": [{"name": "A", "value": "1"}]}]},
+        });
+        let plain = json!({"taskDefinition": "job"});
+        let snapshot = snapshot(&[("RunTask", run), ("RunTask", plain)]);
+        let tasks = || snapshot.state.tasks.values();
+        let tagged = tasks().find(|task| !task.tags.is_empty()).unwrap();
+        let other = tasks().find(|task| task.tags.is_empty()).unwrap();
+        let ask = |body: Value| query(&snapshot, "DescribeTasks", &body).unwrap();
+        let without = ask(json!({"tasks": [tagged.id.to_string()]}));
+        assert_eq!(without["tasks"][0]["tags"], json!([]));
+        let with = ask(json!({"tasks": [tagged.id.to_string()], "include": ["TAGS"]}));
+        assert_eq!(
+            with["tasks"][0]["tags"],
+            json!([{"key": "team", "value": "db"}])
+        );
+        assert_eq!(
+            with["tasks"][0]["overrides"],
+            json!({
+                "cpu": "512",
+                "containerOverrides": [
+                    {"name": "main", "environment": [{"name": "A", "value": "1"}]}],
+                "inferenceAcceleratorOverrides": [],
+            })
+        );
+        assert_eq!(with["tasks"][0]["cpu"], "512");
+        // ECS names the containers of which nothing is overridden, too.
+        let none = ask(json!({"tasks": [other.id.to_string()]}));
+        assert_eq!(
+            none["tasks"][0]["overrides"]["containerOverrides"],
+            json!([{"name": "main"}])
+        );
+        let arn = &with["tasks"][0]["taskArn"];
+        let listed = query(
+            &snapshot,
+            "ListTagsForResource",
+            &json!({"resourceArn": arn}),
+        );
+        assert_eq!(
+            listed.unwrap(),
+            json!({"tags": [{"key": "team", "value": "db"}]})
+        );
+        let gone = json!({"resourceArn": "arn:aws:ecs:local:1:task-definition/nope:1"});
+        let error = query(&snapshot, "ListTagsForResource", &gone).unwrap_err();
+        assert!(error.message.contains("was not found"), "{error}");
+    }
+
+    #[test]
+    fn schedules_are_listed_and_described() {
+        let put = json!({
+            "name": "nightly", "taskDefinition": "job", "scheduleExpression": "rate(1 hour)",
+        });
+        let named = json!({"name": "nightly"});
+        let snapshot = snapshot(&[("PutSchedule", put), ("RunSchedule", named)]);
+        let listed = query(&snapshot, "ListSchedules", &json!({})).unwrap();
+        assert_eq!(listed, json!({"schedules": ["nightly"]}));
+        let asked = json!({"schedules": ["nightly", "daily"]});
+        let told = query(&snapshot, "DescribeSchedules", &asked).unwrap();
+        assert_eq!(
+            told["failures"],
+            json!([{"arn": "daily", "reason": "MISSING"}])
+        );
+        let schedule = &told["schedules"][0];
+        assert_eq!(schedule["scheduleExpression"], "rate(1 hour)");
+        assert_eq!(schedule["overlap"], "FORBID");
+        assert_eq!(schedule["runs"][0]["outcome"], "STARTED");
+        let arns = schedule["runs"][0]["taskArns"].as_array().unwrap();
+        assert_eq!(arns.len(), 1);
+        let due = schedule["nextRunAt"].as_f64().unwrap();
+        let now = TimeMs(fixture::START.0).as_wire_seconds();
+        assert!((due - now - 3600.0).abs() < 1.0, "{due} {now}");
+        // What is described is what can be put again.
+        let mut again = schedule.clone();
+        for told_only in ["runs", "nextRunAt", "clusterArn"] {
+            again.as_object_mut().unwrap().remove(told_only);
+        }
+        assert!(wire::decode("PutSchedule", &again).is_ok());
+    }
+}

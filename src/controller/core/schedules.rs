@@ -151,7 +151,7 @@ pub(super) fn run_now(
     let run = match attempt(work, &schedule, who)? {
         Attempt::Started(tasks, message) => ScheduledRun {
             tasks,
-            ..of(&schedule, work.now, work.now, RunOutcome::Started, message)
+            ..entry(work.now, work.now, RunOutcome::Started, message)
         },
         Attempt::NoPlace(why) => return Err(invalid(why)),
     };
@@ -228,7 +228,7 @@ fn look(work: &mut Work, before: &Arc<Schedule>) {
         Err(faults) => {
             let why = faults.first().map_or_else(String::new, ToString::to_string);
             schedule.next_at = None;
-            let run = of(&schedule, first, work.now, RunOutcome::Failed, why.clone());
+            let run = entry(first, work.now, RunOutcome::Failed, why.clone());
             record(work, &mut schedule, run);
             warn(work, &schedule, &format!("does not run any more: {why}"));
             work.put(Change::Schedule(Arc::new(schedule)));
@@ -302,13 +302,7 @@ fn miss(work: &mut Work, schedule: &mut Schedule, zone: &Zone, first: TimeMs, co
     let why = "nothing carried the control plane when it was due";
     let run = ScheduledRun {
         count,
-        ..of(
-            schedule,
-            first,
-            work.now,
-            RunOutcome::Missed,
-            why.to_owned(),
-        )
+        ..entry(first, work.now, RunOutcome::Missed, why.to_owned())
     };
     record(work, schedule, run);
     let first = zone.words(first);
@@ -360,7 +354,7 @@ fn run(work: &mut Work, schedule: &mut Schedule, zone: &Zone, due: TimeMs, next:
     };
     let run = ScheduledRun {
         tasks,
-        ..of(schedule, due, now, outcome, message)
+        ..entry(due, now, outcome, message)
     };
     record(work, schedule, run);
     schedule.retry_at = None;
@@ -457,14 +451,7 @@ fn attempt(work: &mut Work, schedule: &Schedule, who: &str) -> Result<Attempt, C
     }
 }
 
-fn of(
-    schedule: &Schedule,
-    due_at: TimeMs,
-    at: TimeMs,
-    outcome: RunOutcome,
-    message: String,
-) -> ScheduledRun {
-    debug_assert!(!schedule.name.as_str().is_empty());
+fn entry(due_at: TimeMs, at: TimeMs, outcome: RunOutcome, message: String) -> ScheduledRun {
     ScheduledRun {
         due_at,
         at,
