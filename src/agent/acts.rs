@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::docker::pin::Resolution;
 use crate::docker::{EngineError, EngineResult, holder_image};
+use crate::model::service::ImagePin;
 use crate::model::{ContainerName, Observation, TaskId};
 
 use super::job::{self, Outcome};
+use super::pins;
 use super::session::{Class, Session};
 use super::step::{Action, Key, is_to_stop};
 use super::verdict::{Verdict, judge};
@@ -55,14 +58,15 @@ impl Session<'_> {
         };
         debug!(instance = %self.with.instance, ?action, "begins");
         let progress = self.progress.clone();
-        let call = job::act(engine, tuning, progress, action, spec.map(Box::new));
+        let vault = self.with.vault.clone();
+        let call = job::act(engine, vault, tuning, progress, action, spec.map(Box::new));
         self.jobs.spawn(call);
     }
 
     fn class(&self, action: &Action) -> Class {
         match action {
             Action::Pull(image) if self.missing.contains(image) => Class::Pull,
-            Action::Pull(_) => Class::Look,
+            Action::Pull(_) | Action::Resolve { .. } => Class::Look,
             Action::Stop { .. } => Class::Stop,
             Action::Remove(..) | Action::RemoveVolume(_) => Class::Remove,
             _ => Class::Make,
@@ -105,7 +109,10 @@ impl Session<'_> {
         }
         match result {
             Ok(outcome) => {
-                self.hear();
+                // What was withheld was never asked of the engine.
+                if !matches!(outcome, Outcome::Withheld(_)) {
+                    self.hear();
+                }
                 self.attempts.remove(&action.key());
                 self.succeeded(action, outcome);
             }
@@ -130,12 +137,18 @@ impl Session<'_> {
                 self.end_pull(&image);
                 self.world.images.insert(image);
             }
-            Action::Create(..) => match outcome {
+            Action::Resolve { task, image, .. } => {
+                self.resolved(task, image, outcome);
+                // Asked again only if nothing is decided for a while.
+                self.hold(key.clone(), 1);
+            }
+            Action::Create(task, container) => match outcome {
+                Outcome::Withheld(error) => self.fail(task, container, error.to_string()),
                 Outcome::Made(id) if !self.world.containers.contains_key(&id) => {
                     return self.inspector.settle_made(id, key);
                 }
                 Outcome::Found(found) => self.see(found.runtime_id.clone(), Some(*found)),
-                Outcome::Made(_) | Outcome::Done => {}
+                Outcome::Made(_) | Outcome::Done | Outcome::Resolved(_) => {}
             },
             Action::Start(_, _, id) | Action::Stop { runtime_id: id, .. } => {
                 return self.inspector.settle(id, key);
@@ -144,6 +157,29 @@ impl Session<'_> {
             Action::Fail { .. } => {}
         }
         self.under_way.remove(&key);
+    }
+
+    /// Reports what an image's tag stands for, or notes that it has to be pulled to be known.
+    fn resolved(&mut self, task: TaskId, image: String, outcome: Outcome) {
+        let pin = match outcome {
+            Outcome::Resolved(Resolution::Digest(digest)) => ImagePin {
+                digest: Some(digest),
+                reason: String::new(),
+            },
+            Outcome::Resolved(Resolution::Local(reason)) => ImagePin {
+                digest: None,
+                reason: format!("on {}: {reason}", self.with.instance),
+            },
+            Outcome::Resolved(Resolution::AfterPull(reason)) => {
+                debug!(instance = %self.with.instance, image, reason, "is pulled to be resolved");
+                self.world.pull_first.insert(image);
+                return;
+            }
+            _ => return,
+        };
+        self.with
+            .outbox
+            .push(Observation::ImageResolved { task, image, pin });
     }
 
     fn failed(&mut self, action: Action, error: &EngineError) {
@@ -214,13 +250,15 @@ impl Session<'_> {
         }
         let task = self.assignments.tasks.get(task)?;
         let definition = self.assignments.definition(task)?;
-        definition.container(container).map(|c| c.image.clone())
+        let state = &self.assignments.snapshot.state;
+        let container = definition.container(container)?;
+        Some(pins::image(state, task, container))
     }
 
     /// The tasks that need what could not be done have failed.
     fn fail_users(&mut self, action: &Action, reason: &str) {
         let users: BTreeMap<TaskId, ContainerName> = match action {
-            Action::Pull(image) => self.waiting_for_image(image),
+            Action::Pull(image) | Action::Resolve { image, .. } => self.waiting_for_image(image),
             Action::Create(task, container) | Action::Start(task, container, _) => {
                 BTreeMap::from([(*task, container.clone())])
             }

@@ -10,7 +10,9 @@ use crate::docker::holder::holder_spec;
 use crate::docker::spec::container_spec;
 use crate::docker::volume::task_volumes;
 use crate::model::shared::Shared;
-use crate::model::{ContainerName, InstanceName, Snapshot, Task, TaskDefinition, TaskId};
+use crate::model::{ContainerName, InstanceName, Snapshot, State, Task, TaskDefinition, TaskId};
+
+use super::pins;
 
 /// The decisions that concern one instance.
 #[derive(Debug)]
@@ -20,6 +22,21 @@ pub struct Assignments {
     pub snapshot: Arc<Snapshot>,
     /// This instance's tasks in it, stopped ones included.
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
+}
+
+/// Whether a deployment of any service has pinned another image since.
+fn new_pins(old: &State, new: &State) -> bool {
+    old.services.diff(&new.services).any(|item| match item {
+        DiffItem::Update {
+            old: (_, old),
+            new: (_, new),
+        } => new.deployments.iter().any(|deployment| {
+            let before = old.deployments.iter().find(|d| d.id == deployment.id);
+            before.is_none_or(|before| before.images != deployment.images)
+        }),
+        DiffItem::Add(..) => true,
+        DiffItem::Remove(..) => false,
+    })
 }
 
 impl Assignments {
@@ -37,7 +54,8 @@ impl Assignments {
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) -> bool {
         let (old, new) = (&self.snapshot.state, &snapshot.state);
         let mut concerned = old.control_plane != new.control_plane
-            || !old.task_definitions.ptr_eq(&new.task_definitions);
+            || !old.task_definitions.ptr_eq(&new.task_definitions)
+            || new_pins(old, new);
         for difference in old.tasks.diff(&new.tasks) {
             match difference {
                 DiffItem::Add(id, task)
@@ -80,10 +98,14 @@ impl Assignments {
             return holder_spec(task, &definition, plane, &arn);
         }
         let container = definition.container(container)?;
-        Some(container_spec(task, &definition, container, plane, &arn))
+        Some(ContainerSpec {
+            image: pins::image(state, task, container),
+            ..container_spec(task, &definition, container, plane, &arn)
+        })
     }
 
-    /// Every container of this instance's tasks that is made from that image.
+    /// Every container of this instance's tasks that is made from that image, or will be once
+    /// it is known what the image's tag stands for.
     pub fn users_of_image<'a>(
         &'a self,
         image: &'a str,
@@ -92,7 +114,7 @@ impl Assignments {
             let containers = self.definition(task).map(|d| &d.container_definitions);
             let containers = containers.into_iter().flatten();
             containers
-                .filter(move |c| c.image == image)
+                .filter(move |c| pins::image(&self.snapshot.state, task, c) == image)
                 .map(|c| (task.id, &c.name))
         })
     }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::config::InstanceSettings;
+use crate::docker::pin::Resolution;
 use crate::docker::spec::{VolumeSpec, label};
 use crate::docker::{
     Connector, ContainerSpec, Engine, EngineError, EngineEvent, EngineResult, ExecOptions,
@@ -26,6 +27,8 @@ pub struct Inner {
     /// By runtime id.
     pub containers: BTreeMap<String, ObservedContainer>,
     pub images: BTreeSet<String>,
+    /// What references stand for; others were built here.
+    pub resolutions: BTreeMap<String, Resolution>,
     pub volumes: BTreeSet<String>,
     /// Every call that changes something, in order: `create NAME`, `start ID`, …
     pub calls: Vec<String>,
@@ -251,6 +254,16 @@ impl Engine for FakeEngine {
         async move {
             self.call("has_image", image).await?;
             Ok(self.inner().images.contains(image))
+        }
+        .boxed()
+    }
+
+    fn resolve<'a>(&'a self, image: &'a str) -> BoxFuture<'a, EngineResult<Resolution>> {
+        async move {
+            self.call("resolve", image).await?;
+            let inner = self.inner();
+            let known = inner.resolutions.get(image).cloned();
+            Ok(known.unwrap_or_else(|| Resolution::Local("built here".to_owned())))
         }
         .boxed()
     }

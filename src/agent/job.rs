@@ -9,11 +9,14 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::docker::pin::Resolution;
+use crate::docker::secret::redact;
 use crate::docker::{ContainerSpec, Engine, EngineError, EngineResult, PullStep, spec};
 use crate::model::observation::{ObservedContainer, Ownership};
 
 use super::step::Action;
 use super::tuning::{Tuning, double};
+use super::vault::{Vault, VaultError};
 
 /// What came of a call.
 #[derive(Debug)]
@@ -64,6 +67,10 @@ pub enum Outcome {
     Made(String),
     /// A create that was cut short earlier had made this container.
     Found(Box<ObservedContainer>),
+    /// What an image's tag stands for.
+    Resolved(Resolution),
+    /// Nothing was made: what the container is to be given cannot be had.
+    Withheld(VaultError),
 }
 
 /// A call that may take so long and no longer.
@@ -116,6 +123,7 @@ pub type Progress = (String, PullStep);
 /// Carries an action out. `spec` is what to make, for a create.
 pub async fn act(
     engine: Arc<dyn Engine>,
+    vault: Arc<Vault>,
     tuning: Arc<Tuning>,
     progress: mpsc::Sender<Progress>,
     action: Action,
@@ -136,8 +144,14 @@ pub async fn act(
             bounded(tuning.make_timeout, call).await.map(done)
         }
         Action::Pull(image) => pull(&*engine, &tuning, &progress, image).await.map(done),
+        Action::Resolve { image, .. } => {
+            let call = engine.resolve(image);
+            bounded(tuning.call_timeout, call)
+                .await
+                .map(Outcome::Resolved)
+        }
         Action::Create(..) => match spec {
-            Some(spec) => create(&*engine, &tuning, &spec).await,
+            Some(spec) => make(&*engine, &vault, &tuning, *spec).await,
             None => Err(EngineError::Refused(
                 "the task or its definition is not known any more".to_owned(),
             )),
@@ -166,6 +180,20 @@ pub async fn act(
         Action::Fail { .. } => Ok(Outcome::Done),
     };
     Done::Acted { action, result }
+}
+
+/// Makes a container with what it is to be given. The values end here.
+async fn make(
+    engine: &dyn Engine,
+    vault: &Vault,
+    tuning: &Tuning,
+    mut spec: ContainerSpec,
+) -> EngineResult<Outcome> {
+    if let Err(error) = vault.fill(&mut spec, tuning).await {
+        return Ok(Outcome::Withheld(error));
+    }
+    let made = create(engine, tuning, &spec).await;
+    made.map_err(|error| redact(error, &spec.hidden))
 }
 
 /// Makes a container. If its name is taken, a create that was cut short may have made it: then

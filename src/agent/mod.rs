@@ -11,6 +11,7 @@ mod job;
 mod logs;
 pub mod order;
 mod outbox;
+pub mod pins;
 mod pulse;
 pub mod run;
 mod session;
@@ -18,6 +19,7 @@ mod start;
 pub mod step;
 pub mod streams;
 pub mod tuning;
+mod vault;
 mod verdict;
 
 #[cfg(test)]
@@ -38,3 +40,4 @@ pub use directory::EngineDirectory;
 pub use run::{AgentHandle, spawn};
 pub use step::{Action, Key, View, World, step};
 pub use tuning::Tuning;
+pub use vault::{Vault, VaultError};

@@ -29,6 +29,7 @@ enum Slot {
     Agent,
     Pulling(TaskId),
     Failed(TaskId),
+    Resolved(TaskId, String),
 }
 
 fn slot(observation: &Observation) -> Slot {
@@ -38,6 +39,7 @@ fn slot(observation: &Observation) -> Slot {
         Observation::Agent { .. } => Slot::Agent,
         Observation::Pulling { task, .. } => Slot::Pulling(*task),
         Observation::TaskFailed { task, .. } => Slot::Failed(*task),
+        Observation::ImageResolved { task, image, .. } => Slot::Resolved(*task, image.clone()),
     }
 }
 

@@ -18,6 +18,7 @@ use super::directory::EngineWatch;
 use super::outbox::Outbox;
 use super::session::{self, Bearings, End, Opened};
 use super::tuning::Tuning;
+use super::vault::Vault;
 
 /// An agent at work. Dropping it ends the agent; what it was doing at the engine is found again
 /// by the next one.
@@ -46,6 +47,7 @@ pub fn spawn(
     out: mpsc::Sender<Observation>,
     clock: Arc<dyn Clock>,
     tuning: Tuning,
+    vault: Arc<Vault>,
 ) -> AgentHandle {
     let (engine, watch) = watch::channel(None);
     let instance = settings.name.clone();
@@ -55,6 +57,7 @@ pub fn spawn(
         snapshots,
         clock,
         tuning: Arc::new(tuning),
+        vault,
         outbox: Outbox::new(out),
         engine,
         status: AgentStatus::default(),
@@ -74,6 +77,7 @@ struct Agent {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     clock: Arc<dyn Clock>,
     tuning: Arc<Tuning>,
+    vault: Arc<Vault>,
     outbox: Outbox,
     engine: watch::Sender<Option<Arc<dyn Engine>>>,
     status: AgentStatus,
@@ -133,6 +137,7 @@ impl Agent {
         let with = Bearings {
             instance: &self.settings.name,
             tuning: &self.tuning,
+            vault: &self.vault,
             clock: &*self.clock,
             snapshots: &mut self.snapshots,
             outbox: &mut self.outbox,

@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout};
 
 use super::fake::{FakeEngine, Mood};
 use super::fixture::{PLANE, definition, instance, observed, state, task};
-use super::{AgentHandle, TokioClock, Tuning, spawn};
-use crate::config::{Endpoint, InstanceSettings};
+use super::{AgentHandle, TokioClock, Tuning, Vault, spawn};
+use crate::config::{Endpoint, InstanceSettings, Settings};
 use crate::docker::{EngineError, EngineEvent};
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::task_definition::NetworkMode;
@@ -54,6 +54,7 @@ impl Rig {
             out,
             Arc::new(TokioClock::starting_at(TimeMs(1_000_000))),
             Tuning::default(),
+            Arc::new(Vault::new(&Settings::new(None, Vec::new(), Vec::new()))),
         );
         Self {
             engine,

@@ -25,6 +25,7 @@ use super::pulse::{Beat, Pulse};
 use super::start::wake;
 use super::step::{Action, Key, View, World, is_to_stop, settled, step};
 use super::tuning::Tuning;
+use super::vault::Vault;
 
 /// Steps of pulls that wait to be told; what finds no room is overtaken anyway.
 const PROGRESS_MOST: usize = 64;
@@ -59,6 +60,8 @@ pub struct Bearings<'a> {
     pub instance: &'a InstanceName,
     /// The numbers.
     pub tuning: &'a Arc<Tuning>,
+    /// Secrets and environment files.
+    pub vault: &'a Arc<Vault>,
     /// The time.
     pub clock: &'a dyn Clock,
     /// What was decided.
@@ -274,6 +277,7 @@ impl Session<'_> {
             }
             EngineEvent::Images => {
                 self.world.images.clear();
+                self.world.pull_first.clear();
                 self.missing.clear();
             }
         }

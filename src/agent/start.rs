@@ -2,12 +2,14 @@
 
 use crate::docker::holder_image;
 use crate::docker::volume::task_volumes;
+use crate::model::grants;
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::shared::{Shared, network_mode};
 use crate::model::task_definition::NetworkMode;
 use crate::model::{ContainerDefinition, ContainerName, Task, TaskDefinition, TimeMs};
 
 use super::order::{self, Gate, Other};
+use super::pins::{self, Source};
 use super::step::{Action, Owned, View, find, is_to_stop, owned};
 
 /// Takes the next steps of a task that is to run.
@@ -55,7 +57,10 @@ pub(super) fn bring_up(
             None => {
                 let based = order::made_before(container).all(|name| find(owned, &name).is_some());
                 let ready = ready && held != Held::Missing;
-                if ready && based && view.world.images.contains(&container.image) {
+                let made_from = pins::source(view.state, task, container);
+                let there =
+                    matches!(made_from, Source::Image(image) if view.world.images.contains(&image));
+                if ready && based && there {
                     actions.push(Action::Create(task.id, container.name.clone()));
                 }
             }
@@ -165,8 +170,19 @@ fn surroundings(
         .iter()
         .filter(missing)
         .collect();
-    if to_make.is_empty() {
+    let Some(first) = to_make.first() else {
         return true;
+    };
+    // It may have been placed before the config took a grant away.
+    let roles = &view.state.roles;
+    if let Some(missing) = grants::missing(roles, definition, task.overrides.as_deref()).first() {
+        let container = missing.container.as_ref().unwrap_or(&first.name);
+        actions.push(Action::Fail {
+            task: task.id,
+            container: container.clone(),
+            reason: format!("ResourceInitializationError: {missing}"),
+        });
+        return false;
     }
     let mut ready = true;
     if network_mode(task, definition) == NetworkMode::Bridge && !view.world.network {
@@ -180,11 +196,29 @@ fn surroundings(
         }
     }
     for container in to_make {
-        if !view.world.images.contains(&container.image) {
-            actions.push(Action::Pull(container.image.clone()));
-        }
+        actions.extend(image(view, task, container));
     }
     ready
+}
+
+/// What is still to be done about a container's image: first to know which it is, then to have
+/// it. What has been asked stays under way until the pin is decided.
+fn image(view: &View<'_>, task: &Task, container: &ContainerDefinition) -> Option<Action> {
+    let there = |image: &String| view.world.images.contains(image);
+    match pins::source(view.state, task, container) {
+        Source::Image(image) => (!there(&image)).then_some(Action::Pull(image)),
+        Source::Unresolved(deployment) => {
+            let image = container.image.clone();
+            if view.world.pull_first.contains(&image) && !there(&image) {
+                return Some(Action::Pull(image));
+            }
+            Some(Action::Resolve {
+                task: task.id,
+                deployment,
+                image,
+            })
+        }
+    }
 }
 
 /// Starts a container that was made, once everything it waits for has come far enough.

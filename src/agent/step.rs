@@ -11,7 +11,8 @@ use crate::docker::volume::is_volume_of;
 use crate::docker::{holder, holder_image};
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::{
-    ContainerName, DesiredStatus, InstanceName, LastStatus, State, Task, TaskId, TimeMs,
+    ContainerName, DeploymentId, DesiredStatus, InstanceName, LastStatus, State, Task, TaskId,
+    TimeMs,
 };
 
 use super::order;
@@ -26,6 +27,8 @@ pub enum Key {
     Volume(String),
     /// An image, by its reference: however many tasks wait for it, it is pulled once.
     Image(String),
+    /// What an image's tag stands for in a deployment.
+    Pin(DeploymentId, String),
     /// A container of a task.
     Container(TaskId, ContainerName),
 }
@@ -41,6 +44,15 @@ pub enum Action {
     EnsureHolderImage,
     /// Make sure that an image is there.
     Pull(String),
+    /// Ask what an image's tag stands for, for a deployment that has not pinned it yet.
+    Resolve {
+        /// A task that waits for it.
+        task: TaskId,
+        /// Its deployment.
+        deployment: DeploymentId,
+        /// The image, as the definition names it.
+        image: String,
+    },
     /// Make a container.
     Create(TaskId, ContainerName),
     /// Start a container that was made.
@@ -81,6 +93,9 @@ impl Action {
             Self::RemoveVolume(name) => Key::Volume(name.clone()),
             Self::Pull(image) => Key::Image(image.clone()),
             Self::EnsureHolderImage => Key::Image(holder_image::IMAGE.to_owned()),
+            Self::Resolve {
+                deployment, image, ..
+            } => Key::Pin(deployment.clone(), image.clone()),
             Self::Create(task, container)
             | Self::Start(task, container, _)
             | Self::Remove(task, container, _)
@@ -101,6 +116,9 @@ pub struct World {
     pub containers: BTreeMap<String, ObservedContainer>,
     /// Images that are known to be there.
     pub images: BTreeSet<String>,
+    /// Images whose tag could not be resolved because no registry answered and they are not
+    /// there: once pulled, the engine itself knows.
+    pub pull_first: BTreeSet<String>,
     /// The shared network is known to be there.
     pub network: bool,
     /// Volumes that are known to be there.
@@ -187,7 +205,8 @@ fn urgency(action: &Action) -> u8 {
         Action::EnsureNetwork
         | Action::EnsureVolume(_)
         | Action::EnsureHolderImage
-        | Action::Pull(_) => 2,
+        | Action::Pull(_)
+        | Action::Resolve { .. } => 2,
         Action::Start(..) => 3,
         Action::Create(..) => 4,
         Action::Remove(..) | Action::RemoveVolume(_) => 5,

@@ -50,6 +50,12 @@ pub struct Tuning {
     pub pull_retry_wait: Duration,
     /// Reports of one pull's progress are at least this far apart.
     pub pull_report_gap: Duration,
+    /// How long fetching one secret or environment file may take.
+    pub secret_timeout: Duration,
+    /// Further attempts at one that could not be had in a way that may pass.
+    pub secret_retries: u32,
+    /// Wait before the first such attempt; doubles with every further one.
+    pub secret_retry_wait: Duration,
     /// So many attempts at an action that got no answer, and its task has failed.
     pub attempts_most: u32,
     /// Wait before an action is tried again; doubles with every further attempt.
@@ -83,6 +89,9 @@ impl Default for Tuning {
             pull_retries: 2,
             pull_retry_wait: Duration::from_secs(1),
             pull_report_gap: Duration::from_millis(250),
+            secret_timeout: Duration::from_secs(20),
+            secret_retries: 2,
+            secret_retry_wait: Duration::from_secs(1),
             attempts_most: 3,
             retry_first: Duration::from_secs(1),
             retry_most: Duration::from_secs(30),
@@ -109,6 +118,7 @@ impl Tuning {
             remove_timeout: Duration::from_secs(20),
             pull_idle_timeout: Duration::from_secs(10),
             pull_retry_wait: Duration::from_millis(50),
+            secret_retry_wait: Duration::from_millis(20),
             pull_report_gap: Duration::from_millis(50),
             retry_first: Duration::from_millis(50),
             retry_most: Duration::from_millis(500),

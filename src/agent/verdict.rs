@@ -25,6 +25,12 @@ pub fn judge(action: &Action, error: &EngineError, attempts: u32, attempts_most:
         Action::Pull(image) => {
             return Verdict::Fail(format!("CannotPullContainerError: {image}: {error}"));
         }
+        Action::Resolve { image, .. } => {
+            return match given_up {
+                false => Verdict::Retry,
+                true => Verdict::Fail(format!("CannotPullContainerError: {image}: {error}")),
+            };
+        }
         Action::EnsureNetwork => "CannotCreateContainerError: the network of the tasks",
         Action::EnsureVolume(_) => "CannotCreateVolumeError",
         Action::EnsureHolderImage => "CannotCreateContainerError: the task's own network",

@@ -10,6 +10,8 @@ mod v1;
 pub mod wire;
 
 #[cfg(test)]
+mod secret_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
@@ -18,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::controller::core::{Batch, Effects};
-use crate::controller::{Command, CommandError, ErrorKind, Handle};
-use crate::model::Snapshot;
+use crate::controller::{Command, CommandError, ErrorKind, Handle, Response};
+use crate::model::task_definition::TaskDefinitionStatus;
+use crate::model::{Snapshot, State, grants};
 use crate::scheduler::explain::{self, Explanation};
 
 pub use plan::{LossReport, PlanAsk, PlanReport, PlannedStep, ServiceCourse, Tight, plan};
@@ -43,10 +46,21 @@ pub struct Reply {
 pub async fn act(handle: &Handle, command: Command, who: String) -> Result<Reply, CommandError> {
     let warnings = command.warnings();
     let answer = handle.command(command, who).await?;
-    Ok(Reply {
-        body: shape::response(&answer.snapshot.state, &answer.response),
+    Ok(reply(&answer.snapshot.state, &answer.response, warnings))
+}
+
+/// The reply to a command, with what a person should know of it. Who registers what its role does
+/// not grant is told so, for nothing will start from it.
+fn reply(state: &State, response: &Response, mut warnings: Vec<String>) -> Reply {
+    if let Response::TaskDefinition(definition) = response
+        && definition.status == TaskDefinitionStatus::Active
+    {
+        warnings.extend(grants::warnings(&state.roles, definition));
+    }
+    Reply {
+        body: shape::response(state, response),
         warnings,
-    })
+    }
 }
 
 /// Asks the control plane for several changes, all of them or none, and only if they come to what
@@ -70,10 +84,7 @@ pub async fn act_on_all(
     let state = &answer.snapshot.state;
     let replies = answer.response.iter().zip(warnings);
     Ok(replies
-        .map(|(response, warnings)| Reply {
-            body: shape::response(state, response),
-            warnings,
-        })
+        .map(|(response, warnings)| reply(state, response, warnings))
         .collect())
 }
 

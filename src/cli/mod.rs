@@ -210,8 +210,11 @@ fn check_config(global: &Global) -> CliResult {
             .iter()
             .map(|it| serde_json::json!({"name": it.name, "region": it.partition.region}))
             .collect();
+        // Names only: where a secret comes from is nobody else's to know.
+        let secrets: Vec<_> = settings.secrets.iter().map(|it| &it.name).collect();
         return out::json(&serde_json::json!({
             "source": settings.source, "clusters": clusters, "instances": instances,
+            "roles": settings.roles, "secrets": secrets, "warnings": settings.warnings(),
         }));
     }
     let source = match &settings.source {
@@ -223,6 +226,9 @@ fn check_config(global: &Global) -> CliResult {
         out::count(settings.clusters.len(), "cluster"),
         out::count(settings.instances.len(), "instance")
     ))?;
+    for warning in settings.warnings() {
+        out::note(format!("warning: {warning}"));
+    }
     let mut table = out::Table::new(&["INSTANCE", "CLUSTER", "ZONE", "ENDPOINT"]);
     for it in &settings.instances {
         let plain = matches!(it.endpoint, Endpoint::Tcp { tls: None, .. });

@@ -342,6 +342,16 @@ fn heard(state: &State, task: &Task) -> bool {
     instance.is_some_and(|instance| instance.is_connected())
 }
 
+/// What a deployment's images are pinned to, a line each.
+fn images(deployment: &crate::model::Deployment) -> String {
+    let lines = deployment.images.iter().map(|(image, pin)| {
+        let what = pin.digest.clone();
+        let what = what.unwrap_or_else(|| format!("what it names on each host: {}", pin.reason));
+        format!("\n  {image} is {what}")
+    });
+    lines.collect()
+}
+
 async fn show(session: &Session, name: &str, output: Output) -> CliResult {
     let snapshot = session.whole().await;
     let state = &snapshot.state;
@@ -360,7 +370,8 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
                 "" => String::new(),
                 reason => format!(": {reason}"),
             };
-            format!("{} {}{reason}", it.task_definition, rollout(it))
+            let images = images(it);
+            format!("{} {}{reason}{images}", it.task_definition, rollout(it))
         })
         .collect();
     out::facts(&[

@@ -3,13 +3,17 @@
 mod endpoint;
 mod lookup;
 mod reader;
+mod roles;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod validate;
 
 pub use lookup::Lookup;
-pub use settings::{ClusterSettings, Endpoint, InstanceSettings, Settings, SshEndpoint, TlsFiles};
+pub use settings::{
+    ClusterSettings, Endpoint, InstanceSettings, SecretSettings, SecretSource, Settings,
+    SshEndpoint, TlsFiles,
+};
 
 use crate::document::{Document, Fault, Faults};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::validate::settings;
-use super::{Endpoint, Lookup, Settings};
+use super::{Endpoint, Lookup, SecretSource, Settings};
 use crate::document::{Document, Faults};
 use crate::model::ClusterName;
 
@@ -212,4 +212,115 @@ fn the_annotated_example_is_valid() {
     let text = include_str!("../../config/quarterdeck.toml");
     let settings = read(text).unwrap();
     assert!(!settings.instances.is_empty());
+}
+
+/// A role and the secrets that it grants.
+const ROLES: &str = r#"
+[[secret]]
+name = "db-password"
+file = "secrets/db"
+
+[[secret]]
+name = "token"
+env = "SHOP_TOKEN"
+
+[[secret]]
+name = "key"
+command = ["pass", "show", "shop/key"]
+
+[[role]]
+name = "app"
+secrets = ["db-password", "token"]
+images = ["shop/*"]
+host_paths = ["/srv/data"]
+environment_files = ["env"]
+"#;
+
+#[test]
+fn roles_grant_secrets_that_come_from_three_places() {
+    let document = Document::parse("q.toml", ROLES).unwrap();
+    let settings = settings(&document, Path::new("/etc/q/q.toml"), &Lookup::default()).unwrap();
+    let sources: Vec<_> = settings.secrets.iter().map(|s| s.source.clone()).collect();
+    let words = ["pass", "show", "shop/key"].map(str::to_owned);
+    assert_eq!(
+        sources,
+        [
+            SecretSource::File("/etc/q/secrets/db".into()),
+            SecretSource::Environment("SHOP_TOKEN".to_owned()),
+            SecretSource::Command(words.to_vec()),
+        ]
+    );
+    let [role] = &settings.roles[..] else {
+        panic!("{settings:?}");
+    };
+    assert_eq!(role.secrets, ["db-password", "token"]);
+    assert_eq!(role.images.as_deref(), Some(&["shop/*".to_owned()][..]));
+    assert_eq!(
+        role.host_paths.as_deref(),
+        Some(&["/srv/data".to_owned()][..])
+    );
+    assert_eq!(role.environment_files, ["env"]);
+    let warnings = settings.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("no role grants the secret \"key\""));
+}
+
+#[test]
+fn faults_of_roles_and_secrets_are_told_in_place_with_the_nearest_name() {
+    let found = headlines(
+        r#"
+[[secret]]
+name = "db-password"
+file = "a"
+env = "B"
+
+[[secret]]
+name = "token"
+
+[[secret]]
+name = "a b"
+env = "A=B"
+
+[[secret]]
+name = "key"
+command = "pass show key"
+
+[[secret]]
+name = "key2"
+command = []
+
+[[role]]
+name = "app"
+secret = ["db-password"]
+secrets = ["db-pasword", 7]
+host_paths = ["srv"]
+
+[[role]]
+name = "app"
+"#,
+    );
+    let expected = [
+        "a secret comes from one place, not from file and env",
+        "a secret does not say where it comes from",
+        "\"a b\" cannot name a secret",
+        "env is \"A=B\"",
+        "command is a string",
+        "command names no program",
+        "a role has no member \"secret\"",
+        "there is no secret \"db-pasword\"",
+        "secrets has a number in it",
+        "the host's path \"srv\" is not absolute",
+        "the role \"app\" is given twice",
+    ];
+    for part in expected {
+        assert!(
+            found.iter().any(|line| line.contains(part)),
+            "{part}: {found:#?}"
+        );
+    }
+    let near = found
+        .iter()
+        .find(|line| line.contains("db-pasword"))
+        .unwrap();
+    assert!(near.contains("did you mean \"db-password\"?"), "{near}");
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::endpoint::{self, FORMS, Parsed};
 use super::lookup::Lookup;
 use super::reader::Reader;
+use super::roles;
 use super::settings::{
     ClusterSettings, Endpoint, InstanceSettings, Settings, SshEndpoint, TlsFiles,
 };
@@ -54,12 +55,17 @@ pub(super) fn settings(
         lookup,
     };
     let root = document.root();
-    this.reader
-        .table(root, "the configuration", &["cluster", "instance"]);
+    let known = ["cluster", "instance", "role", "secret"];
+    this.reader.table(root, "the configuration", &known);
     let clusters = this.clusters(root);
     let instances = this.instances(root, &clusters);
-    this.reader
-        .finish(Settings::new(Some(file.to_owned()), clusters, instances))
+    let secrets = roles::secrets(&mut this.reader, root, file, lookup);
+    let roles = roles::roles(&mut this.reader, root, &secrets);
+    this.reader.finish(Settings {
+        roles,
+        secrets,
+        ..Settings::new(Some(file.to_owned()), clusters, instances)
+    })
 }
 
 impl<'a> Validator<'a> {

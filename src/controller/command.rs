@@ -202,6 +202,9 @@ pub struct RegisterTaskDefinition {
     /// Tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
+    /// The role whose grants its tasks have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_role_arn: Option<String>,
     /// Members not acted on.
     #[serde(default, skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
@@ -223,6 +226,7 @@ impl RegisterTaskDefinition {
             ipc_mode: None,
             runtime_platform: None,
             tags: Vec::new(),
+            task_role_arn: None,
             unsupported: Kept::new(),
         }
     }
@@ -239,6 +243,7 @@ impl RegisterTaskDefinition {
             pid_mode: self.pid_mode,
             ipc_mode: self.ipc_mode,
             runtime_platform: self.runtime_platform,
+            task_role_arn: self.task_role_arn,
             status: TaskDefinitionStatus::Active,
             registered_at: now,
             tags: self.tags,

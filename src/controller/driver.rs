@@ -13,7 +13,7 @@ use super::command::{CommandError, Response};
 use super::core::{self, Decision, Fleet, Input};
 use super::handle::{Answer, COMMANDS_MAX, DELTAS_MAX, Handle, ReplyTo, Request};
 use super::orphaned::Orphaned;
-use crate::agent::{self, AgentHandle, Clock, EngineDirectory, Tuning};
+use crate::agent::{self, AgentHandle, Clock, EngineDirectory, Tuning, Vault};
 use crate::config::Settings;
 use crate::docker::Connector;
 use crate::model::id::mix;
@@ -136,6 +136,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
     let fleet = Fleet {
         clusters: start.settings.clusters.clone(),
         instances: start.settings.instances.clone(),
+        roles: start.settings.roles.clone(),
     };
     let orphans = core::orphans(&state, &fleet);
     if !orphans.is_empty() {
@@ -186,6 +187,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         clock: start.clock.clone(),
     };
     let driver = tokio::spawn(driver.run());
+    let vault = Arc::new(Vault::new(&start.settings));
     let agents = start
         .settings
         .instances
@@ -198,6 +200,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
                 reports.clone(),
                 start.clock.clone(),
                 start.tuning.clone(),
+                vault.clone(),
             );
             handle
                 .engines

@@ -271,3 +271,47 @@ async fn a_listener_that_falls_behind_is_told_to_begin_anew() {
     assert!(plane_handle.state.task_definitions.len() > super::handle::DELTAS_MAX);
     plane.stop().await.unwrap();
 }
+
+/// The digests that a service's serving tasks run.
+fn digests(snapshot: &Snapshot, service: &str) -> Vec<String> {
+    let tasks = serving(snapshot, service).into_iter();
+    tasks
+        .map(|task| task.containers[0].image_digest.clone().unwrap())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_tasks_of_a_deployment_run_one_digest_though_the_tag_moves_midway() {
+    let (fleet, plane) = ready(3).await;
+    let handle = plane.handle.clone();
+    ask(&handle, register("web")).await;
+    ask(&handle, create("web", "web", 2)).await;
+    let before = until(&handle, "two run", |it| serving(it, "web").len() == 2).await;
+    let old = digests(&before, "web")[0].clone();
+    assert_eq!(digests(&before, "web"), [old.clone(), old.clone()]);
+
+    // The tag moves, and what a host has under it goes: only the digest can be meant.
+    fleet.push_image(IMAGE);
+    for name in names(3) {
+        fleet.remove_image(&name, IMAGE).unwrap();
+    }
+    ask(&handle, scale("web", 6)).await;
+    let six = until(&handle, "six run", |it| serving(it, "web").len() == 6).await;
+    assert!(digests(&six, "web").iter().all(|digest| *digest == old));
+    let service = six.state.services.values().next().unwrap();
+    let pin = &service.primary().unwrap().images[IMAGE];
+    assert_eq!(pin.digest.as_ref(), Some(&old));
+
+    // A new deployment asks anew.
+    let body = serde_json::json!({"service": "web", "forceNewDeployment": true});
+    let anew = super::wire::decode("UpdateService", &body).unwrap();
+    ask(&handle, anew).await;
+    let moved = until(&handle, "six others run", |it| {
+        let digests = digests(it, "web");
+        digests.len() == 6 && digests.iter().all(|digest| *digest != old)
+    })
+    .await;
+    let new = digests(&moved, "web")[0].clone();
+    assert!(digests(&moved, "web").iter().all(|digest| *digest == new));
+    plane.stop().await.unwrap();
+}

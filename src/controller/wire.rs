@@ -406,7 +406,6 @@ mod tests {
             [
                 "executionRoleArn",
                 "containerDefinitions[0].portMappings[0].appProtocol",
-                "containerDefinitions[0].secrets",
                 "volumes[2].efsVolumeConfiguration",
             ]
         );

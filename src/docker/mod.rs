@@ -25,7 +25,9 @@ pub mod lines;
 pub mod listed;
 pub mod logs;
 pub mod observe;
+pub mod pin;
 pub mod pull;
+pub mod secret;
 pub mod spec;
 pub mod ssh;
 pub mod stats;
@@ -60,13 +62,18 @@ impl EngineError {
     /// The same error with a note added.
     #[must_use]
     pub fn with(self, note: &str) -> Self {
-        let add = |text: String| format!("{text} ({note})");
+        self.map(|text| format!("{text} ({note})"))
+    }
+
+    /// The same error in other words.
+    #[must_use]
+    pub fn map(self, words: impl FnOnce(String) -> String) -> Self {
         match self {
-            Self::Unreachable(text) => Self::Unreachable(add(text)),
-            Self::NotFound(text) => Self::NotFound(add(text)),
-            Self::Conflict(text) => Self::Conflict(add(text)),
-            Self::Refused(text) => Self::Refused(add(text)),
-            Self::Failed(text) => Self::Failed(add(text)),
+            Self::Unreachable(text) => Self::Unreachable(words(text)),
+            Self::NotFound(text) => Self::NotFound(words(text)),
+            Self::Conflict(text) => Self::Conflict(words(text)),
+            Self::Refused(text) => Self::Refused(words(text)),
+            Self::Failed(text) => Self::Failed(words(text)),
         }
     }
 }
@@ -205,6 +212,9 @@ pub trait Engine: Send + Sync + 'static {
     fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<ObservedContainer>>;
     /// Whether an image is there, so that it need not be pulled.
     fn has_image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, EngineResult<bool>>;
+    /// What an image reference stands for now, with credentials as for a pull. Fails only where
+    /// the engine itself does not answer.
+    fn resolve<'a>(&'a self, image: &'a str) -> BoxFuture<'a, EngineResult<pin::Resolution>>;
     /// Pulls an image, with credentials from Docker's own config. The stream ends after the
     /// image is there, or with the error.
     fn pull(&self, image: &str) -> BoxStream<'static, EngineResult<PullStep>>;

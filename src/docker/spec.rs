@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::grants;
+use crate::model::parameters::Secret;
 use crate::model::resources::Protocol;
 use crate::model::shared::network_mode;
 use crate::model::task_definition::{
@@ -12,6 +14,7 @@ use crate::model::{
 };
 
 use super::holder::holder_name;
+use super::secret::HiddenVariable;
 use super::volume::{VolumeSource, volume_source};
 
 mod host;
@@ -129,6 +132,12 @@ pub struct ContainerSpec {
     pub entry_point: Option<Vec<String>>,
     /// `NAME=VALUE`.
     pub environment: Vec<String>,
+    /// Secrets to be fetched into `hidden`: the variable, and the secret's name in the config.
+    pub secrets: Vec<Secret>,
+    /// Environment files to be read into `hidden`.
+    pub environment_files: Vec<String>,
+    /// Variables with values that only the container is to see, fetched right before it is made.
+    pub hidden: Vec<HiddenVariable>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// CPU shares; 0 = the engine's own default.
@@ -183,6 +192,16 @@ pub struct ContainerSpec {
     pub platform: Option<String>,
 }
 
+impl ContainerSpec {
+    /// All its environment variables, the hidden ones included: for the engine alone.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        let hidden = self.hidden.iter();
+        let hidden = hidden.map(|v| format!("{}={}", v.name, v.value.expose()));
+        self.environment.iter().cloned().chain(hidden).collect()
+    }
+}
+
 /// The smallest weight that the kernel takes; ECS gives it to containers that name no CPU.
 const CPU_SHARES_MIN: u64 = 2;
 /// The largest, which ECS gives to containers that name more.
@@ -220,6 +239,12 @@ pub fn container_spec(
             .iter()
             .map(|pair| format!("{}={}", pair.name, pair.value))
             .collect(),
+        secrets: secrets(container),
+        environment_files: grants::environment_files(container, task.overrides.as_deref())
+            .iter()
+            .map(|file| file.value.clone())
+            .collect(),
+        hidden: Vec::new(),
         labels: labels(task, container, control_plane, arn),
         cpu_shares: cpu_shares(definition, container),
         memory_bytes,
@@ -267,6 +292,14 @@ fn volumes_from(task: &Task, container: &ContainerDefinition) -> Vec<String> {
             format!("{}:{mode}", container_name(task, &from.source_container))
         })
         .collect()
+}
+
+fn secrets(container: &ContainerDefinition) -> Vec<Secret> {
+    let named = container.secrets.iter().map(|secret| Secret {
+        name: secret.name.clone(),
+        value_from: grants::secret_name(&secret.value_from).to_owned(),
+    });
+    named.collect()
 }
 
 /// The user's labels, and over them those by which the container is known again.

@@ -46,6 +46,10 @@ pub enum Shape {
     DockerVolume,
     /// A name and its value.
     KeyValue,
+    /// A secret that a container gets.
+    Secret,
+    /// A file of variables.
+    EnvironmentFile,
     /// A published port.
     PortMapping,
     /// A health check.

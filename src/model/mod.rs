@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod change;
 pub mod cluster;
 pub mod event;
+pub mod grants;
 pub mod id;
 pub mod instance;
 pub mod members;

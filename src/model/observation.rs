@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerName, InstanceName, TaskId};
 use super::resources::{CpuUnits, HostPort, MemoryMib};
+use super::service::ImagePin;
 use super::task::{Health, NetworkBinding, PullProgress};
 use super::time::TimeMs;
 
@@ -187,6 +188,16 @@ pub enum Observation {
         container: ContainerName,
         /// In ECS's words: `CannotPullContainerError: …`.
         reason: String,
+    },
+    /// What the tag of an image stands for, asked on behalf of a task: the first answer holds for
+    /// the task's whole deployment.
+    ImageResolved {
+        /// The task.
+        task: TaskId,
+        /// The image, as its definition names it.
+        image: String,
+        /// The answer.
+        pin: ImagePin,
     },
     /// How the agent stands with its engine.
     Agent {

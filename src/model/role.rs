@@ -19,4 +19,22 @@ pub struct Role {
     /// Folders of the host under which its tasks may mount; `None` = any folder.
     #[serde(default)]
     pub host_paths: Option<Vec<String>>,
+    /// Environment files of the control plane's machine, or folders of them, that its tasks may
+    /// read; absolute, or from the config file's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment_files: Vec<String>,
+}
+
+impl Role {
+    /// A role that grants nothing that needs a grant, and restricts nothing.
+    #[must_use]
+    pub fn new(name: RoleName) -> Self {
+        Self {
+            name,
+            secrets: Vec::new(),
+            images: None,
+            host_paths: None,
+            environment_files: Vec::new(),
+        }
+    }
 }

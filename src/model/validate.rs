@@ -17,6 +17,7 @@ mod graph;
 mod lifecycle;
 mod linux;
 mod network;
+mod secrets;
 mod service;
 
 pub use elsewhere::{Elsewhere, asks_for_something, elsewhere};
@@ -83,10 +84,12 @@ const ULIMITS: [&str; 15] = [
 pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
     let mut faults = Faults::default();
     containers(definition, &mut faults);
+    secrets::role(definition, &mut faults);
     totals(definition, &mut faults);
     for (index, container) in definition.container_definitions.iter().enumerate() {
         let at = |member: &str| format!("containerDefinitions[{index}].{member}");
         basics(container, &at, &mut faults);
+        secrets::container(container, &at, &mut faults);
         memory(definition, container, &at, &mut faults);
         network::ports(definition.network_mode, container, &at, &mut faults);
         network::names(definition.network_mode, container, &at, &mut faults);

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use crate::model::id::IdSource;
 use crate::model::instance::attribute;
+use crate::model::parameters::Secret;
 use crate::model::service::{Deployment, Service};
-use crate::model::task_definition::{ContainerDefinition, PortMapping, TaskDefinition};
+use crate::model::task_definition::{
+    ContainerDefinition, HostVolume, PortMapping, TaskDefinition, Volume,
+};
 use crate::model::{
     Change, Cluster, ClusterName, Connection, ContainerName, CpuUnits, DeploymentId, Family,
     Instance, InstanceName, InstanceStatus, LastStatus, MemoryMib, Partition, Resources, Revision,
-    ServiceName, State, Task, TaskId, TimeMs,
+    Role, RoleName, ServiceName, State, Task, TaskId, TimeMs,
 };
 
 /// The moment at which fixtures begin.
@@ -170,5 +173,37 @@ pub fn check_health(definition: &mut TaskDefinition) {
             retries: None,
             start_period: None,
         });
+    }
+}
+
+/// Gives a definition a task role, a secret and a folder of the host.
+pub fn ask_for(
+    definition: &mut TaskDefinition,
+    role: Option<String>,
+    secret: Option<String>,
+    mount: Option<String>,
+) {
+    definition.task_role_arn = role;
+    let container = definition.container_definitions.first_mut().unwrap();
+    container.secrets.extend(secret.map(|value_from| Secret {
+        name: "SECRET".to_owned(),
+        value_from,
+    }));
+    definition.volumes.extend(mount.map(|path| Volume {
+        name: "data".to_owned(),
+        host: Some(HostVolume {
+            source_path: Some(path),
+        }),
+        docker_volume_configuration: None,
+        unsupported: BTreeMap::new(),
+    }));
+}
+
+/// A role that grants that secret, and folders of the host below that path.
+pub fn role(name: &str, secret: Option<String>, path: Option<String>) -> Role {
+    Role {
+        secrets: secret.into_iter().collect(),
+        host_paths: path.map(|path| vec![path]),
+        ..Role::new(RoleName::new(name).unwrap())
     }
 }

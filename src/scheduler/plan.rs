@@ -356,6 +356,14 @@ fn unplaced(plan: &mut Plan, index: &Index, turn: &mut Turn<'_>, now: TimeMs) {
 
 fn why_unplaced(index: &Index, turn: &Turn<'_>) -> (String, Vec<Refusal>) {
     let name = &turn.service.name;
+    if !turn.ungranted.is_empty() {
+        let missing: Vec<String> = turn.ungranted.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "(service {name}) was unable to place a task because its task definition asks for more than its task role grants: {}.",
+            missing.join("; ")
+        );
+        return (message, Vec::new());
+    }
     let start = format!(
         "(service {name}) was unable to place a task because no container instance met all of its requirements."
     );

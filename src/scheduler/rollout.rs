@@ -12,6 +12,7 @@ use super::form::{self, Born};
 use super::index::Index;
 use super::rank::Ranker;
 use super::reconcile::{self, Member, Place};
+use crate::model::grants::{self, MissingGrant};
 use crate::model::id::IdSource;
 use crate::model::service::Service;
 use crate::model::task_definition::TaskDefinition;
@@ -38,6 +39,8 @@ pub(crate) struct Turn<'a> {
     pub stops: Vec<(usize, Why)>,
     /// How the search for a place went, where one was needed.
     pub search: Option<Search>,
+    /// What its definition asks for and its task role does not grant: nothing starts from it.
+    pub ungranted: Vec<MissingGrant>,
     /// How many wanted tasks found no place.
     pub missing: u32,
     /// How many of those no confirmed stop will make place for.
@@ -75,6 +78,7 @@ impl<'a> Turn<'a> {
             starts: Vec::new(),
             stops: Vec::new(),
             search: None,
+            ungranted: Vec::new(),
             missing: 0,
             unplaced: 0,
             lacking: BTreeSet::new(),
@@ -318,6 +322,12 @@ impl<'a> Turn<'a> {
             self.missing = need;
             return;
         };
+        // The config may have changed since the service was written.
+        self.ungranted = grants::missing(&state.roles, definition, None);
+        if !self.ungranted.is_empty() {
+            self.missing = need;
+            return;
+        }
         let mut search = self.search(state, index, definition);
         // Only after other services' starts: this pass has placed some already.
         for start in &self.starts {

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! instance NAME zone Z cpu N memory N [with KEY=VALUE,…]
-//! definition FAMILY:N cpu N memory N [port P] [health]
+//! definition FAMILY:N cpu N memory N [port P] [health] [role R] [secret S] [mount PATH]
+//! role NAME [secrets S] [paths PATH] · unrole NAME
 //! service NAME count N | daemon [min P] [max P] [grace S] [breaker] [rollback] [distinct] [where EXPRESSION]
 //! scale NAME N · update NAME REVISION · delete NAME
 //! drain I · activate I · disconnect I · reconnect I
@@ -96,7 +97,21 @@ impl Script {
                 if rest.contains(&"health") {
                     fixture::check_health(&mut definition);
                 }
+                fixture::ask_for(
+                    &mut definition,
+                    after(rest, "role"),
+                    after(rest, "secret"),
+                    after(rest, "mount"),
+                );
                 world.put_definition(definition);
+            }
+            ["role", name, rest @ ..] => {
+                let role = fixture::role(name, after(rest, "secrets"), after(rest, "paths"));
+                world.state.apply(&crate::model::Change::Role(role.into()));
+            }
+            ["unrole", name] => {
+                let name = crate::model::RoleName::new(*name).unwrap();
+                world.state.apply(&crate::model::Change::RoleRemoved(name));
             }
             ["service", name, rest @ ..] => self.service(name, rest),
             ["scale", name, count] => {
@@ -444,4 +459,5 @@ scenarios! {
     completion
     daemon
     daemon_update
+    grants
 }

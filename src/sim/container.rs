@@ -1,7 +1,6 @@
 //! One simulated container: its state, and what its environment says it will do.
 
 use super::dice::{between, fold_text};
-use super::image;
 use super::machine::{EXIT_KILLED, Foreign};
 use crate::docker::ContainerSpec;
 use crate::docker::spec::{NetworkSpec, PortSpec, label};
@@ -106,6 +105,8 @@ pub(super) struct Run {
 pub(super) struct SimContainer {
     pub id: String,
     pub spec: ContainerSpec,
+    /// Digest of the image it was made from.
+    digest: String,
     pub script: Script,
     pub state: ContainerState,
     pub error: String,
@@ -120,11 +121,12 @@ pub(super) struct SimContainer {
 }
 
 impl SimContainer {
-    pub(super) fn new(id: String, spec: ContainerSpec) -> Self {
+    pub(super) fn new(id: String, spec: ContainerSpec, digest: String) -> Self {
         Self {
             id,
             script: Script::read(&spec),
             spec,
+            digest,
             state: ContainerState::Created,
             error: String::new(),
             runs: Vec::new(),
@@ -264,7 +266,7 @@ impl SimContainer {
             name: self.spec.name.clone(),
             owner: self.owner(),
             image: self.spec.image.clone(),
-            image_digest: Some(image::digest(&self.spec.image)),
+            image_digest: Some(self.digest.clone()),
             state: self.state,
             exit_code: ended.map(|(_, death)| death.code),
             oom_killed: ended.is_some_and(|(_, death)| death.oom),

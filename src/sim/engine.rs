@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use super::host::{Host, Wire, Work};
 use super::{image, logs, stats, terminal};
 use crate::docker::holder_image::IMAGE;
+use crate::docker::pin::Resolution;
 use crate::docker::spec::VolumeSpec;
 use crate::docker::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession,
@@ -82,6 +83,13 @@ impl Engine for SimEngine {
         Box::pin(
             self.host
                 .call(Work::Look, move |machine, _| Ok(machine.has_image(image))),
+        )
+    }
+
+    fn resolve<'a>(&'a self, image: &'a str) -> BoxFuture<'a, EngineResult<Resolution>> {
+        Box::pin(
+            self.host
+                .call(Work::Start, move |machine, _| Ok(machine.resolve(image))),
         )
     }
 

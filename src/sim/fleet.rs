@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::engine::SimEngine;
 use super::host::{Fault, Host, HostSpec, Work};
+use super::image::Registry;
 use super::machine::Foreign;
 use crate::config::InstanceSettings;
 use crate::docker::{Connector, Engine, EngineError, EngineResult};
@@ -33,6 +34,7 @@ pub enum FleetError {
 #[derive(Clone)]
 pub struct Fleet {
     hosts: Arc<BTreeMap<InstanceName, Arc<Host>>>,
+    registry: Registry,
 }
 
 impl Fleet {
@@ -40,12 +42,21 @@ impl Fleet {
     /// left to chance is drawn from `seed`.
     #[must_use]
     pub fn new(seed: u64, base: TimeMs, hosts: Vec<HostSpec>) -> Self {
-        let hosts = hosts
-            .into_iter()
-            .map(|spec| (spec.name.clone(), Arc::new(Host::new(spec, seed, base))));
+        let registry = Registry::default();
+        let hosts = hosts.into_iter().map(|spec| {
+            let name = spec.name.clone();
+            let host = Host::new(spec, seed, base, registry.clone());
+            (name, Arc::new(host))
+        });
         Self {
             hosts: Arc::new(hosts.collect()),
+            registry,
         }
+    }
+
+    /// Somebody pushes another image under that tag. What hosts have already stays as it is.
+    pub fn push_image(&self, image: &str) {
+        self.registry.push(image);
     }
 
     fn host(&self, name: &InstanceName) -> Result<&Arc<Host>, FleetError> {

@@ -7,6 +7,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::dice::{between, fold_text, unit};
+use super::image::Registry;
 use super::machine::Machine;
 use crate::docker::{EngineError, EngineEvent, EngineResult};
 use crate::model::id::IdSource;
@@ -136,10 +137,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Host {
-    pub(super) fn new(spec: HostSpec, fleet_seed: u64, base: TimeMs) -> Self {
+    pub(super) fn new(spec: HostSpec, fleet_seed: u64, base: TimeMs, registry: Registry) -> Self {
         let seed = fold_text(fleet_seed, spec.name.as_str());
         Self {
-            machine: Mutex::new(Machine::new(seed, &spec.images)),
+            machine: Mutex::new(Machine::new(seed, &spec.images, registry)),
             chance: Mutex::new(Chance {
                 dice: IdSource::new(seed),
                 lost_percent: 0,

@@ -1,5 +1,8 @@
 //! Simulated images: which can be had, and what pulling them looks like.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::dice::{between, fold, fold_text};
 use crate::docker::{EngineError, PullStep};
 
@@ -16,11 +19,42 @@ pub(super) fn full_name(image: &str) -> String {
     }
 }
 
-/// The id that an image has everywhere.
-pub(super) fn digest(image: &str) -> String {
-    let words = (0..4).map(|word| fold(fold_text(word, &full_name(image)), &[word]));
+/// The registry that all simulated hosts pull from: how often each tag was pushed anew.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Registry(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Registry {
+    fn pushes(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a tag to another image.
+    pub(super) fn push(&self, image: &str) {
+        *self.pushes().entry(full_name(image)).or_default() += 1;
+    }
+
+    /// What a reference stands for: itself if it is a digest.
+    pub(super) fn digest(&self, image: &str) -> String {
+        match image.split_once('@') {
+            Some((_, digest)) => digest.to_owned(),
+            None => {
+                let pushed = self.pushes().get(&full_name(image)).copied();
+                digest(image, pushed.unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// The digest of an image's tag after so many pushes.
+fn digest(image: &str, pushed: u64) -> String {
+    let words = (0..4).map(|word| fold(fold_text(word, &full_name(image)), &[word, pushed]));
     let hex: String = words.map(|word| format!("{word:016x}")).collect();
     format!("sha256:{hex}")
+}
+
+/// The repository of a reference, without tag and digest.
+pub(super) fn repository(image: &str) -> &str {
+    crate::docker::image::reference(image).name
 }
 
 /// Whether an image is nowhere to be had: everything under `missing/`, and the tag `nope`.
@@ -79,8 +113,16 @@ mod tests {
     fn names_without_a_tag_are_the_latest() {
         assert_eq!(full_name("shop/web"), "shop/web:latest");
         assert_eq!(full_name("shop/web:1"), "shop/web:1");
-        assert_eq!(digest("shop/web"), digest("shop/web:latest"));
-        assert_ne!(digest("shop/web:1"), digest("shop/web:2"));
+        let registry = Registry::default();
+        let one = registry.digest("shop/web:1");
+        assert_eq!(
+            registry.digest("shop/web"),
+            registry.digest("shop/web:latest")
+        );
+        assert_ne!(one, registry.digest("shop/web:2"));
+        registry.push("shop/web:1");
+        assert_ne!(one, registry.digest("shop/web:1"));
+        assert_eq!(one, registry.digest(&format!("shop/web@{one}")));
     }
 
     #[test]

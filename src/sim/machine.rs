@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::container::{Death, SimContainer};
 use super::dice::{between, fold, fold_text};
-use super::image;
+use super::image::{self, Registry};
+use crate::docker::pin::{self, Resolution};
 use crate::docker::spec::{IpcSpec, NetworkSpec, PidSpec, VolumeSpec};
 use crate::docker::{ContainerSpec, EngineError, EngineEvent, EngineResult};
 use crate::model::observation::ObservedContainer;
@@ -42,7 +43,9 @@ pub(super) struct Machine {
     seed: u64,
     made: u64,
     containers: BTreeMap<String, SimContainer>,
-    images: BTreeSet<String>,
+    /// What it has under each reference: the digest.
+    images: BTreeMap<String, String>,
+    registry: Registry,
     networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
     next_port: u16,
@@ -50,12 +53,16 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(seed: u64, images: &[String]) -> Self {
+    pub(super) fn new(seed: u64, images: &[String], registry: Registry) -> Self {
+        let named = images.iter();
         Self {
             seed,
             made: 0,
             containers: BTreeMap::new(),
-            images: images.iter().map(|i| image::full_name(i)).collect(),
+            images: named
+                .map(|name| (image::full_name(name), registry.digest(name)))
+                .collect(),
+            registry,
             networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
             next_port: EPHEMERAL_FIRST,
@@ -126,12 +133,33 @@ impl Machine {
     }
 
     pub(super) fn has_image(&self, name: &str) -> bool {
-        self.images.contains(&image::full_name(name))
+        self.digest_of(name).is_some()
+    }
+
+    /// The digest that a reference names here.
+    fn digest_of(&self, name: &str) -> Option<String> {
+        let Some((_, digest)) = name.split_once('@') else {
+            return self.images.get(&image::full_name(name)).cloned();
+        };
+        let mut known = self.images.iter();
+        let same = |(known, its): &(&String, &String)| {
+            *its == digest && image::repository(known) == image::repository(name)
+        };
+        known.find(same).map(|(_, digest)| digest.clone())
     }
 
     pub(super) fn add_image(&mut self, name: &str) {
-        self.images.insert(image::full_name(name));
+        let digest = self.registry.digest(name);
+        self.images.insert(image::full_name(name), digest);
         self.announced.push(EngineEvent::Images);
+    }
+
+    /// What a reference stands for, as a real engine would say after asking the registry.
+    pub(super) fn resolve(&self, name: &str) -> Resolution {
+        let here = self.digest_of(name);
+        let here = here.map(|digest| vec![pin::pinned(name, &digest)]);
+        let asked = image::obtainable(name).map(|()| self.registry.digest(name));
+        pin::resolution(name, here.as_deref(), Some(asked))
     }
 
     pub(super) fn remove_image(&mut self, name: &str) {
@@ -175,17 +203,17 @@ impl Machine {
                 spec.name, holder.id
             )));
         }
-        if !self.has_image(&spec.image) {
+        let Some(digest) = self.digest_of(&spec.image) else {
             return Err(EngineError::NotFound(format!(
                 "No such image: {}",
                 image::full_name(&spec.image)
             )));
-        }
+        };
         let id = self.fresh_id(&spec.name);
         let volumes = spec.mounts.iter().filter(|mount| !mount.bind);
         self.volumes
             .extend(volumes.filter_map(|mount| mount.source.clone()));
-        let mut container = SimContainer::new(id.clone(), spec.clone());
+        let mut container = SimContainer::new(id.clone(), spec.clone(), digest);
         if matches!(spec.network, NetworkSpec::Bridge { .. }) {
             container.address = Some(self.next_address());
         }

@@ -37,7 +37,7 @@ pub(super) async fn exec(
         }
         let around = Surroundings {
             host_name: container.id.chars().take(12).collect(),
-            environment: container.spec.environment.clone(),
+            environment: container.spec.variables(),
             size: options.tty.then(|| options.size.unwrap_or((80, 24))),
         };
         Ok((container.id.clone(), around))

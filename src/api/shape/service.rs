@@ -151,7 +151,20 @@ fn deployment(state: &State, deployment: &Deployment, tally: Tally) -> Value {
         "launchType": "EC2",
         "rolloutState": plain(&deployment.rollout_state),
         "rolloutStateReason": deployment.rollout_state_reason,
+        "containerImages": images(deployment),
     })
+}
+
+/// Ours: what every task of the deployment runs under each image reference, and why one is not
+/// pinned to a digest.
+fn images(deployment: &Deployment) -> Vec<Value> {
+    let images = deployment.images.iter();
+    images
+        .map(|(image, pin)| match &pin.digest {
+            Some(digest) => json!({"image": image, "imageDigest": digest}),
+            None => json!({"image": image, "reason": pin.reason}),
+        })
+        .collect()
 }
 
 /// The service's latest events, newest first.

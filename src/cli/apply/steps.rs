@@ -134,6 +134,7 @@ pub(in crate::cli) fn request_of(definition: &TaskDefinition) -> RegisterTaskDef
         pid_mode: definition.pid_mode,
         ipc_mode: definition.ipc_mode,
         runtime_platform: definition.runtime_platform,
+        task_role_arn: definition.task_role_arn.clone(),
         unsupported: definition.unsupported,
         ..RegisterTaskDefinition::new(definition.family, definition.container_definitions)
     }

@@ -1,6 +1,7 @@
 //! The clusters and instances that the configuration names, taken into the state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Fleet;
 use super::derive::{ask_stop, stopped};
@@ -9,7 +10,8 @@ use super::work::Work;
 use crate::config::{ClusterSettings, InstanceSettings};
 use crate::model::instance::attribute;
 use crate::model::{
-    Change, Cluster, ClusterName, Connection, EventKind, Instance, Partition, Severity, StopCode,
+    Change, Cluster, ClusterName, Connection, EventKind, Instance, Partition, Role, Severity,
+    StopCode,
 };
 
 pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
@@ -18,6 +20,7 @@ pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
         work.put(Change::ControlPlane(id));
     }
     clusters(work, &fleet.clusters);
+    roles(work, &fleet.roles);
     let homes = fleet.homes();
     let known: Vec<_> = work.state.instances.values().cloned().collect();
     for instance in known {
@@ -27,6 +30,21 @@ pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
     }
     for settings in &fleet.instances {
         upsert(work, settings);
+    }
+}
+
+/// The roles are exactly those of the configuration.
+fn roles(work: &mut Work, configured: &[Role]) {
+    let known: Vec<_> = work.state.roles.values().cloned().collect();
+    for role in known {
+        if !configured.iter().any(|c| c.name == role.name) {
+            work.put(Change::RoleRemoved(role.name.clone()));
+        }
+    }
+    for role in configured {
+        if work.state.roles.get(&role.name).map(AsRef::as_ref) != Some(role) {
+            work.put(Change::Role(Arc::new(role.clone())));
+        }
     }
 }
 

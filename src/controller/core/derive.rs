@@ -176,8 +176,11 @@ fn note_start(container: &mut Container, observed: &ObservedContainer, by_policy
 
 fn take_in(container: &mut Container, observed: &ObservedContainer, by_policy: bool) {
     container.runtime_id.clone_from(&observed.runtime_id);
-    if observed.image_digest.is_some() {
-        container.image_digest.clone_from(&observed.image_digest);
+    // A container that was made from a digest runs it, whatever the engine calls its image.
+    let made_from = observed.image.split_once('@').map(|(_, digest)| digest);
+    let digest = made_from.or(observed.image_digest.as_deref());
+    if let Some(digest) = digest {
+        container.image_digest = Some(digest.to_owned());
     }
     if observed.state.has_ended() {
         container.last_status = LastStatus::Stopped;

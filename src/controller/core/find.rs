@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::work::Work;
 use crate::controller::command::{CommandError, ErrorKind};
 use crate::model::arn::short_name;
+use crate::model::grants;
 use crate::model::members::nearest;
+use crate::model::parameters::TaskOverride;
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::validate::Fault;
 use crate::model::{
@@ -32,6 +34,24 @@ pub(super) fn refuse(kind: ErrorKind, faults: &[Fault]) -> Result<(), CommandErr
     }
     let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
     Err(CommandError::new(kind, said.join("\n")))
+}
+
+/// Refuses what asks for more than its task role grants, with every grant that is missing.
+pub(super) fn granted(
+    work: &Work,
+    definition: &TaskDefinition,
+    overrides: Option<&TaskOverride>,
+) -> Result<(), CommandError> {
+    let missing = grants::missing(&work.state.roles, definition, overrides);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    Err(invalid(format!(
+        "Task definition {} asks for more than its task role grants:\n{}",
+        definition.id(),
+        said.join("\n")
+    )))
 }
 
 /// ` Did you mean X?` or ` There are X, Y.`, to end a message about something that is not there.

@@ -11,6 +11,7 @@ mod find;
 mod instances;
 mod observe;
 mod orphans;
+mod pins;
 mod purge;
 mod schedules;
 mod services;
@@ -25,7 +26,7 @@ use crate::config::{ClusterSettings, InstanceSettings};
 use crate::controller::command::{Command, CommandError, ErrorKind, Response};
 use crate::model::id::mix;
 use crate::model::snapshot::Live;
-use crate::model::{Change, Observation, State, TimeMs};
+use crate::model::{Change, Observation, Role, State, TimeMs};
 use crate::scheduler::{self, Index};
 
 pub use course::{Course, Round, Served, course, without};
@@ -44,13 +45,15 @@ const CHECKED_TASKS_MAX: usize = 5_000;
 /// builds.
 const PROVEN_SIZE: usize = 1_000;
 
-/// The clusters and instances that the configuration names.
+/// The clusters, instances and roles that the configuration names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fleet {
     /// Clusters; `default` need not be among them.
     pub clusters: Vec<ClusterSettings>,
     /// Instances.
     pub instances: Vec<InstanceSettings>,
+    /// Task roles: names of grants, never a secret's value.
+    pub roles: Vec<Role>,
 }
 
 /// Something that the control plane has to take in.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::derive::{Seen, ask_stop, derive};
+use super::pins;
 use super::work::Work;
 use crate::model::instance::attribute;
 use crate::model::observation::{EngineInfo, ObservedContainer};
@@ -41,6 +42,7 @@ pub(super) fn observe(work: &mut Work, observation: Observation) {
                 None => live.pulls.remove(&task).is_some(),
             });
         }
+        Observation::ImageResolved { task, image, pin } => pins::resolved(work, task, image, pin),
         Observation::Agent { instance, status } => {
             let known = work.state.instances.contains_key(&instance);
             work.live(|live| {

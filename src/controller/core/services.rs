@@ -64,7 +64,9 @@ pub(super) fn create(
     let mut faults = request.faults();
     faults.extend(expressions(&request.placement_constraints));
     find::refuse(ErrorKind::InvalidParameterException, &faults)?;
-    let definition = find::definition(work, &request.task_definition)?.id();
+    let definition = find::definition(work, &request.task_definition)?;
+    find::granted(work, &definition, None)?;
+    let definition = definition.id();
     let first = deployment(work, definition.clone(), who);
     let started = first.id.clone();
     let service = work.put_service(Service {
@@ -221,6 +223,10 @@ fn redeploy(
     };
     if Some(&wanted) == current.as_ref() && !force {
         return Ok(None);
+    }
+    // Without a new deployment anything goes: a service that lost its grants can be scaled in.
+    if let Some(definition) = work.state.task_definitions.get(&wanted) {
+        find::granted(work, definition, None)?;
     }
     // What ran before stays counted as failed, so that it is not counted again.
     service.backoff = Backoff {

@@ -87,6 +87,7 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
             Arc::new(written.with_overrides(overrides))
         }
     };
+    find::granted(work, &definition, overrides.as_ref())?;
     let overrides = overrides.map(Arc::new);
     let tags = match request.propagate_tags {
         PropagateTags::TaskDefinition => tag::merged(&definition.tags, &request.tags),

@@ -21,7 +21,7 @@ pub(super) fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         image: Some(spec.image.clone()),
         cmd: spec.command.clone(),
         entrypoint: spec.entry_point.clone(),
-        env: Some(spec.environment.clone()),
+        env: Some(spec.variables()),
         labels: Some(spec.labels.clone().into_iter().collect()),
         user: spec.user.clone(),
         working_dir: spec.working_directory.clone(),

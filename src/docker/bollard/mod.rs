@@ -31,6 +31,7 @@ use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
 use super::image::{Announcement, reference};
 use super::listed::{Listed, Look};
+use super::pin::{Resolution, is_to_be_asked, resolution};
 use super::spec::{ContainerSpec, VolumeSpec};
 use super::stats::{Counters, Samples, used_memory};
 use super::transport::{ANSWER_WAIT, Route, Transport, error_of_status};
@@ -46,6 +47,8 @@ use crate::model::{CpuUnits, MemoryMib};
 const WORK_WAIT: Duration = Duration::from_secs(60);
 /// Longest wait for a pull's first word; the registry is asked before it.
 const PULL_WAIT: Duration = Duration::from_secs(120);
+/// Longest wait for a registry to say what a tag stands for.
+const REGISTRY_WAIT: Duration = Duration::from_secs(12);
 /// What a stop may take beyond its own timeout.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
 /// Bollard's own bound on an answer's head: ours are shorter and say more.
@@ -210,6 +213,26 @@ impl BollardEngine {
         }
     }
 
+    /// The digest that the image's registry has for a reference, asked by the engine. A registry
+    /// that says nothing is no fault of the engine's.
+    async fn ask_registry(&self, image: &str) -> EngineResult<String> {
+        let found = self.credentials.find(image).await;
+        let auth = found.auth.map(docker_credentials);
+        let asked = self.docker.inspect_registry_image(image, auth);
+        let answer = match timeout(REGISTRY_WAIT, asked).await {
+            Ok(answer) => answer.map_err(|error| engine_error(&self.transport, error))?,
+            Err(_) => {
+                let seconds = REGISTRY_WAIT.as_secs();
+                let what = format!("its registry did not answer within {seconds} s");
+                return Err(EngineError::Unreachable(what));
+            }
+        };
+        answer
+            .descriptor
+            .digest
+            .ok_or_else(|| EngineError::Failed("the registry's answer has no digest".to_owned()))
+    }
+
     async fn network(&self, name: &str) -> EngineResult<()> {
         // One at a time: older engines make two networks of one name when asked twice at once.
         let _alone = self.network.lock().await;
@@ -330,6 +353,26 @@ impl Engine for BollardEngine {
                 Err(EngineError::NotFound(_)) => Ok(false),
                 Err(error) => Err(error),
             }
+        }
+        .boxed()
+    }
+
+    fn resolve<'a>(&'a self, image: &'a str) -> BoxFuture<'a, EngineResult<Resolution>> {
+        async move {
+            let inspected = self.docker.inspect_image(image);
+            let here = match self.call(ANSWER_WAIT, inspected).await {
+                Ok(found) => Some(found.repo_digests.unwrap_or_default()),
+                Err(EngineError::Unreachable(error)) => {
+                    return Err(EngineError::Unreachable(error));
+                }
+                // The pull will say what is wrong with a reference that is none.
+                Err(_) => None,
+            };
+            let asked = match is_to_be_asked(image, here.as_deref()) {
+                true => Some(self.ask_registry(image).await),
+                false => None,
+            };
+            Ok(resolution(image, here.as_deref(), asked))
         }
         .boxed()
     }

@@ -22,8 +22,9 @@ impl Shape {
                     ("ipcMode", Plain),
                     ("runtimePlatform", One(Self::RuntimePlatform)),
                     ("tags", Many(Self::Tag)),
+                    ("taskRoleArn", Plain),
                 ],
-                "taskRoleArn executionRoleArn requiresCompatibilities \
+                "executionRoleArn requiresCompatibilities \
                  proxyConfiguration inferenceAccelerators ephemeralStorage \
                  enableFaultInjection trustedExecutionConfiguration",
                 true,
@@ -66,9 +67,11 @@ impl Shape {
                     ("volumesFrom", Many(Self::VolumeFrom)),
                     ("resourceRequirements", Many(Self::ResourceRequirement)),
                     ("disableNetworking", Plain),
+                    ("secrets", Many(Self::Secret)),
+                    ("environmentFiles", Many(Self::EnvironmentFile)),
+                    ("versionConsistency", Plain),
                 ],
-                "repositoryCredentials environmentFiles secrets versionConsistency \
-                 firelensConfiguration credentialSpecs",
+                "repositoryCredentials firelensConfiguration credentialSpecs",
                 true,
             ),
             Self::Volume => (
@@ -179,6 +182,8 @@ impl Shape {
                 ("labels", Plain),
             ],
             Self::KeyValue => &[("name", Plain), ("value", Plain)],
+            Self::Secret => &[("name", Plain), ("valueFrom", Plain)],
+            Self::EnvironmentFile => &[("value", Plain), ("type", Plain)],
             Self::PortMapping => &[
                 ("containerPort", Plain),
                 ("containerPortRange", Plain),

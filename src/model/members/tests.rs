@@ -4,9 +4,9 @@ use serde_json::json;
 fn definition() -> Value {
     json!({
         "family": "web",
-        "taskRoleArn": "arn:aws:iam::1:role/x",
+        "executionRoleArn": "arn:aws:iam::1:role/x",
         "containerDefinitions": [{
-            "name": "web", "image": "nginx", "secrets": [],
+            "name": "web", "image": "nginx", "credentialSpecs": [],
             "dockerLabels": {"unsupported": "mine", "anything": "goes"},
             "portMappings": [{"containerPort": 80}, {"containerPort": 81, "appProtocol": "http"}]
         }]
@@ -19,12 +19,12 @@ fn what_is_known_and_not_acted_on_is_kept_by_the_nearest_keeper_and_put_back() {
     assert_eq!(sort(Shape::RegisterTaskDefinition, &mut value), vec![]);
     assert_eq!(
         value["unsupported"],
-        json!({"taskRoleArn": "arn:aws:iam::1:role/x"})
+        json!({"executionRoleArn": "arn:aws:iam::1:role/x"})
     );
     let container = &value["containerDefinitions"][0];
     assert_eq!(
         container["unsupported"],
-        json!({"secrets": [], "portMappings[1].appProtocol": "http"})
+        json!({"credentialSpecs": [], "portMappings[1].appProtocol": "http"})
     );
     assert_eq!(container["dockerLabels"]["unsupported"], "mine");
     restore(Shape::RegisterTaskDefinition, &mut value);

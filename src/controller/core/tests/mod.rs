@@ -1,7 +1,9 @@
 mod commands;
 mod fleet;
+mod grants;
 mod observing;
 mod overriding;
+mod pins;
 mod purging;
 mod rig;
 mod schedules;

@@ -83,6 +83,7 @@ impl Rig {
                     Partition::default(),
                 )],
                 instances: hosts.iter().map(|(n, z)| settings(n, z)).collect(),
+                roles: Vec::new(),
             },
             wake_at: None,
             changes: Vec::new(),

@@ -1,0 +1,143 @@
+//! A tag that moves in its registry: every task of a deployment runs the digest that the tag
+//! stood for when the deployment began.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use super::engines::{Engines, IMAGE, skipped, wait_for};
+use super::ship::{PATIENCE, Ship};
+
+/// A registry that anyone may push to.
+struct Registry(Child);
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn registry(engines: &Engines, address: &str) -> Registry {
+    let dir = engines.dir.path().join("registry");
+    fs::create_dir_all(&dir).unwrap();
+    let config = format!(
+        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\nhttp: {{addr: {address}}}\n",
+        dir.display()
+    );
+    fs::write(dir.join("config.yml"), config).unwrap();
+    let child = Command::new("docker-registry")
+        .args(["serve", dir.join("config.yml").to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(dir.join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    wait_for("the registry to listen", PATIENCE, || {
+        std::net::TcpStream::connect(address).is_ok()
+    });
+    Registry(child)
+}
+
+/// Gives the tag to another image and pushes it; the engine forgets both.
+fn push(engines: &Engines, image: &str, version: u32) {
+    let engine = &engines.each[0];
+    let made = engine.docker(&["create", IMAGE, "true"]);
+    let made = made.trim();
+    let label = format!("LABEL version={version}");
+    engine.docker(&["commit", "--change", &label, made, image]);
+    engine.docker(&["push", image]);
+    engine.docker(&["rm", made]);
+    engine.docker(&["rmi", image]);
+}
+
+/// What the running containers of the service were made from, over all engines.
+fn made_from(engines: &Engines) -> BTreeSet<String> {
+    let running = engines.each.iter().flat_map(|engine| {
+        let ids = engine.running("web");
+        let inspected = ids.into_iter().map(|id| {
+            let format = "{{.Config.Image}} {{.Image}}";
+            engine.docker(&["inspect", "--format", format, &id])
+        });
+        inspected.collect::<Vec<_>>()
+    });
+    running.map(|line| line.trim().to_owned()).collect()
+}
+
+fn pinned(ship: &Ship) -> String {
+    let service = ship.service("web");
+    let images = &service["deployments"][0]["containerImages"];
+    images[0]["imageDigest"]
+        .as_str()
+        .unwrap_or_else(|| panic!("not pinned: {service:#}"))
+        .to_owned()
+}
+
+#[test]
+fn every_task_of_a_deployment_runs_one_digest_though_the_tag_moves() {
+    if !std::path::Path::new("/usr/bin/docker-registry").exists() {
+        skipped("docker-registry is not installed");
+        return;
+    }
+    let Some(engines) = Engines::start(3) else {
+        return;
+    };
+    let address = format!("{}:5000", engines.host_address());
+    let running = registry(&engines, &address);
+    let image = format!("{address}/deck/app:1");
+    push(&engines, &image, 1);
+
+    let mut ship = Ship::over(&engines, 3);
+    ship.serve();
+    let text = super::spread::sleepers("web", 3, "").replace(IMAGE, &image);
+    let file = ship.file("web.toml", &text);
+    ship.ok(&["apply", &file, "--yes", "--wait"]);
+    ship.settles("web", 3);
+    let first = pinned(&ship);
+    let of_first = made_from(&engines);
+    assert_eq!(of_first.len(), 1, "{of_first:?}");
+    let reference = format!("{address}/deck/app@{first} ");
+    assert!(
+        of_first.first().unwrap().starts_with(&reference),
+        "{of_first:?}"
+    );
+    for task in ship.tasks("web") {
+        assert_eq!(
+            task["containers"][0]["imageDigest"],
+            first.as_str(),
+            "{task:#}"
+        );
+    }
+
+    // The tag moves, and the control plane is started anew: the deployment stays what it was.
+    push(&engines, &image, 2);
+    ship.kill_9();
+    ship.serve();
+    ship.ok(&["service", "scale", "web", "6", "--yes"]);
+    ship.settles("web", 6);
+    assert_eq!(pinned(&ship), first);
+    assert_eq!(made_from(&engines), of_first);
+    assert!(ship.ok(&["service", "show", "web"]).contains(&first));
+
+    // A new deployment runs what the tag now stands for.
+    ship.ok(&["service", "restart", "web", "--yes"]);
+    ship.settles("web", 6);
+    let second = pinned(&ship);
+    assert_ne!(first, second);
+    let of_second = made_from(&engines);
+    assert_eq!(of_second.len(), 1, "{of_second:?}");
+    assert!(
+        of_second.first().unwrap().contains(&second),
+        "{of_second:?}"
+    );
+
+    // What is there is not pulled again, and so needs no registry.
+    drop(running);
+    let victim = engines.each[2].running("web")[0].clone();
+    engines.each[2].docker(&["kill", &victim]);
+    wait_for("a replacement", PATIENCE, || {
+        let here = engines.each[2].running("web");
+        here.len() == 2 && !here.contains(&victim)
+    });
+    assert_eq!(made_from(&engines), of_second);
+}
