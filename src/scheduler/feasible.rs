@@ -6,6 +6,8 @@ use std::fmt;
 use super::expression::{Expression, Facts};
 use super::index::Index;
 use super::node::{Holder, Node};
+use crate::model::instance::attribute;
+use crate::model::parameters::RuntimePlatform;
 use crate::model::service::{PlacementConstraint, PlacementConstraintKind, Refusal};
 use crate::model::{
     ClusterName, Connection, CpuUnits, HostPort, Instance, InstanceStatus, MemoryMib, Resources,
@@ -50,6 +52,13 @@ pub enum Rejection {
         /// How many it has.
         tasks: u32,
     },
+    /// The task's images are made for another architecture or system.
+    Platform {
+        /// What the task is made for, in ECS's word.
+        needs: String,
+        /// What it is.
+        is: String,
+    },
     /// A `memberOf` expression does not match it.
     NotMember {
         /// The expression.
@@ -76,6 +85,7 @@ impl Rejection {
             Self::Memory { .. } => "short of memory".to_owned(),
             Self::Port { port, .. } => format!("with host port {port} taken"),
             Self::NotDistinct { .. } => "with a task of it already (distinctInstance)".to_owned(),
+            Self::Platform { needs, .. } => format!("not {needs}"),
             Self::NotMember { .. } => "excluded by a memberOf constraint".to_owned(),
             Self::BadExpression { .. } => {
                 "not judged, a memberOf expression cannot be read".to_owned()
@@ -92,9 +102,10 @@ impl Rejection {
             Self::Cpu { .. } => "RESOURCE:CPU",
             Self::Memory { .. } => "RESOURCE:MEMORY",
             Self::Port { .. } => "RESOURCE:PORTS",
-            Self::NotDistinct { .. } | Self::NotMember { .. } | Self::BadExpression { .. } => {
-                "ATTRIBUTE"
-            }
+            Self::NotDistinct { .. }
+            | Self::Platform { .. }
+            | Self::NotMember { .. }
+            | Self::BadExpression { .. } => "ATTRIBUTE",
         }
     }
 }
@@ -128,6 +139,7 @@ impl fmt::Display for Rejection {
                     "distinctInstance: it has {tasks} tasks of the group already"
                 )
             }
+            Self::Platform { needs, is } => write!(f, "the task needs {needs}, it is {is}"),
             Self::NotMember { expression } => write!(f, "memberOf does not match: {expression}"),
             Self::BadExpression { expression, error } => {
                 write!(f, "memberOf cannot be read, {error}: {expression}")
@@ -142,6 +154,8 @@ pub(crate) struct Ask {
     pub resources: Resources,
     pub distinct: bool,
     /// `memberOf` over what no start or stop of a task changes.
+    /// Attribute and the value that the definition wants of it.
+    platform: Vec<(&'static str, String)>,
     members: Vec<Member>,
     /// `memberOf` over the tasks of an instance, judged anew for each placement.
     among_tasks: Vec<Member>,
@@ -232,6 +246,7 @@ impl Ask {
             cluster: cluster.clone(),
             resources,
             distinct: false,
+            platform: Vec::new(),
             members: Vec::new(),
             among_tasks: Vec::new(),
         };
@@ -251,6 +266,21 @@ impl Ask {
         ask
     }
 
+    /// Asks for an instance of the platform that the task's images are made for, too.
+    pub fn on(mut self, platform: Option<&RuntimePlatform>) -> Self {
+        let wanted = |name, word: &Option<String>| Some((name, word.clone()?));
+        self.platform = platform.map_or_else(Vec::new, |platform| {
+            [
+                wanted(attribute::CPU_ARCHITECTURE, &platform.cpu_architecture),
+                wanted(attribute::OS_TYPE, &platform.operating_system_family),
+            ]
+            .into_iter()
+            .flatten()
+            .collect()
+        });
+        self
+    }
+
     /// What no start or stop of a task changes: standing and constraints.
     pub fn standing(&self, node: &Node) -> Vec<Rejection> {
         let mut rejections = Vec::new();
@@ -264,6 +294,16 @@ impl Ask {
             rejections.push(Rejection::NotConnected {
                 reason: reason.clone(),
             });
+        }
+        for (name, needs) in &self.platform {
+            let is = node.instance.attributes.get(*name);
+            // ECS: X86_64 in a definition is x86_64 on an instance.
+            if is.is_none_or(|is| !is.eq_ignore_ascii_case(needs)) {
+                rejections.push(Rejection::Platform {
+                    needs: needs.clone(),
+                    is: is.map_or("not known", String::as_str).to_owned(),
+                });
+            }
         }
         let refusing = self.members.iter().filter(|member| !member.matches(node));
         rejections.extend(refusing.map(Member::rejection));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::id::IdSource;
 use crate::model::instance::attribute;
-use crate::model::parameters::Secret;
+use crate::model::parameters::{RuntimePlatform, Secret};
 use crate::model::service::{Deployment, Service};
 use crate::model::task_definition::{
     ContainerDefinition, HostVolume, PortMapping, TaskDefinition, Volume,
@@ -206,4 +206,13 @@ pub fn role(name: &str, secret: Option<String>, path: Option<String>) -> Role {
         host_paths: path.map(|path| vec![path]),
         ..Role::new(RoleName::new(name).unwrap())
     }
+}
+
+/// The platform that one of some words names.
+pub fn platform(words: &[&str]) -> Option<RuntimePlatform> {
+    let known = |word: &&&str| matches!(**word, "X86_64" | "ARM64");
+    words.iter().find(known).map(|word| RuntimePlatform {
+        cpu_architecture: Some((*word).to_owned()),
+        operating_system_family: None,
+    })
 }

@@ -71,7 +71,8 @@ pub fn place_with(
         request.cluster,
         request.definition.resources(),
         (request.constraints.iter()).chain(&request.definition.placement_constraints),
-    );
+    )
+    .on(request.definition.runtime_platform.as_ref());
     let nodes = |count: &dyn Fn(GroupCount) -> u32| -> Vec<usize> {
         let nodes = index.nodes.iter().enumerate();
         nodes

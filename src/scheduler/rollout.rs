@@ -67,6 +67,7 @@ pub(crate) fn ask(service: &Service, definition: &TaskDefinition) -> Ask {
         definition.resources(),
         constraints.iter().chain(&definition.placement_constraints),
     )
+    .on(definition.runtime_platform.as_ref())
 }
 
 impl<'a> Turn<'a> {

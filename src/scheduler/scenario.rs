@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! instance NAME zone Z cpu N memory N [with KEY=VALUE,…]
-//! definition FAMILY:N cpu N memory N [port P] [health] [role R] [secret S] [mount PATH]
+//! definition FAMILY:N cpu N memory N [port P] [health] [X86_64 | ARM64] [role R] [secret S] [mount PATH]
 //! role NAME [secrets S] [paths PATH] · unrole NAME
 //! service NAME count N | daemon [min P] [max P] [grace S] [breaker] [rollback] [distinct] [where EXPRESSION]
 //! scale NAME N · update NAME REVISION · delete NAME
@@ -103,6 +103,7 @@ impl Script {
                     after(rest, "secret"),
                     after(rest, "mount"),
                 );
+                definition.runtime_platform = fixture::platform(rest);
                 world.put_definition(definition);
             }
             ["role", name, rest @ ..] => {
@@ -437,6 +438,7 @@ scenarios! {
     host_loss
     rolling_update
     rolling_update_in_place
+    runtime_platform
     scale
     full_instance
     given_up

@@ -1,7 +1,8 @@
 //! Ports, and the names that a container has and looks up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+// From core: addresses are only read here, no socket is opened.
+use core::net::IpAddr;
 
 use super::{ContainerDefinition, Faults, TaskDefinition};
 use crate::model::resources::Protocol;

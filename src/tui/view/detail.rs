@@ -18,6 +18,7 @@ use super::{Screen, events, services};
 
 mod definition;
 mod instance;
+mod parameters;
 mod schedules;
 mod service;
 mod task;

@@ -4,7 +4,7 @@ use crate::model::task_definition::NetworkMode;
 use crate::model::{ContainerDefinition, TaskDefinitionId};
 
 use super::super::super::text;
-use super::Sheet;
+use super::{Sheet, parameters};
 
 pub(super) fn write(sheet: &mut Sheet<'_>, id: &TaskDefinitionId) {
     sheet.heading(format!("Task definition {id}"));
@@ -28,6 +28,9 @@ pub(super) fn write(sheet: &mut Sheet<'_>, id: &TaskDefinitionId) {
             text::mib(asks.memory.0)
         ),
     );
+    for (name, words) in parameters::of_task(&definition) {
+        sheet.field(name, words);
+    }
     for container in &definition.container_definitions {
         write_container(sheet, container);
     }
@@ -64,9 +67,10 @@ fn write_container(sheet: &mut Sheet<'_>, container: &ContainerDefinition) {
     let ports: Vec<String> = container
         .port_mappings
         .iter()
-        .map(|p| match p.host_port {
-            None | Some(0) => format!("any→{}/{}", p.container_port, p.protocol),
-            Some(host) => format!("{host}→{}/{}", p.container_port, p.protocol),
+        .map(|p| match (p.host_port, &p.container_port_range) {
+            (_, Some(range)) => format!("any→{range}/{}", p.protocol),
+            (None | Some(0), None) => format!("any→{}/{}", p.container_port, p.protocol),
+            (Some(host), None) => format!("{host}→{}/{}", p.container_port, p.protocol),
         })
         .collect();
     if !ports.is_empty() {
@@ -91,6 +95,9 @@ fn write_container(sheet: &mut Sheet<'_>, container: &ContainerDefinition) {
         .collect();
     if !depends.is_empty() {
         sheet.field("  depends on", depends.join(", "));
+    }
+    for (name, words) in parameters::of_container(container) {
+        sheet.field(name, words);
     }
     for member in container.unsupported.keys() {
         sheet.field("  no effect yet", member);
