@@ -9,6 +9,7 @@ use super::session::Session;
 use super::time;
 use crate::agent::{Clock as _, SystemClock};
 use crate::api::shape;
+use crate::client::ClientError;
 use crate::controller::Command;
 use crate::controller::command::schedule::{NamedSchedule, PutSchedule};
 use crate::document::nearest;
@@ -44,9 +45,16 @@ pub async fn run(session: &Session, verb: &ScheduleVerb, output: Output) -> CliR
             let schedule = find(session, &it.name)?;
             let before = session.whole().await;
             session.cluster(&before)?;
-            let body = session
+            let body = match session
                 .command(Command::RunSchedule(request(&schedule)))
-                .await?;
+                .await
+            {
+                // The name is right, so what refuses it is how things stand.
+                Err(CliError::Client(ClientError::Refused(error))) => {
+                    return Err(CliError::Failed(error.message));
+                }
+                other => other?,
+            };
             if output == Output::Json {
                 return out::json(&body);
             }

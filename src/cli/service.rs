@@ -401,6 +401,9 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
         ("grace period", format!("{} s", service.grace_s)),
         ("created", time::local(service.created_at)),
     ])?;
+    if !service.tags.is_empty() {
+        out::facts(&[("tags        ", out::tags(&service.tags))])?;
+    }
     if let Some(unplaced) = &service.unplaced {
         out::line(format!("\n{} without a place:", unplaced.count))?;
         for refusal in &unplaced.refusals {

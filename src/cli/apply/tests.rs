@@ -231,6 +231,12 @@ fn a_schedule_that_makes_no_sense_is_pointed_at() {
 fn the_output_of_describe_task_definition_is_taken_as_it_is() {
     for (name, text, family, containers) in [
         (
+            "fargate",
+            include_str!("../../../tests/taskdefs/fargate.json"),
+            "storefront",
+            2,
+        ),
+        (
             "ec2",
             include_str!("../../../tests/taskdefs/ec2.json"),
             "reporting",

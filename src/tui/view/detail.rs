@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::model::state::ServiceKey;
+use crate::model::tag::Tag;
 use crate::model::{
     Connection, Event, Instance, InstanceName, RolloutState, Service, Task, TaskId,
 };
@@ -111,6 +112,14 @@ impl Sheet<'_> {
                 Span::styled(format!("  {name:<NAME$}"), self.screen.theme.dim()),
                 Span::styled(piece, style),
             ]));
+        }
+    }
+
+    /// Tags, if there are any.
+    fn tags(&mut self, tags: &[Tag]) {
+        if !tags.is_empty() {
+            let each = tags.iter().map(|tag| format!("{}={}", tag.key, tag.value));
+            self.field("tags", each.collect::<Vec<_>>().join(", "));
         }
     }
 

@@ -46,6 +46,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
         format!("{} s for an instance that does not answer", service.grace_s),
     );
     sheet.field("created", screen.moment(service.created_at));
+    sheet.tags(&service.tags);
     if service.backoff.failures > 0 {
         let mut words = format!("failed {} times in a row", service.backoff.failures);
         if service.backoff.until > screen.now {

@@ -2,6 +2,7 @@
 
 use ratatui::text::Span;
 
+use crate::model::parameters::TaskOverride;
 use crate::model::task::{Container, Health};
 use crate::model::{LastStatus, Task, TimeMs};
 
@@ -31,6 +32,10 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     sheet.field("definition", task.task_definition.to_string());
     sheet.field("group", &task.group);
     sheet.field("started by", &task.started_by);
+    sheet.tags(&task.tags);
+    if let Some(overrides) = &task.overrides {
+        sheet.field("overridden", overridden(overrides));
+    }
     let zone = model.fleet.instance(&task.instance);
     let zone = zone.map_or("", |row| row.instance.zone());
     sheet.field("instance", format!("{} {zone}", task.instance));
@@ -172,4 +177,40 @@ fn usage(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
             }
         }
     }
+}
+
+/// What a task has otherwise than its definition. Values may be secrets: the names of variables
+/// are enough to know what is set.
+fn overridden(overrides: &TaskOverride) -> String {
+    let mut parts = Vec::new();
+    if let Some(cpu) = overrides.cpu {
+        parts.push(format!("cpu {cpu}"));
+    }
+    if let Some(memory) = overrides.memory {
+        parts.push(format!("memory {memory}"));
+    }
+    if let Some(role) = &overrides.task_role_arn {
+        parts.push(format!("role {role}"));
+    }
+    for of in &overrides.container_overrides {
+        let mut what = Vec::new();
+        if let Some(command) = &of.command {
+            what.push(format!("command {}", command.join(" ")));
+        }
+        let names: Vec<&str> = of.environment.iter().map(|it| it.name.as_str()).collect();
+        if !names.is_empty() {
+            what.push(format!("environment {}", names.join(" ")));
+        }
+        for (name, amount) in [
+            ("cpu", of.cpu.map(|it| it.0)),
+            ("memory", of.memory.map(|it| it.0)),
+            ("reservation", of.memory_reservation.map(|it| it.0)),
+        ] {
+            what.extend(amount.map(|amount| format!("{name} {amount}")));
+        }
+        if !what.is_empty() {
+            parts.push(format!("{}: {}", of.name, what.join(", ")));
+        }
+    }
+    parts.join(" · ")
 }
