@@ -4,6 +4,7 @@ mod endpoints;
 mod engines;
 mod loss;
 mod network;
+mod parameters;
 mod pins;
 mod pull;
 mod reasons;
