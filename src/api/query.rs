@@ -19,13 +19,14 @@ use crate::model::{
 use crate::model::{ServiceStatus, Snapshot};
 
 /// The operations that ask and change nothing.
-pub const OPERATIONS: [&str; 14] = [
+pub const OPERATIONS: [&str; 15] = [
     "DescribeClusters",
     "DescribeContainerInstances",
     "DescribeSchedules",
     "DescribeServices",
     "DescribeTaskDefinition",
     "DescribeTasks",
+    "GetTaskProtection",
     "ListClusters",
     "ListContainerInstances",
     "ListSchedules",
@@ -50,6 +51,7 @@ pub fn query(snapshot: &Snapshot, operation: &str, body: &Value) -> Result<Value
         "DescribeServices" => describe_services(state, &read(body)?),
         "DescribeTaskDefinition" => describe_definition(state, &read(body)?),
         "DescribeTasks" => describe_tasks(state, &read(body)?),
+        "GetTaskProtection" => task_protection(snapshot, &read(body)?),
         "ListClusters" => list_clusters(state, &read(body)?),
         "ListContainerInstances" => list_instances(state, &read(body)?),
         "ListSchedules" => more::list_schedules(state, &read(body)?),
@@ -123,7 +125,7 @@ impl List {
                 .as_ref()
                 .is_some_and(|word| !word.is_empty() && word != have)
         };
-        other(&self.launch_type, "EC2") || other(&self.scheduling_strategy, "REPLICA")
+        other(&self.launch_type, "EC2")
     }
 }
 
@@ -249,6 +251,32 @@ fn describe_tasks(state: &State, asked: &Describe) -> Result<Value, CommandError
                 }
                 body
             })
+        },
+    )
+}
+
+/// All protected tasks of the cluster where none is named, as in ECS.
+fn task_protection(snapshot: &Snapshot, asked: &Describe) -> Result<Value, CommandError> {
+    let state = &snapshot.state;
+    let cluster = cluster(state, asked.cluster.as_deref())?;
+    let of_service = |task: &&std::sync::Arc<Task>| {
+        task.cluster == cluster.name && task.service.is_some() && !task.is_stopped()
+    };
+    if asked.tasks.is_empty() {
+        let tasks = state.tasks.values().filter(of_service);
+        let protected = tasks.filter(|task| task.protected_until > Some(snapshot.at));
+        let all: Vec<Value> = protected
+            .map(|it| shape::protection(state, it, snapshot.at))
+            .collect();
+        return Ok(json!({"protectedTasks": all, "failures": []}));
+    }
+    describe(
+        "protectedTasks",
+        &asked.tasks,
+        |id| under(&cluster.partition, "task", &cluster.name, id),
+        |id| {
+            let task = state.tasks.get(&id.parse::<TaskId>().ok()?)?;
+            of_service(&task).then(|| shape::protection(state, task, snapshot.at))
         },
     )
 }

@@ -279,7 +279,14 @@ pub enum ServiceVerb {
     /// Roll out another task definition, or change the bounds
     Update(Box<ServiceUpdate>),
     /// Roll out the definition of the last completed deployment, or the revision before
-    Rollback(ServiceAct),
+    Rollback {
+        /// The service.
+        #[command(flatten)]
+        act: ServiceAct,
+        /// Go back to this revision (`3`, `web:3`) or deployment of its history instead
+        #[arg(long, value_name = "REVISION|DEPLOYMENT")]
+        to: Option<String>,
+    },
     /// Replace every task, within the bounds of a deployment
     Restart(ServiceAct),
     /// Delete it and stop its tasks
@@ -321,6 +328,9 @@ pub struct ServiceUpdate {
     /// Seconds that tasks on an instance that does not answer are waited for
     #[arg(long, value_name = "SECONDS")]
     pub grace: Option<u32>,
+    /// Seconds after a task's start in which its failing health checks are not acted on
+    #[arg(long, value_name = "SECONDS")]
+    pub health_check_grace: Option<u32>,
 }
 
 /// `task …`
@@ -353,6 +363,17 @@ pub enum TaskVerb {
         /// Asking.
         #[command(flatten)]
         sure: Sure,
+    },
+    /// Keep scale-in and deployments from stopping a service's task, for a time
+    Protect {
+        /// Task id, or the beginning of it
+        task: String,
+        /// For how long, 1 to 2880
+        #[arg(long, default_value_t = 120, conflicts_with = "off")]
+        minutes: u32,
+        /// End the protection now
+        #[arg(long)]
+        off: bool,
     },
     /// Logs; the same as `qd logs`
     Logs(Logs),

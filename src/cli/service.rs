@@ -10,9 +10,14 @@ use super::{follow, resolve, time, wait};
 use crate::api::shape;
 use crate::controller::Command;
 use crate::controller::command::{DeleteService, DeploymentConfigurationUpdate, UpdateService};
+use crate::model::service::SchedulingStrategy;
 use crate::model::state::ServiceKey;
-use crate::model::{LastStatus, Revision, Service, Snapshot, State, Task, TaskDefinitionId};
+use crate::model::{
+    LastStatus, Revision, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId,
+};
 
+/// How many deployments that are over `show` prints.
+const HISTORY_SHOWN: usize = 10;
 /// How many events `show` prints.
 const EVENTS_SHOWN: usize = 10;
 
@@ -43,7 +48,7 @@ pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliRe
             change(session, &service, update, wait, output).await
         }
         ServiceVerb::Update(asked) => update(session, asked, output).await,
-        ServiceVerb::Rollback(act) => rollback(session, act, output).await,
+        ServiceVerb::Rollback { act, to } => rollback(session, act, to.as_deref(), output).await,
         ServiceVerb::Restart(act) => {
             let service = find(session, &act.name)?;
             let effect = format!(
@@ -117,7 +122,8 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
     };
     let other = bounds != DeploymentConfigurationUpdate::default()
         || asked.desired_count.is_some()
-        || asked.grace.is_some();
+        || asked.grace.is_some()
+        || asked.health_check_grace.is_some();
     let now = service.primary().map(|primary| &primary.task_definition);
     let definition = match (&asked.task_definition, now) {
         (Some(text), _) => Some(resolve::definition(&snapshot.state, text)?.id()),
@@ -150,6 +156,9 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
     if let Some(grace) = asked.grace {
         effects.push(format!("grace period {} s → {grace} s", service.grace_s));
     }
+    if let Some(grace) = asked.health_check_grace {
+        effects.push(format!("grace period of health checks {grace} s"));
+    }
     if effects.is_empty() {
         out::note(format!(
             "service {} is as asked already; qd service restart replaces its tasks all the same",
@@ -165,15 +174,24 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
         deployment_configuration: (bounds != DeploymentConfigurationUpdate::default())
             .then_some(bounds),
         host_loss_grace_period_seconds: asked.grace,
+        health_check_grace_period_seconds: asked.health_check_grace,
         ..of(&service)
     };
     change(session, &service, update, &asked.act.wait, output).await
 }
 
-async fn rollback(session: &Session, act: &ServiceAct, output: Output) -> CliResult {
+async fn rollback(
+    session: &Session,
+    act: &ServiceAct,
+    to: Option<&str>,
+    output: Output,
+) -> CliResult {
     let service = find(session, &act.name)?;
     let snapshot = session.snapshot();
-    let to = rollback_target(&snapshot.state, &service)?;
+    let to = match to {
+        Some(named) => named_target(&snapshot.state, &service, named)?,
+        None => rollback_target(&snapshot.state, &service)?,
+    };
     let from = service.primary().map(|it| it.task_definition.to_string());
     let effect = format!(
         "Service {}: back from {} to {to}, within the bounds of its deployments.",
@@ -188,8 +206,33 @@ async fn rollback(session: &Session, act: &ServiceAct, output: Output) -> CliRes
     change(session, &service, update, &act.wait, output).await
 }
 
-/// Where a rollback leads: the definition of the last completed deployment, or, where that is
-/// the one it has, the revision before.
+/// Where a rollback to a named revision or deployment leads.
+fn named_target(state: &State, service: &Service, named: &str) -> CliResult<TaskDefinitionId> {
+    let past = service
+        .history
+        .iter()
+        .map(|it| (&it.id, &it.task_definition));
+    let listed = service
+        .deployments
+        .iter()
+        .map(|it| (&it.id, &it.task_definition));
+    let mut known = listed.chain(past);
+    let of = |id: &str| id == named || id.rsplit('/').next() == Some(named);
+    if let Some((_, definition)) = known.find(|(id, _)| of(id.as_str())) {
+        return Ok(definition.clone());
+    }
+    let family = service
+        .primary()
+        .map(|primary| &primary.task_definition.family);
+    let text = match (named.parse::<u32>(), family) {
+        (Ok(revision), Some(family)) => format!("{family}:{revision}"),
+        _ => named.to_owned(),
+    };
+    Ok(resolve::definition(state, &text)?.id())
+}
+
+/// Where a rollback leads: the definition of the last deployment that completed with another than
+/// the one it has, or, where none is remembered, the revision before.
 fn rollback_target(state: &State, service: &Service) -> CliResult<TaskDefinitionId> {
     let now = service
         .primary()
@@ -202,6 +245,14 @@ fn rollback_target(state: &State, service: &Service) -> CliResult<TaskDefinition
     };
     if let Some(last) = service.last_completed.clone().filter(|last| *last != now) {
         return Ok(last);
+    }
+    let completed = service.history.iter().find(|past| {
+        past.rollout_state == RolloutState::Completed
+            && past.task_definition != now
+            && state.task_definitions.contains_key(&past.task_definition)
+    });
+    if let Some(past) = completed {
+        return Ok(past.task_definition.clone());
     }
     let before = state
         .family(&now.family)
@@ -297,7 +348,6 @@ pub(super) fn table<'a>(snapshot: &Snapshot, services: impl Iterator<Item = &'a 
 }
 
 fn rollout(deployment: &crate::model::Deployment) -> String {
-    use crate::model::RolloutState;
     match deployment.rollout_state {
         RolloutState::InProgress => "IN_PROGRESS",
         RolloutState::Completed => "COMPLETED",
@@ -378,7 +428,16 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
         ("service", service.name.to_string()),
         ("cluster", service.cluster.to_string()),
         ("status", service.status.as_str().to_owned()),
-        ("desired", service.desired_count.to_string()),
+        (
+            "desired",
+            match service.scheduling_strategy {
+                SchedulingStrategy::Replica => service.desired_count.to_string(),
+                SchedulingStrategy::Daemon => format!(
+                    "{}: a DAEMON, one on each matching instance",
+                    service.desired_count
+                ),
+            },
+        ),
         ("deployments", deployments.join("\n")),
         (
             "bounds",
@@ -420,6 +479,7 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
         tasks_of(state, &service).filter(|it| !it.is_stopped()),
     )
     .print("no task of it runs")?;
+    history(&service)?;
     let key = (service.cluster.clone(), service.name.clone());
     let reasons = follow::reasons(state, &key, None);
     if !reasons.is_empty() {
@@ -444,6 +504,38 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
     Ok(())
 }
 
+/// The deployments that are over, newest first.
+fn history(service: &Service) -> CliResult {
+    if service.history.is_empty() {
+        return Ok(());
+    }
+    out::line("")?;
+    let mut table = Table::new(&[
+        "DEPLOYMENT",
+        "DEFINITION",
+        "OUTCOME",
+        "BY",
+        "BEGAN",
+        "ENDED",
+    ]);
+    for past in service.history.iter().take(HISTORY_SHOWN) {
+        let outcome = match past.rollout_state {
+            RolloutState::InProgress => "replaced",
+            RolloutState::Completed => "COMPLETED",
+            RolloutState::Failed => "FAILED",
+        };
+        table.row([
+            past.id.to_string(),
+            past.task_definition.to_string(),
+            outcome.to_owned(),
+            past.started_by.clone(),
+            time::local(past.created_at),
+            time::local(past.ended_at),
+        ]);
+    }
+    table.print("no deployment is over")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -464,6 +556,22 @@ mod tests {
         assert_eq!(to(&service), "web:2");
         service.last_completed = "web:1".parse().ok();
         assert_eq!(to(&service), "web:1");
+        let failed = fixture::deployment(7, "web", 2, fixture::START);
+        let mut completed = fixture::deployment(8, "web", 1, fixture::START);
+        completed.rollout_state = RolloutState::Completed;
+        service.remember(completed);
+        service.remember(failed);
+        service.last_completed = "web:3".parse().ok();
+        assert_eq!(to(&service), "web:1", "the last that completed");
+        let named =
+            |name: &str| named_target(&world.state, &service, name).map(|it| it.to_string());
+        assert_eq!(named("2").unwrap(), "web:2");
+        assert_eq!(
+            named(service.history[0].id.as_str()).unwrap(),
+            service.history[0].task_definition.to_string()
+        );
+        assert!(named("9").is_err());
+        service.history.clear();
         service.last_completed = None;
         service.deployments = vec![fixture::deployment(1, "web", 1, fixture::START)];
         let error = rollback_target(&world.state, &service).unwrap_err();

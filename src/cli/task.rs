@@ -14,7 +14,7 @@ use super::{follow, resolve, stream, time, wait};
 use crate::api::shape;
 use crate::client::{ClientError, Standing};
 use crate::controller::Command;
-use crate::controller::command::{RunTask, StopTask};
+use crate::controller::command::{RunTask, StopTask, UpdateTaskProtection};
 use crate::model::arn::short_name;
 use crate::model::parameters::{ContainerOverride, TaskOverride};
 use crate::model::task::{Container, Health};
@@ -52,6 +52,9 @@ pub async fn run(session: &Session, verb: &TaskVerb, output: Output) -> CliResul
             wait,
             sure,
         } => stop(session, task, reason.clone(), wait, *sure, output).await,
+        TaskVerb::Protect { task, minutes, off } => {
+            protect(session, task, (!off).then_some(*minutes), output).await
+        }
         TaskVerb::Logs(asked) => stream::logs(session, asked, output).await,
         TaskVerb::Exec(asked) => super::exec::exec(session, asked).await,
     }
@@ -159,6 +162,10 @@ fn remark(snapshot: &Snapshot, task: &Task) -> String {
     if task.stopped_reason.is_some() {
         return follow::failure(task);
     }
+    if let Some(until) = task.protected_until.filter(|until| *until > snapshot.at) {
+        let minutes = until.since_ms(snapshot.at).div_ceil(60_000);
+        return format!("protected for {minutes} min");
+    }
     let instance = snapshot.state.instances.get(&task.instance);
     match instance.and_then(|it| it.disconnected_since()) {
         Some(since) => format!("last heard of {} ago", time::age(since, snapshot.at)),
@@ -202,6 +209,13 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
         ("created", time::local(task.created_at)),
         ("started", moment(task.started_at)),
         ("stopped", moment(task.stopped_at)),
+        (
+            "protected until",
+            moment(
+                task.protected_until
+                    .filter(|until| *until > snapshot.at && !task.is_stopped()),
+            ),
+        ),
         ("reason", reason.unwrap_or_default()),
         ("note", remark(&snapshot, &task)),
     ];
@@ -247,6 +261,39 @@ fn restarts(container: &Container) -> String {
         1 => "restarted once".to_owned(),
         count => format!("restarted {count} times"),
     }
+}
+
+async fn protect(session: &Session, task: &str, minutes: Option<u32>, output: Output) -> CliResult {
+    let snapshot = session.snapshot();
+    let task = resolve::task(&snapshot.state, &session.cluster(&snapshot)?, task)?;
+    let body = session
+        .command(Command::UpdateTaskProtection(UpdateTaskProtection {
+            cluster: Some(task.cluster.to_string()),
+            tasks: vec![task.id.to_string()],
+            protection_enabled: minutes.is_some(),
+            expires_in_minutes: minutes,
+        }))
+        .await?;
+    if output == Output::Json {
+        out::json(&body)?;
+    }
+    if let Some(failure) = body["failures"].get(0) {
+        let detail = failure["detail"]
+            .as_str()
+            .unwrap_or("it could not be protected");
+        return Err(CliError::Usage(format!(
+            "task {}: {detail}",
+            task.id.short()
+        )));
+    }
+    if output != Output::Json {
+        out::line(match minutes {
+            Some(minutes) => format!("protected task {} for {minutes} minutes", task.id.short()),
+            None => format!("task {} is no longer protected", task.id.short()),
+        })?;
+    }
+    session.say_who_carries();
+    Ok(())
 }
 
 async fn stop(

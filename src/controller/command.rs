@@ -12,6 +12,7 @@ use crate::model::parameters::{IpcMode, PidMode, RuntimePlatform, TaskOverride};
 use crate::model::schedule::Schedule;
 use crate::model::service::{
     CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementStrategy,
+    SchedulingStrategy,
 };
 use crate::model::tag::{self, PropagateTags, Tag};
 use crate::model::task_definition::{
@@ -45,6 +46,8 @@ pub enum Command {
     RunTask(Box<RunTask>),
     /// Stops one task.
     StopTask(StopTask),
+    /// Protects tasks from scale-in and deployments, or no longer.
+    UpdateTaskProtection(UpdateTaskProtection),
     /// Drains or activates instances.
     UpdateContainerInstancesState(UpdateContainerInstancesState),
     /// Makes a cluster.
@@ -75,6 +78,7 @@ impl Command {
             Self::DeleteService(_) => "DeleteService",
             Self::RunTask(_) => "RunTask",
             Self::StopTask(_) => "StopTask",
+            Self::UpdateTaskProtection(_) => "UpdateTaskProtection",
             Self::UpdateContainerInstancesState(_) => "UpdateContainerInstancesState",
             Self::CreateCluster(_) => "CreateCluster",
             Self::DeleteCluster(_) => "DeleteCluster",
@@ -111,6 +115,7 @@ impl Command {
             Self::DeregisterTaskDefinition(_)
             | Self::DeleteService(_)
             | Self::StopTask(_)
+            | Self::UpdateTaskProtection(_)
             | Self::UpdateContainerInstancesState(_)
             | Self::DeleteCluster(_)
             | Self::TagResource(_)
@@ -155,7 +160,6 @@ fn asks_for_what_happens_anyway(path: &str, value: &Value) -> bool {
     !validate::asks_for_something(value)
         || match path {
             "launchType" => value == "EC2",
-            "schedulingStrategy" => value == "REPLICA",
             "deploymentConfiguration.strategy" => value == "ROLLING",
             "deploymentController" => value["type"] == "ECS",
             "requiresCompatibilities" => value
@@ -296,6 +300,13 @@ pub struct CreateService {
     /// Ours: seconds that tasks on an instance that does not answer are waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_loss_grace_period_seconds: Option<u32>,
+    /// REPLICA, or DAEMON: one task on every instance that meets the constraints. The desired
+    /// count of a DAEMON counts for nothing.
+    #[serde(default)]
+    pub scheduling_strategy: SchedulingStrategy,
+    /// Seconds after a task's start in which its failing health checks are not acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check_grace_period_seconds: Option<u32>,
     /// Makes a repeated request harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
@@ -322,6 +333,8 @@ impl CreateService {
             deployment_configuration: DeploymentConfiguration::default(),
             placement_constraints: Vec::new(),
             placement_strategy: Vec::new(),
+            scheduling_strategy: SchedulingStrategy::default(),
+            health_check_grace_period_seconds: None,
             host_loss_grace_period_seconds: None,
             client_token: None,
             tags: Vec::new(),
@@ -334,7 +347,15 @@ impl CreateService {
     /// cluster and definition exist is the controller's to know.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        let mut faults = validate::bounds(&self.deployment_configuration, self.desired_count);
+        let mut faults = validate::scheduling(
+            self.scheduling_strategy,
+            &self.deployment_configuration,
+            self.desired_count,
+            &self.placement_strategy,
+        );
+        faults.extend(validate::health_grace(
+            self.health_check_grace_period_seconds,
+        ));
         faults.extend(validate::placement(
             &self.placement_constraints,
             &self.placement_strategy,
@@ -369,6 +390,8 @@ pub struct UpdateService {
     pub placement_strategy: Option<Vec<PlacementStrategy>>,
     /// Ours: new grace period.
     pub host_loss_grace_period_seconds: Option<u32>,
+    /// New grace period for failing health checks.
+    pub health_check_grace_period_seconds: Option<u32>,
     /// Starts a deployment even if nothing changed: every task is replaced.
     pub force_new_deployment: bool,
     /// Whose tags its new tasks get from now on.
@@ -507,6 +530,22 @@ pub struct StopTask {
     pub reason: Option<String>,
 }
 
+/// Request of UpdateTaskProtection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateTaskProtection {
+    /// Cluster.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// Task ids or ARNs, 1 to 10; tasks of services only.
+    pub tasks: Vec<String>,
+    /// Whether they are protected from now on.
+    pub protection_enabled: bool,
+    /// For how long, 1 to 2,880; 120 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_minutes: Option<u32>,
+}
+
 /// Request of UpdateContainerInstancesState.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -564,6 +603,8 @@ pub enum Response {
     Task(Arc<Task>),
     /// Instances as they now are, and those that could not be changed.
     Instances(Vec<Arc<Instance>>, Vec<Failure>),
+    /// Tasks whose protection was set, and those whose could not be.
+    ProtectedTasks(Vec<Arc<Task>>, Vec<Failure>),
     /// A cluster as it now is.
     Cluster(Arc<Cluster>),
     /// A schedule as it now is, or was before it was deleted.

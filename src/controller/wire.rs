@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::command::{Command, CommandError, ErrorKind};
 use crate::model::members::{self, Shape};
+use crate::model::service::SchedulingStrategy;
 use crate::model::validate::{Elsewhere, asks_for_something, elsewhere};
 
 /// Requests nested deeper are refused: members that are kept are stored some levels further in,
@@ -89,6 +90,9 @@ pub fn read(operation: &str, mut body: Value) -> Result<Command, Vec<WireFault>>
     if let Some(overrides) = body.get_mut("overrides") {
         amounts(overrides, "overrides.", &mut faults);
     }
+    if shape == Shape::CreateService {
+        daemon(&mut body, &mut faults);
+    }
     refusals(&body, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
@@ -110,6 +114,7 @@ fn typed(operation: &str, body: Value) -> Result<Command, WireFault> {
         "DeleteService" => Command::DeleteService(parse(body)?),
         "RunTask" => Command::RunTask(parse(body)?),
         "StopTask" => Command::StopTask(parse(body)?),
+        "UpdateTaskProtection" => Command::UpdateTaskProtection(parse(body)?),
         "UpdateContainerInstancesState" => Command::UpdateContainerInstancesState(parse(body)?),
         "CreateCluster" => Command::CreateCluster(parse(body)?),
         "TagResource" => Command::TagResource(parse(body)?),
@@ -235,6 +240,29 @@ fn network_mode(body: &mut Value) {
     }
 }
 
+/// A DAEMON's desired count is not the writer's to say, and ECS's defaults for its bounds are
+/// others than a REPLICA's.
+fn daemon(body: &mut Value, faults: &mut Vec<WireFault>) {
+    if body["schedulingStrategy"] != "DAEMON" {
+        return;
+    }
+    if body.get("desiredCount").is_some() {
+        faults.push(WireFault::parameter(
+            "desiredCount",
+            "a DAEMON runs one task on every instance that meets its constraints: leave \
+             desiredCount out",
+        ));
+    }
+    if body.get("deploymentConfiguration").is_none() {
+        body["deploymentConfiguration"] = Value::Object(serde_json::Map::new());
+    }
+    if let Some(bounds) = body["deploymentConfiguration"].as_object_mut() {
+        for (member, percent) in [("minimumHealthyPercent", 0), ("maximumPercent", 100)] {
+            bounds.entry(member).or_insert(percent.into());
+        }
+    }
+}
+
 /// What would come out as something else than was asked for, so that a warning is not enough.
 fn refusals(body: &Value, faults: &mut Vec<WireFault>) {
     let kept = &body["unsupported"];
@@ -244,12 +272,6 @@ fn refusals(body: &Value, faults: &mut Vec<WireFault>) {
     {
         let message = format!("volumeConfigurations {why}");
         faults.push(WireFault::unsupported("volumeConfigurations", message));
-    }
-    if wanted("schedulingStrategy").is_some_and(|value| value != "REPLICA") {
-        faults.push(WireFault::unsupported(
-            "schedulingStrategy",
-            "only REPLICA is supported yet: leave it out and set desiredCount",
-        ));
     }
     if wanted("deploymentController").is_some_and(|value| value["type"] != "ECS") {
         faults.push(WireFault::unsupported(
@@ -276,6 +298,7 @@ pub fn encode(command: &Command) -> Value {
         Command::DeleteService(request) => serde_json::to_value(request),
         Command::RunTask(request) => serde_json::to_value(request),
         Command::StopTask(request) => serde_json::to_value(request),
+        Command::UpdateTaskProtection(request) => serde_json::to_value(request),
         Command::UpdateContainerInstancesState(request) => serde_json::to_value(request),
         Command::CreateCluster(request) => serde_json::to_value(request),
         Command::DeleteCluster(request) => serde_json::to_value(request),
@@ -292,6 +315,11 @@ pub fn encode(command: &Command) -> Value {
         members::restore(shape, &mut body);
     }
     strip_nulls(&mut body);
+    if let (Command::CreateService(request), Value::Object(members)) = (command, &mut body)
+        && request.scheduling_strategy == SchedulingStrategy::Daemon
+    {
+        members.remove("desiredCount");
+    }
     if let Command::RegisterTaskDefinition(_) = command {
         amounts_as_text(&mut body);
     }
@@ -486,7 +514,8 @@ mod tests {
         for (operation, body) in [
             (
                 "CreateService",
-                json!({"serviceName": "w", "taskDefinition": "w", "schedulingStrategy": "DAEMON"}),
+                json!({"serviceName": "w", "taskDefinition": "w",
+                       "deploymentController": {"type": "CODE_DEPLOY"}}),
             ),
             (
                 "CreateService",
@@ -519,6 +548,15 @@ mod tests {
             ("RunTask", json!({"taskDefinition": "web", "count": 2})),
             ("StopTask", json!({"task": "abcd", "reason": "enough"})),
             (
+                "CreateService",
+                json!({"serviceName": "logs", "taskDefinition": "logs",
+                       "schedulingStrategy": "DAEMON", "healthCheckGracePeriodSeconds": 5}),
+            ),
+            (
+                "UpdateTaskProtection",
+                json!({"tasks": ["abcd"], "protectionEnabled": true, "expiresInMinutes": 5}),
+            ),
+            (
                 "UpdateContainerInstancesState",
                 json!({"containerInstances": ["a"], "status": "DRAINING"}),
             ),
@@ -546,6 +584,52 @@ mod tests {
             panic!("not decoded")
         };
         assert_eq!(request.status, InstanceStatus::Active);
+    }
+
+    #[test]
+    fn a_daemon_has_bounds_of_its_own_and_no_count() {
+        let body = json!({"serviceName": "logs", "taskDefinition": "logs",
+                          "schedulingStrategy": "DAEMON"});
+        let Ok(Command::CreateService(request)) = decode("CreateService", &body) else {
+            panic!("not decoded")
+        };
+        let bounds = &request.deployment_configuration;
+        assert_eq!(
+            (bounds.minimum_healthy_percent, bounds.maximum_percent),
+            (0, 100)
+        );
+        assert_eq!(request.faults(), []);
+        let mut counted = body.clone();
+        counted["desiredCount"] = 3.into();
+        let error = decode("CreateService", &counted).unwrap_err();
+        assert!(
+            error.message.starts_with("desiredCount: a DAEMON"),
+            "{error}"
+        );
+        let refused = |member: &str, value: Value| {
+            let mut body = body.clone();
+            body[member] = value;
+            let Ok(Command::CreateService(request)) = decode("CreateService", &body) else {
+                panic!("not decoded")
+            };
+            request
+                .faults()
+                .iter()
+                .map(|f| f.path.clone())
+                .collect::<Vec<_>>()
+        };
+        let random = json!([{"type": "random"}]);
+        assert_eq!(refused("placementStrategy", random), ["placementStrategy"]);
+        let wide = json!({"maximumPercent": 200});
+        assert_eq!(
+            refused("deploymentConfiguration", wide),
+            ["deploymentConfiguration.maximumPercent"]
+        );
+        let stuck = json!({"minimumHealthyPercent": 100});
+        assert_eq!(
+            refused("deploymentConfiguration", stuck),
+            ["deploymentConfiguration.minimumHealthyPercent"]
+        );
     }
 
     #[test]

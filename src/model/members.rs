@@ -30,6 +30,8 @@ pub enum Shape {
     RunTask,
     /// Request of StopTask.
     StopTask,
+    /// Request of UpdateTaskProtection.
+    UpdateTaskProtection,
     /// Request of UpdateContainerInstancesState.
     UpdateContainerInstancesState,
     /// Request of CreateCluster.
@@ -141,6 +143,7 @@ impl Shape {
             "DeleteService" => Self::DeleteService,
             "RunTask" => Self::RunTask,
             "StopTask" => Self::StopTask,
+            "UpdateTaskProtection" => Self::UpdateTaskProtection,
             "UpdateContainerInstancesState" => Self::UpdateContainerInstancesState,
             "CreateCluster" => Self::CreateCluster,
             "DeleteCluster" => Self::DeleteCluster,

@@ -22,7 +22,7 @@ mod service;
 
 pub use elsewhere::{Elsewhere, asks_for_something, elsewhere};
 pub use network::PORTS_MAX;
-pub use service::{DESIRED_COUNT_MAX, bounds, desired_count, placement};
+pub use service::{DESIRED_COUNT_MAX, bounds, desired_count, health_grace, placement, scheduling};
 
 /// ECS's limit for containers in a task.
 pub const CONTAINERS_MAX: usize = 10;

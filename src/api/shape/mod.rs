@@ -17,7 +17,7 @@ pub use definition::task_definition;
 pub use instance::container_instance;
 pub use schedule::schedule;
 pub use service::{Counts, service};
-pub use task::task;
+pub use task::{protection, task};
 
 /// A response of ECS to a command, over the state after it.
 #[must_use]
@@ -41,6 +41,10 @@ pub fn response(state: &State, response: &Response) -> Value {
                 .iter()
                 .map(|it| container_instance(state, it))
                 .collect::<Vec<_>>(),
+            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+        }),
+        Response::ProtectedTasks(tasks, failures) => json!({
+            "protectedTasks": tasks.iter().map(|it| protection(state, it, TimeMs::default())).collect::<Vec<_>>(),
             "failures": failures.iter().map(failure).collect::<Vec<_>>(),
         }),
         Response::Cluster(it) => json!({"cluster": cluster(state, it)}),

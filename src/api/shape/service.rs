@@ -80,7 +80,7 @@ pub fn service(state: &State, service: &Service, counts: &Counts) -> Value {
         "runningCount": tally.running,
         "pendingCount": tally.pending,
         "launchType": "EC2",
-        "schedulingStrategy": "REPLICA",
+        "schedulingStrategy": plain(&service.scheduling_strategy),
         "deploymentController": {"type": "ECS"},
         "placementConstraints": service.placement_constraints,
         "placementStrategy": service.placement_strategy,
@@ -92,6 +92,9 @@ pub fn service(state: &State, service: &Service, counts: &Counts) -> Value {
         "propagateTags": plain(&service.propagate_tags),
     });
     merge(&mut body, facts);
+    if let Some(seconds) = service.health_check_grace_period_s {
+        body["healthCheckGracePeriodSeconds"] = seconds.into();
+    }
     if let Some(primary) = service.primary() {
         body["taskDefinition"] = definition_arn(state, &primary.task_definition).into();
     }

@@ -6,7 +6,7 @@ use super::{definition_arn, plain, set, set_time, uuid};
 use crate::controller::wire;
 use crate::model::instance::attribute;
 use crate::model::task::Container;
-use crate::model::{ContainerDefinition, Partition, State, Task, TaskDefinition};
+use crate::model::{ContainerDefinition, Partition, State, Task, TaskDefinition, TimeMs};
 
 /// ECS's Task. Its cpu and memory, and its containers', are strings, as in ECS.
 #[must_use]
@@ -97,6 +97,19 @@ fn interfaces(task: &Task) -> Value {
         }]),
         None => json!([]),
     }
+}
+
+/// ECS's ProtectedTask, at that moment.
+#[must_use]
+pub fn protection(state: &State, task: &Task, now: TimeMs) -> Value {
+    let partition = state.partition(&task.cluster);
+    let until = task.protected_until.filter(|until| *until > now);
+    let mut body = json!({
+        "taskArn": partition.task(&task.cluster, &task.id),
+        "protectionEnabled": until.is_some(),
+    });
+    set_time(&mut body, "expirationDate", until);
+    body
 }
 
 /// What its instance says of it: zone, architecture, whether it is heard.

@@ -13,7 +13,7 @@ use crate::controller::wire;
 use crate::document::{Faults, nearest};
 use crate::model::arn::short_name;
 use crate::model::members::Shape;
-use crate::model::service::DEFAULT_GRACE_S;
+use crate::model::service::{DEFAULT_GRACE_S, SchedulingStrategy};
 use crate::model::state::ServiceKey;
 use crate::model::{
     ClusterName, Family, Revision, Service, ServiceStatus, State, TaskDefinition, TaskDefinitionId,
@@ -164,6 +164,11 @@ fn service(
                 Some(Command::CreateService(Box::new(request))),
             )
         }
+        Some(service) if service.scheduling_strategy != request.scheduling_strategy => {
+            let what = "the schedulingStrategy of a service cannot be changed: delete the service \
+                        first, or give this one another name";
+            return Err(item.fault("schedulingStrategy", what).into());
+        }
         Some(service) => updated(service, request, says_count, &wanted),
     };
     Ok(Step {
@@ -289,13 +294,15 @@ fn schedule(
 
 fn created(request: &CreateService, wanted: &TaskDefinitionId) -> Vec<String> {
     let count = request.desired_count;
-    let noun = if count == 1 { "task" } else { "tasks" };
-    let headline = format!(
-        "+ service {}: {count} {noun} of {wanted}",
-        request.service_name
-    );
+    let many = match (request.scheduling_strategy, count) {
+        (SchedulingStrategy::Daemon, _) => "one task on every matching instance".to_owned(),
+        (SchedulingStrategy::Replica, 1) => "1 task".to_owned(),
+        (SchedulingStrategy::Replica, count) => format!("{count} tasks"),
+    };
+    let headline = format!("+ service {}: {many} of {wanted}", request.service_name);
     let default = json!({
         "deploymentConfiguration": crate::model::service::DeploymentConfiguration::default(),
+        "schedulingStrategy": SchedulingStrategy::default(),
     });
     let mut members = wire::encode(&Command::CreateService(Box::new(request.clone())));
     if let Value::Object(members) = &mut members {
@@ -365,6 +372,16 @@ fn updated(
         json!(request.placement_strategy),
     ) {
         update.placement_strategy = Some(request.placement_strategy.clone());
+    }
+    let health = request.health_check_grace_period_seconds;
+    if health.is_some()
+        && differs(
+            "healthCheckGracePeriodSeconds",
+            json!(service.health_check_grace_period_s),
+            json!(health),
+        )
+    {
+        update.health_check_grace_period_seconds = health;
     }
     let grace = request
         .host_loss_grace_period_seconds

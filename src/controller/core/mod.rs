@@ -12,6 +12,7 @@ mod instances;
 mod observe;
 mod orphans;
 mod pins;
+mod protection;
 mod purge;
 mod schedules;
 mod services;
@@ -232,6 +233,7 @@ fn carry_out(work: &mut Work, command: Command, who: &str) -> Result<Response, C
         Command::DeleteService(request) => services::delete(work, &request, who),
         Command::RunTask(request) => tasks::run(work, &request, who),
         Command::StopTask(request) => tasks::stop(work, &request, who),
+        Command::UpdateTaskProtection(request) => protection::update(work, &request, who),
         Command::UpdateContainerInstancesState(request) => {
             instances::update_state(work, &request, who)
         }

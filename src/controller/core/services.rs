@@ -6,7 +6,7 @@ use crate::controller::command::{
     CommandError, CreateService, DeleteService, ErrorKind, Response, UpdateService,
 };
 use crate::model::service::PlacementConstraint;
-use crate::model::service::{Backoff, DEFAULT_GRACE_S};
+use crate::model::service::{Backoff, DEFAULT_GRACE_S, SchedulingStrategy};
 use crate::model::validate::Fault;
 use crate::model::{
     Deployment, EventKind, Service, ServiceStatus, Severity, TaskDefinitionId, validate,
@@ -70,7 +70,11 @@ pub(super) fn create(
     let first = deployment(work, definition.clone(), who);
     let started = first.id.clone();
     let service = work.put_service(Service {
-        desired_count: request.desired_count,
+        desired_count: match request.scheduling_strategy {
+            SchedulingStrategy::Replica => request.desired_count,
+            // The scheduler counts the instances.
+            SchedulingStrategy::Daemon => 0,
+        },
         deployment_configuration: request.deployment_configuration,
         placement_constraints: request.placement_constraints,
         placement_strategy: request.placement_strategy,
@@ -78,15 +82,21 @@ pub(super) fn create(
         grace_s: request
             .host_loss_grace_period_seconds
             .unwrap_or(DEFAULT_GRACE_S),
+        scheduling_strategy: request.scheduling_strategy,
+        health_check_grace_period_s: request.health_check_grace_period_seconds,
         client_token: request.client_token,
         tags: request.tags,
         propagate_tags: request.propagate_tags,
         unsupported: request.unsupported,
         ..Service::new(request.service_name, cluster, work.now)
     });
+    let wanted = match service.scheduling_strategy {
+        SchedulingStrategy::Replica => format!("desired count {}", service.desired_count),
+        SchedulingStrategy::Daemon => "one task on every matching instance".to_owned(),
+    };
     let message = format!(
-        "(service {}) was created by {who}: {definition}, desired count {}.",
-        service.name, service.desired_count
+        "(service {}) was created by {who}: {definition}, {wanted}.",
+        service.name
     );
     work.operator(&*service, message);
     began(work, &service, &started.to_string(), &definition);
@@ -124,6 +134,12 @@ pub(super) fn update(
     }
     let mut service = (*before).clone();
     let mut said = Vec::new();
+    if request.desired_count.is_some() && before.scheduling_strategy == SchedulingStrategy::Daemon {
+        return Err(invalid(format!(
+            "desiredCount: service {name} is a DAEMON: it runs one task on every instance that \
+             meets its constraints, and its count follows them."
+        )));
+    }
     if let Some(count) = request.desired_count.filter(|c| *c != before.desired_count) {
         said.push(format!("desired count {} → {count}", before.desired_count));
         service.desired_count = count;
@@ -143,6 +159,9 @@ pub(super) fn update(
     if let Some(propagate) = request.propagate_tags {
         service.propagate_tags = propagate;
     }
+    if let Some(seconds) = request.health_check_grace_period_seconds {
+        service.health_check_grace_period_s = Some(seconds);
+    }
     service.unsupported.extend(request.unsupported);
     check(&service)?;
     for (changed, what) in [
@@ -159,6 +178,10 @@ pub(super) fn update(
             "placement strategy",
         ),
         (service.grace_s != before.grace_s, "grace period"),
+        (
+            service.health_check_grace_period_s != before.health_check_grace_period_s,
+            "grace period of health checks",
+        ),
     ] {
         if changed {
             said.push(format!("new {what}"));
@@ -195,7 +218,13 @@ pub(super) fn update(
 
 /// Refuses a service that makes no sense as a whole.
 fn check(service: &Service) -> Result<(), CommandError> {
-    let mut faults = validate::bounds(&service.deployment_configuration, service.desired_count);
+    let mut faults = validate::scheduling(
+        service.scheduling_strategy,
+        &service.deployment_configuration,
+        service.desired_count,
+        &service.placement_strategy,
+    );
+    faults.extend(validate::health_grace(service.health_check_grace_period_s));
     faults.extend(validate::desired_count(service.desired_count));
     faults.extend(validate::placement(
         &service.placement_constraints,
@@ -249,7 +278,8 @@ pub(super) fn delete(
     if before.status != ServiceStatus::Active {
         return Ok(Response::Service(before));
     }
-    if before.desired_count > 0 && !request.force {
+    let counted = before.scheduling_strategy == SchedulingStrategy::Replica;
+    if counted && before.desired_count > 0 && !request.force {
         return Err(invalid(format!(
             "The service cannot be stopped while it is scaled above 0: {} has desired count {}. \
              Scale it to 0 first, or delete it with force.",

@@ -97,13 +97,15 @@ impl Shape {
                     ("placementConstraints", Many(Self::PlacementConstraint)),
                     ("placementStrategy", Many(Self::PlacementStrategy)),
                     ("hostLossGracePeriodSeconds", Plain),
+                    ("schedulingStrategy", Plain),
+                    ("healthCheckGracePeriodSeconds", Plain),
                     ("clientToken", Plain),
                     ("tags", Many(Self::Tag)),
                     ("propagateTags", Plain),
                 ],
                 "availabilityZoneRebalancing loadBalancers serviceRegistries launchType \
                  capacityProviderStrategy platformVersion role networkConfiguration \
-                 healthCheckGracePeriodSeconds schedulingStrategy deploymentController \
+                 deploymentController \
                  enableECSManagedTags enableExecuteCommand \
                  serviceConnectConfiguration volumeConfigurations vpcLatticeConfigurations \
                  gatewayConnectors monitoring",
@@ -122,11 +124,12 @@ impl Shape {
                     ("placementConstraints", Many(Self::PlacementConstraint)),
                     ("placementStrategy", Many(Self::PlacementStrategy)),
                     ("hostLossGracePeriodSeconds", Plain),
+                    ("healthCheckGracePeriodSeconds", Plain),
                     ("forceNewDeployment", Plain),
                     ("propagateTags", Plain),
                 ],
                 "capacityProviderStrategy availabilityZoneRebalancing networkConfiguration \
-                 platformVersion healthCheckGracePeriodSeconds deploymentController \
+                 platformVersion deploymentController \
                  enableExecuteCommand enableECSManagedTags loadBalancers \
                  serviceRegistries serviceConnectConfiguration volumeConfigurations \
                  vpcLatticeConfigurations gatewayConnectors monitoring",
@@ -167,6 +170,12 @@ impl Shape {
             Self::DeregisterTaskDefinition => &[("taskDefinition", Plain)],
             Self::DeleteService => &[("cluster", Plain), ("service", Plain), ("force", Plain)],
             Self::StopTask => &[("cluster", Plain), ("task", Plain), ("reason", Plain)],
+            Self::UpdateTaskProtection => &[
+                ("cluster", Plain),
+                ("tasks", Plain),
+                ("protectionEnabled", Plain),
+                ("expiresInMinutes", Plain),
+            ],
             Self::UpdateContainerInstancesState => &[
                 ("cluster", Plain),
                 ("containerInstances", Plain),

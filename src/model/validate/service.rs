@@ -5,9 +5,12 @@ use super::{
     PlacementStrategy, PlacementStrategyKind,
 };
 use crate::model::members::nearest;
+use crate::model::service::SchedulingStrategy;
 
 /// How many tasks a service may ask for. ECS stops at 5,000; a simulated fleet goes further.
 pub const DESIRED_COUNT_MAX: u32 = 100_000;
+/// ECS's limit for the grace period of health checks, in seconds.
+const HEALTH_GRACE_MAX_S: u32 = 2_147_483_647;
 /// ECS's limit for constraints of a service or task.
 pub(super) const CONSTRAINTS_MAX: usize = 10;
 /// ECS's limit for strategies of a service or task.
@@ -47,6 +50,54 @@ pub fn bounds(bounds: &DeploymentConfiguration, desired: u32) -> Vec<Fault> {
                 (n - 1) * 100 / n,
                 ((n + 1) * 100).div_ceil(n),
             ),
+        );
+    }
+    faults.0
+}
+
+/// What is wrong with the bounds and strategies of a service of that scheduling strategy.
+#[must_use]
+pub fn scheduling(
+    strategy: SchedulingStrategy,
+    limits: &DeploymentConfiguration,
+    desired: u32,
+    placement: &[PlacementStrategy],
+) -> Vec<Fault> {
+    if strategy == SchedulingStrategy::Replica {
+        return bounds(limits, desired);
+    }
+    // How many instances there will be is not known: only the percents can be judged.
+    let mut faults = Faults(bounds(limits, 0));
+    if limits.minimum_healthy_percent == 100 {
+        faults.add(
+            "deploymentConfiguration.minimumHealthyPercent",
+            "a DAEMON's task is stopped before another starts on its instance, so 100 would let \
+             nothing be replaced; 0 is the default",
+        );
+    }
+    if limits.maximum_percent > 100 {
+        faults.add(
+            "deploymentConfiguration.maximumPercent",
+            "a DAEMON has one task on an instance: leave it out, or set 100",
+        );
+    }
+    if !placement.is_empty() {
+        faults.add(
+            "placementStrategy",
+            "a DAEMON runs on every instance that meets its constraints: leave it out",
+        );
+    }
+    faults.0
+}
+
+/// What is wrong with a grace period for health checks.
+#[must_use]
+pub fn health_grace(seconds: Option<u32>) -> Vec<Fault> {
+    let mut faults = Faults::default();
+    if let Some(seconds) = seconds.filter(|s| *s > HEALTH_GRACE_MAX_S) {
+        faults.add(
+            "healthCheckGracePeriodSeconds",
+            format!("{seconds} is out of range; 0 to {HEALTH_GRACE_MAX_S} is allowed"),
         );
     }
     faults.0

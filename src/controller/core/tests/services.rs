@@ -246,3 +246,60 @@ fn names_may_be_arns() {
     let (kind, _) = rig.refused("UpdateService", json!({"service": elsewhere}));
     assert_eq!(kind, ErrorKind::ClusterNotFoundException);
 }
+
+#[test]
+fn a_daemon_runs_on_every_instance_and_its_count_is_not_asked_for() {
+    let mut rig = rig();
+    let hosts = rig.state.instances.len();
+    let body = json!({"serviceName": "logs", "taskDefinition": "web:1",
+                      "schedulingStrategy": "DAEMON"});
+    rig.ask("CreateService", body).unwrap();
+    assert_eq!(rig.tasks().len(), hosts, "placed in the same decision");
+    rig.settle();
+    let service = rig.service("logs");
+    assert_eq!(service.desired_count as usize, hosts);
+    assert_eq!(service.deployment_configuration.maximum_percent, 100);
+    rig.told("(service logs) was created by ann: web:1, one task on every matching instance.");
+    let (kind, message) = rig.refused(
+        "UpdateService",
+        json!({"service": "logs", "desiredCount": 1}),
+    );
+    assert_eq!(kind, ErrorKind::InvalidParameterException);
+    assert!(message.contains("is a DAEMON"), "{message}");
+    rig.ask("DeleteService", json!({"service": "logs"}))
+        .unwrap();
+    rig.settle();
+    assert_eq!(rig.running(), 0, "a DAEMON is deleted without force");
+}
+
+#[test]
+fn a_protected_task_survives_scale_in_until_its_protection_ends() {
+    let mut rig = rig();
+    rig.create("web", 2);
+    rig.settle();
+    let ids: Vec<String> = rig.tasks().iter().map(|t| t.id.to_string()).collect();
+    let body = json!({"tasks": [ids[0], "0123456789abcdef0123456789abcdef"],
+                      "protectionEnabled": true, "expiresInMinutes": 5});
+    let Ok(Response::ProtectedTasks(set, failures)) = rig.ask("UpdateTaskProtection", body) else {
+        panic!("not protected")
+    };
+    assert_eq!(set[0].protected_until, Some(rig.now.plus_ms(300_000)));
+    assert_eq!(failures[0].reason, "MISSING");
+    rig.ask(
+        "UpdateService",
+        json!({"service": "web", "desiredCount": 0}),
+    )
+    .unwrap();
+    rig.settle();
+    let left: Vec<String> = rig.tasks().iter().map(|t| t.id.to_string()).collect();
+    assert_eq!(left, [ids[0].clone()]);
+    rig.told("was unable to scale in due to task protection of 1 task");
+    let ends = rig.wake_at.unwrap();
+    assert_eq!(Some(ends), set[0].protected_until);
+    rig.wake_after(300_000);
+    rig.settle();
+    assert_eq!(rig.running(), 0);
+    let bad = json!({"tasks": [ids[0]], "protectionEnabled": true, "expiresInMinutes": 2881});
+    let (_, message) = rig.refused("UpdateTaskProtection", bad);
+    assert!(message.contains("1 to 2880"), "{message}");
+}
