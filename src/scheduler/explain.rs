@@ -302,7 +302,7 @@ fn verdicts(
         let node = index.nodes.get(at);
         node.map_or_else(String::new, |node| node.instance.name.to_string())
     };
-    let takes = search.ranker.order(&index, &search.ask);
+    let takes = search.ranker.order(&index);
     let takes = takes.into_iter().map(|(at, reason)| Verdict {
         instance: name(at),
         takes: true,

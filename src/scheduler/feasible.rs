@@ -1,6 +1,6 @@
 //! Which instances can take a task, and why the others cannot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::expression::{Expression, Facts};
@@ -10,8 +10,8 @@ use crate::model::instance::attribute;
 use crate::model::parameters::RuntimePlatform;
 use crate::model::service::{PlacementConstraint, PlacementConstraintKind, Refusal};
 use crate::model::{
-    ClusterName, Connection, CpuUnits, HostPort, Instance, InstanceStatus, MemoryMib, Resources,
-    ServiceName, TaskId,
+    ClusterName, Connection, CpuUnits, HostPort, Instance, InstanceName, InstanceStatus, MemoryMib,
+    Resources, ServiceName, TaskId,
 };
 
 /// One filter's reason to refuse an instance, with the shortfall.
@@ -149,22 +149,33 @@ impl fmt::Display for Rejection {
 }
 
 /// What a task asks of an instance.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Ask {
     pub cluster: ClusterName,
     pub resources: Resources,
     pub distinct: bool,
-    /// `memberOf` over what no start or stop of a task changes.
+    /// Instances that are tried after all others.
+    pub last: BTreeSet<InstanceName>,
     /// Attribute and the value that the definition wants of it.
     platform: Vec<(&'static str, String)>,
+    /// `memberOf` over what no start or stop of a task changes.
     members: Vec<Member>,
     /// `memberOf` over the tasks of an instance, judged anew for each placement.
     among_tasks: Vec<Member>,
 }
 
 /// A `memberOf` as it is written, and as it was read.
+#[derive(Debug)]
 struct Member {
     text: String,
     parsed: Result<Expression, String>,
+}
+
+/// What reads alike is alike.
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
 }
 
 impl Member {
@@ -246,6 +257,7 @@ impl Ask {
             cluster: cluster.clone(),
             resources,
             distinct: false,
+            last: BTreeSet::new(),
             platform: Vec::new(),
             members: Vec::new(),
             among_tasks: Vec::new(),
@@ -318,6 +330,11 @@ impl Ask {
             && self.resources.memory <= node.free_memory()
             && !(self.resources.ports.iter()).any(|port| node.ports.contains_key(port))
             && (self.among_tasks.iter()).all(|member| member.matches(node))
+    }
+
+    /// How much an instance is to be avoided, whatever the strategies say.
+    pub fn penalty(&self, node: &Node) -> u8 {
+        u8::from(self.last.contains(&node.instance.name))
     }
 
     /// Whether other placements decide where it may go.

@@ -3,9 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::feasible::Ask;
 use super::node::{Holder, Node, Tentative};
+use super::rank::Ranker;
+use crate::model::service::PlacementStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{Change, Instance, InstanceName, Resources, State, Task, TaskId};
+
+/// So many changes of nodes are remembered at least; a ranker further behind looks at all.
+const JOURNAL_MAX: usize = 32_768;
+/// So many rankers are kept at most, of however few nodes.
+const KEPT_MAX: usize = 32;
+/// So many nodes all kept rankers together have at most; the last one used is kept in any case.
+const KEPT_NODES_MAX: usize = 1_000_000;
 
 /// What the scheduler looks up in a state: what is left of every instance, and every service's
 /// tasks. Made once by [`Index::new`] and then told of every change by [`Index::apply`]; it is
@@ -22,6 +32,12 @@ pub struct Index {
     astray: BTreeMap<InstanceName, BTreeMap<TaskId, Arc<Task>>>,
     /// Nodes with something tentative on them.
     tentative: Vec<usize>,
+    /// Which nodes changed, in order; the oldest are forgotten.
+    journal: Vec<usize>,
+    /// How many were forgotten.
+    journal_start: u64,
+    /// Rankers of earlier requests, the last used last. They save work and decide nothing.
+    kept: Vec<(Ask, Ranker)>,
 }
 
 /// Two indexes are equal when every decision made with them is.
@@ -112,6 +128,7 @@ impl Index {
             Ok(at) => {
                 if let Some(node) = self.nodes.get_mut(at) {
                     node.replace_instance(instance.clone());
+                    self.touch(at);
                 }
             }
             Err(at) => {
@@ -121,6 +138,7 @@ impl Index {
                     node.put(task);
                 }
                 self.nodes.insert(at, node);
+                self.kept.clear();
             }
         }
     }
@@ -128,6 +146,7 @@ impl Index {
     fn remove_instance(&mut self, name: &InstanceName) {
         if let Ok(at) = self.search(name) {
             let node = self.nodes.remove(at);
+            self.kept.clear();
             if !node.all().is_empty() {
                 self.astray.insert(name.clone(), node.all().clone());
             }
@@ -142,12 +161,14 @@ impl Index {
             // A task stays where it is and whose it is; a change log is believed all the same.
             self.remove_task(known);
         }
-        match self
-            .position(&task.instance)
-            .map(|at| self.nodes.get_mut(at))
-        {
-            Some(Some(node)) => node.put(task.clone()),
-            _ => {
+        match self.position(&task.instance) {
+            Some(at) => {
+                if let Some(node) = self.nodes.get_mut(at) {
+                    node.put(task.clone());
+                    self.touch(at);
+                }
+            }
+            None => {
                 let astray = self.astray.entry(task.instance.clone()).or_default();
                 astray.insert(task.id, task.clone());
             }
@@ -167,11 +188,11 @@ impl Index {
     }
 
     fn remove_task(&mut self, task: &Task) {
-        if let Some(node) = self
-            .position(&task.instance)
-            .and_then(|at| self.nodes.get_mut(at))
+        if let Some(at) = self.position(&task.instance)
+            && let Some(node) = self.nodes.get_mut(at)
         {
             node.forget(&task.id);
+            self.touch(at);
         }
         if let Some(astray) = self.astray.get_mut(&task.instance) {
             astray.remove(&task.id);
@@ -237,6 +258,7 @@ impl Index {
                 holder,
             });
             self.tentative.push(at);
+            self.touch(at);
         }
     }
 
@@ -256,7 +278,50 @@ impl Index {
         for at in std::mem::take(&mut self.tentative) {
             if let Some(node) = self.nodes.get_mut(at) {
                 node.settle();
+                self.touch(at);
             }
+        }
+    }
+}
+
+impl Index {
+    fn touch(&mut self, at: usize) {
+        self.journal.push(at);
+        if self.journal.len() >= 2 * JOURNAL_MAX {
+            self.journal.drain(..JOURNAL_MAX);
+            self.journal_start += JOURNAL_MAX as u64;
+        }
+    }
+
+    /// How many changes of nodes there were.
+    pub(crate) fn journal_end(&self) -> u64 {
+        self.journal_start + self.journal.len() as u64
+    }
+
+    /// Which nodes changed after the first `seen` changes; `None` if that is forgotten.
+    pub(crate) fn journal_since(&self, seen: u64) -> Option<&[usize]> {
+        let from = usize::try_from(seen.checked_sub(self.journal_start)?).ok()?;
+        self.journal.get(from..)
+    }
+
+    /// The kept ranker of such a request.
+    pub(crate) fn take_kept(
+        &mut self,
+        ask: &Ask,
+        strategies: &[PlacementStrategy],
+        who: (u64, &str),
+    ) -> Option<Ranker> {
+        let same = |(of, ranker): &(Ask, Ranker)| ranker.serves(strategies, who) && of == ask;
+        let at = self.kept.iter().rposition(same)?;
+        Some(self.kept.remove(at).1)
+    }
+
+    /// Keeps a ranker for the next such request.
+    pub(crate) fn keep(&mut self, ask: Ask, ranker: Ranker) {
+        self.kept.push((ask, ranker));
+        let most = (KEPT_NODES_MAX / self.nodes.len().max(1)).clamp(1, KEPT_MAX);
+        while self.kept.len() > most {
+            self.kept.remove(0);
         }
     }
 }

@@ -305,7 +305,7 @@ impl Node {
     /// Takes the share of a task away of which no change was made yet.
     pub fn hold(&mut self, tentative: Tentative) {
         self.take(&tentative.resources, true);
-        self.join(&tentative.group, false, false, true);
+        self.join(&tentative.group, true, true, true);
         self.tentative.push(tentative);
     }
 
@@ -319,7 +319,7 @@ impl Node {
         self.stopping.clear();
         for tentative in std::mem::take(&mut self.tentative) {
             self.take(&tentative.resources, false);
-            self.join(&tentative.group, false, false, false);
+            self.join(&tentative.group, true, true, false);
         }
     }
 }

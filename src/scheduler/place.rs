@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::feasible::{self, Ask, Rejection};
 use super::index::Index;
-use super::node::GroupCount;
 use super::rank::{self, Ranker};
 use crate::model::service::{PlacementConstraint, PlacementStrategy, Refusal};
 use crate::model::task_definition::TaskDefinition;
@@ -73,22 +72,10 @@ pub fn place_with(
         (request.constraints.iter()).chain(&request.definition.placement_constraints),
     )
     .on(request.definition.runtime_platform.as_ref());
-    let nodes = |count: &dyn Fn(GroupCount) -> u32| -> Vec<usize> {
-        let nodes = index.nodes.iter().enumerate();
-        nodes
-            .flat_map(|(at, node)| {
-                (0..count(node.group(request.cluster, request.group))).map(move |_| at)
-            })
-            .collect()
-    };
-    let mut ranker = Ranker::new(
-        index,
-        &ask,
-        request.strategies,
-        (rank::hash(0, &state.control_plane), request.group),
-        &nodes(&|of| of.counted),
-        &nodes(&|of| of.wanted),
-    );
+    let who = (rank::hash(0, &state.control_plane), request.group);
+    let mut ranker = index
+        .take_kept(&ask, request.strategies, who)
+        .unwrap_or_else(|| Ranker::of_group(index, &ask, request.strategies, who));
     let mut placement = Placement::default();
     for left in (1..=request.count).rev() {
         let Some((at, reason)) = ranker.best(index, &ask) else {
@@ -105,6 +92,7 @@ pub fn place_with(
         ranker.placed(at);
     }
     index.settle();
+    index.keep(ask, ranker);
     placement
 }
 

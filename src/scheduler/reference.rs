@@ -2,14 +2,19 @@
 //! one by property tests.
 
 use proptest::prelude::*;
+use std::sync::Arc;
 
-use super::{PlaceRequest, Rejection, fixture, place, rank};
+use super::{Index, PlaceRequest, Rejection, fixture, place, place_with, rank};
+use crate::model::id::mix;
 use crate::model::service::{
     PlacementConstraint, PlacementConstraintKind, PlacementStrategy, PlacementStrategyKind,
 };
 use crate::model::{
     Change, Connection, HostPort, Instance, InstanceStatus, Protocol, State, Task, TimeMs,
 };
+
+/// So many random clusters are tried, each with several requests.
+const CLUSTERS: u32 = 2_000;
 
 /// Tasks on an instance whose stop is not confirmed.
 fn on<'a>(state: &'a State, instance: &Instance) -> Vec<&'a Task> {
@@ -85,7 +90,12 @@ fn key(
         }
         PlacementStrategyKind::Binpack if field == "cpu" => free(state, instance).0,
         PlacementStrategyKind::Binpack => free(state, instance).1,
-        PlacementStrategyKind::Random => 0,
+        PlacementStrategyKind::Random => {
+            let counted = state.tasks.values().filter(|task| counts(task, request));
+            let seed = rank::hash(rank::hash(0, &state.control_plane), request.group);
+            let salt = rank::hash(seed, "random").wrapping_add(counted.count() as u64);
+            i128::from(rank::hash(mix(salt), instance.name.as_str()))
+        }
     }
 }
 
@@ -199,6 +209,7 @@ fn strategies() -> impl Strategy<Value = Vec<PlacementStrategy>> {
         Just((PlacementStrategyKind::Spread, "attribute:disk")),
         Just((PlacementStrategyKind::Binpack, "cpu")),
         Just((PlacementStrategyKind::Binpack, "memory")),
+        Just((PlacementStrategyKind::Random, "")),
     ];
     let one = one.prop_map(|(kind, field)| PlacementStrategy {
         kind,
@@ -221,9 +232,52 @@ fn constraints() -> impl Strategy<Value = Vec<PlacementConstraint>> {
     proptest::collection::vec(one, 0..2)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+/// Something else that happens to a cluster between two requests.
+type Turn = (u8, usize, u64);
 
+fn happen(state: &State, (what, at, amount): Turn) -> Option<Change> {
+    let task = || state.tasks.values().nth(at % state.tasks.len().max(1));
+    let instance = state
+        .instances
+        .values()
+        .nth(at % state.instances.len().max(1));
+    let with = |change: &dyn Fn(&mut Instance)| {
+        let mut instance = instance?.as_ref().clone();
+        change(&mut instance);
+        Some(Change::Instance(Arc::new(instance)))
+    };
+    match what {
+        0 => Some(Change::TaskRemoved(task()?.id)),
+        1 => {
+            let mut task = task()?.as_ref().clone();
+            task.desired_status = crate::model::DesiredStatus::Stopped;
+            if amount.is_multiple_of(2) {
+                task.last_status = crate::model::LastStatus::Stopped;
+            }
+            Some(Change::Task(Arc::new(task)))
+        }
+        2 => with(&|instance| instance.foreign = fixture::resources(amount, amount)),
+        3 => with(&|instance| {
+            instance.status = match instance.status {
+                InstanceStatus::Active => InstanceStatus::Draining,
+                _ => InstanceStatus::Active,
+            };
+        }),
+        4 => with(&|instance| {
+            let zone = ["a", "b"][amount as usize % 2].to_owned();
+            let field = crate::model::instance::attribute::AVAILABILITY_ZONE;
+            instance.attributes.insert(field.to_owned(), zone);
+        }),
+        _ => with(&|instance| {
+            instance.name = fixture::instance_name(&format!("i{:02}", amount % 12));
+        }),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: CLUSTERS, ..ProptestConfig::default() })]
+
+    /// The index goes along with what happens, and with it the rankers of the requests before.
     #[test]
     fn placement_agrees_with_the_whiteboard(
         hosts in proptest::collection::vec((0u8..3, 0u64..2000, 0u64..2000, 0u64..300, 0u8..24), 1..9),
@@ -231,27 +285,46 @@ proptest! {
         strategies in strategies(),
         constraints in constraints(),
         asks in (0u64..700, 0u64..700, 0u8..4),
-        count in 1u32..12,
+        counts in proptest::collection::vec(1u32..6, 1..5),
+        turns in proptest::collection::vec((0u8..6, 0usize..40, 0u64..900), 0..8),
     ) {
-        let state = build(&hosts, &tasks);
+        let mut state = build(&hosts, &tasks);
+        let mut index = Index::new(&state);
+        let mut ids = crate::model::id::IdSource::new(5);
         let ports: &[u16] = match asks.2 { 0 => &[8080], 1 => &[8081], _ => &[] };
         let definition = fixture::definition("web", 1, asks.0, asks.1, ports);
-        let request = PlaceRequest {
-            cluster: &crate::model::ClusterName::default_cluster(),
-            definition: &definition,
-            group: "family:web",
-            constraints: &constraints,
-            strategies: &strategies,
-            count,
-        };
-        let placement = place(&state, fixture::START, &request);
-        let fast: Vec<_> = placement.placed.iter().map(|p| p.instance.clone()).collect();
-        prop_assert_eq!(&fast, &slow(&state, &request));
-        prop_assert_eq!(fast.len() as u32 + placement.unplaced, count);
-        if placement.unplaced > 0 {
-            // Whoever takes no more tasks says why.
-            prop_assert_eq!(placement.refusals.len(), hosts.len());
-            prop_assert!(placement.refusals.iter().all(|r| !r.reasons.is_empty()));
+        let mut turns = turns.into_iter();
+        for count in counts {
+            let request = PlaceRequest {
+                cluster: &crate::model::ClusterName::default_cluster(),
+                definition: &definition,
+                group: "family:web",
+                constraints: &constraints,
+                strategies: &strategies,
+                count,
+            };
+            let placement = place_with(&mut index, &state, fixture::START, &request);
+            prop_assert_eq!(&placement, &place(&state, fixture::START, &request), "warm and cold");
+            let fast: Vec<_> = placement.placed.iter().map(|p| p.instance.clone()).collect();
+            prop_assert_eq!(&fast, &slow(&state, &request));
+            prop_assert_eq!(fast.len() as u32 + placement.unplaced, count);
+            if placement.unplaced > 0 {
+                // Whoever takes no more tasks says why.
+                prop_assert_eq!(placement.refusals.len(), state.instances.len());
+                prop_assert!(placement.refusals.iter().all(|r| !r.reasons.is_empty()));
+            }
+            let placed = fast.iter().map(|name| {
+                let mut task = fixture::task(ids.task_id(), "web", &definition, name.as_str());
+                task.group = "family:web".to_owned();
+                Change::Task(Arc::new(task))
+            });
+            let placed: Vec<Change> = placed.collect();
+            let others: Vec<Change> = turns.by_ref().take(2).filter_map(|turn| happen(&state, turn)).collect();
+            for change in placed.iter().chain(&others) {
+                index.apply(&state, change);
+                state.apply(change);
+            }
+            prop_assert!(index == Index::new(&state), "the index follows");
         }
     }
 }

@@ -1,0 +1,228 @@
+//! What a placement costs over simulated fleets: `cargo bench --bench placement`.
+//!
+//! One by one, each placement is a request of its own: an instance is chosen, the whole task is
+//! made, and its change is applied to the index and to the state, as the controller does. In
+//! groups, one request asks for many tasks; each is then made and applied all the same. Bytes a
+//! task are what the process grew by (RSS), divided by the tasks. Nothing is asserted: a shared
+//! machine is noisy, so read the ratios. `QD_BENCH_SCALE=10` makes every fleet's tasks ten times
+//! fewer.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quarterdeck::model::id::IdSource;
+use quarterdeck::model::instance::attribute;
+use quarterdeck::model::service::{PlacementStrategy, PlacementStrategyKind};
+use quarterdeck::model::task_definition::ContainerDefinition;
+use quarterdeck::model::{
+    Change, ClusterName, Connection, ContainerName, CpuUnits, Family, Instance, InstanceName,
+    InstanceStatus, MemoryMib, Revision, State, Task, TaskDefinition, TimeMs,
+};
+use quarterdeck::scheduler::{self, Index, PlaceRequest};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Tasks that one request asks for, in groups.
+const GROUP: u32 = 10;
+const ZONES: usize = 3;
+const NOW: TimeMs = TimeMs(1_700_000_000_000);
+
+struct Run {
+    name: &'static str,
+    instances: usize,
+    tasks: u32,
+    group: u32,
+    binpack: bool,
+}
+
+struct Figures {
+    placing: Duration,
+    placed: u32,
+    bytes: Option<u64>,
+}
+
+fn main() -> Outcome<()> {
+    let scale: u32 = match std::env::var("QD_BENCH_SCALE") {
+        Ok(text) => text.parse()?,
+        Err(_) => 1,
+    };
+    let run = |name, instances, tasks: u32, group, binpack| Run {
+        name,
+        instances,
+        tasks: (tasks / scale.max(1)).max(group),
+        group,
+        binpack,
+    };
+    println!("fleet                                        placements/s  us each  bytes/task");
+    let runs = [
+        run("1,000 x 100,000 one by one", 1_000, 100_000, 1, false),
+        run("1,000 x 100,000 in groups", 1_000, 100_000, GROUP, false),
+        run("100,000 x 1,000 one by one", 100_000, 1_000, 1, false),
+        run(
+            "10,000 x 1,000,000 zones, binpack",
+            10_000,
+            1_000_000,
+            1,
+            true,
+        ),
+    ];
+    for run in runs {
+        show(&run, &measure(&run)?);
+    }
+    println!("\nThe same number of tasks, one by one, over more instances:");
+    let mut first = None;
+    for (name, instances) in [
+        ("1,000 instances", 1_000),
+        ("10,000 instances", 10_000),
+        ("100,000 instances", 100_000),
+    ] {
+        let run = run(name, instances, 20_000, 1, false);
+        let figures = measure(&run)?;
+        show(&run, &figures);
+        let each = figures.placing.as_secs_f64() / f64::from(figures.placed.max(1));
+        let first = *first.get_or_insert(each);
+        println!("    {:.2} times the cost at 1,000 instances", each / first);
+    }
+    Ok(())
+}
+
+fn show(run: &Run, figures: &Figures) {
+    let seconds = figures.placing.as_secs_f64();
+    let placed = f64::from(figures.placed.max(1));
+    let bytes = figures
+        .bytes
+        .map_or_else(|| "?".to_owned(), |bytes| bytes.to_string());
+    println!(
+        "{:<44} {:>12.0} {:>8.2} {:>11}",
+        run.name,
+        placed / seconds,
+        seconds * 1e6 / placed,
+        bytes
+    );
+    if figures.placed < run.tasks {
+        println!("    {} tasks found no place", run.tasks - figures.placed);
+    }
+}
+
+fn measure(run: &Run) -> Outcome<Figures> {
+    let cluster = ClusterName::default_cluster();
+    let mut state = fleet(run)?;
+    let mut index = Index::new(&state);
+    let definition = definition()?;
+    let strategies = if run.binpack {
+        let zone = format!("attribute:{}", attribute::AVAILABILITY_ZONE);
+        vec![
+            strategy(PlacementStrategyKind::Spread, &zone),
+            strategy(PlacementStrategyKind::Binpack, "memory"),
+        ]
+    } else {
+        Vec::new()
+    };
+    let request = |count| PlaceRequest {
+        cluster: &cluster,
+        definition: &definition,
+        group: "family:web",
+        constraints: &[],
+        strategies: &strategies,
+        count,
+    };
+    // The first request sorts the fleet; it is paid once, and not by the placements.
+    let _ = scheduler::place_with(&mut index, &state, NOW, &request(1));
+    let mut ids = IdSource::new(1);
+    let before = resident();
+    let start = Instant::now();
+    let mut placed = 0;
+    while placed < run.tasks {
+        let count = run.group.min(run.tasks - placed);
+        let placement = scheduler::place_with(&mut index, &state, NOW, &request(count));
+        let unplaced = placement.unplaced;
+        for at in placement.placed {
+            let task = Task {
+                group: "family:web".to_owned(),
+                started_by: "bench".to_owned(),
+                containers: scheduler::containers(&definition),
+                resources: definition.resources(),
+                placement: at.reason,
+                ..Task::new(
+                    ids.task_id(),
+                    cluster.clone(),
+                    at.instance,
+                    definition.id(),
+                    NOW,
+                )
+            };
+            let change = Change::Task(Arc::new(task));
+            index.apply(&state, &change);
+            state.apply(&change);
+            placed += 1;
+        }
+        if unplaced > 0 {
+            break;
+        }
+    }
+    let placing = start.elapsed();
+    let grown = resident()
+        .zip(before)
+        .map(|(after, before)| after.saturating_sub(before) / u64::from(placed.max(1)));
+    Ok(Figures {
+        placing,
+        placed,
+        // Of a few tasks over a large fleet, the fleet's own pages would be counted.
+        bytes: grown.filter(|_| placed >= 10_000),
+    })
+}
+
+fn strategy(kind: PlacementStrategyKind, field: &str) -> PlacementStrategy {
+    PlacementStrategy {
+        kind,
+        field: Some(field.to_owned()),
+    }
+}
+
+/// Instances in three zones, each with room for its share of the tasks and a half more.
+fn fleet(run: &Run) -> Outcome<State> {
+    let mut state = State::default();
+    let each = (run.tasks as usize).div_ceil(run.instances) as u64;
+    let room = (each * 3).div_ceil(2).max(2);
+    for number in 0..run.instances {
+        let connection = Connection::Connected { since: NOW };
+        let mut instance = Instance::new(
+            InstanceName::new(format!("ops-{number:06}"))?,
+            ClusterName::default_cluster(),
+            "simulated://".to_owned(),
+            connection,
+        );
+        instance.status = InstanceStatus::Active;
+        instance.capacity.cpu = CpuUnits(room * 64);
+        instance.capacity.memory = MemoryMib(room * 64);
+        let zone = ["a", "b", "c"].get(number % ZONES).copied().unwrap_or("a");
+        let zone = format!("eu-central-1{zone}");
+        let field = attribute::AVAILABILITY_ZONE.to_owned();
+        instance.attributes.insert(field, zone);
+        state.apply(&Change::Instance(Arc::new(instance)));
+    }
+    Ok(state)
+}
+
+/// One container, 64 CPU units and 64 MiB.
+fn definition() -> Outcome<TaskDefinition> {
+    let container = ContainerDefinition {
+        cpu: CpuUnits(64),
+        memory: Some(MemoryMib(64)),
+        ..ContainerDefinition::new(ContainerName::new("main")?, "web:1")
+    };
+    Ok(TaskDefinition::new(
+        Family::new("web")?,
+        Revision(1),
+        vec![container],
+    ))
+}
+
+/// What the process has in memory now, in bytes; `None` where that cannot be read.
+fn resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    kib.checked_mul(1024)
+}
