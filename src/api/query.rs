@@ -2,6 +2,9 @@
 
 mod more;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -11,15 +14,17 @@ use serde_json::{Value, json};
 use super::shape;
 use crate::controller::{CommandError, ErrorKind};
 use crate::model::arn::{Partition, short_name};
+use crate::model::capacity::FARGATE_PROVIDERS;
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{
-    Cluster, ClusterName, DesiredStatus, Family, InstanceName, InstanceStatus, ServiceName, State,
-    Task, TaskDefinition, TaskDefinitionId, TaskId,
+    CapacityProviderName, Cluster, ClusterName, DesiredStatus, Family, Instance, InstanceName,
+    InstanceStatus, LaunchType, ServiceName, State, Task, TaskDefinition, TaskDefinitionId, TaskId,
 };
 use crate::model::{ServiceStatus, Snapshot};
 
 /// The operations that ask and change nothing.
-pub const OPERATIONS: [&str; 15] = [
+pub const OPERATIONS: [&str; 16] = [
+    "DescribeCapacityProviders",
     "DescribeClusters",
     "DescribeContainerInstances",
     "DescribeSchedules",
@@ -45,6 +50,7 @@ pub const OPERATIONS: [&str; 15] = [
 pub fn query(snapshot: &Snapshot, operation: &str, body: &Value) -> Result<Value, CommandError> {
     let state = &snapshot.state;
     match operation {
+        "DescribeCapacityProviders" => describe_providers(state, &read(body)?),
         "DescribeClusters" => describe_clusters(state, &read(body)?),
         "DescribeContainerInstances" => describe_instances(state, &read(body)?),
         "DescribeSchedules" => more::describe_schedules(state, &read(body)?),
@@ -82,6 +88,7 @@ fn read<T: DeserializeOwned + Default>(body: &Value) -> Result<T, CommandError> 
 #[serde(rename_all = "camelCase", default)]
 struct Describe {
     cluster: Option<String>,
+    capacity_providers: Vec<String>,
     clusters: Vec<String>,
     container_instances: Vec<String>,
     services: Vec<String>,
@@ -118,14 +125,9 @@ struct List {
 }
 
 impl List {
-    /// Whether a filter asks for what there cannot be here.
-    fn asks_for_nothing(&self) -> bool {
-        let other = |asked: &Option<String>, have: &str| {
-            asked
-                .as_ref()
-                .is_some_and(|word| !word.is_empty() && word != have)
-        };
-        other(&self.launch_type, "EC2")
+    fn of_launch_type(&self, have: LaunchType) -> bool {
+        let asked = self.launch_type.as_deref().filter(|word| !word.is_empty());
+        asked.is_none_or(|word| word == have.as_str())
     }
 }
 
@@ -198,6 +200,51 @@ fn describe_clusters(state: &State, asked: &Describe) -> Result<Value, CommandEr
     )
 }
 
+/// All of them where none is named, as in ECS; of one cluster where that is named.
+fn describe_providers(state: &State, asked: &Describe) -> Result<Value, CommandError> {
+    let home = match asked.cluster.as_deref() {
+        Some(named) => cluster(state, Some(named))?,
+        None => cluster(state, None)?,
+    };
+    let of_home = asked.cluster.is_some();
+    let mut all: BTreeMap<String, Value> = BTreeMap::new();
+    for cluster in state
+        .clusters
+        .values()
+        .filter(|it| !of_home || it.name == home.name)
+    {
+        for name in &cluster.capacity_providers {
+            all.insert(name.to_string(), shape::capacity_provider(cluster, name));
+        }
+    }
+    let serves = |it: &&Arc<Instance>| it.fargate && (!of_home || it.cluster == home.name);
+    if state.instances.values().any(|it| serves(&it)) {
+        for name in FARGATE_PROVIDERS {
+            if let Ok(own) = CapacityProviderName::new(name) {
+                all.insert(name.to_owned(), shape::capacity_provider(home, &own));
+            }
+        }
+    }
+    if asked.capacity_providers.is_empty() {
+        let all: Vec<Value> = all.into_values().collect();
+        return Ok(json!({"capacityProviders": all, "failures": []}));
+    }
+    describe(
+        "capacityProviders",
+        &asked.capacity_providers,
+        |name| {
+            let root = home.partition.cluster(&home.name);
+            let root = root
+                .split(":cluster/")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            format!("{root}:capacity-provider/{name}")
+        },
+        |name| all.get(name).cloned(),
+    )
+}
+
 fn describe_instances(state: &State, asked: &Describe) -> Result<Value, CommandError> {
     let cluster = cluster(state, asked.cluster.as_deref())?;
     describe(
@@ -213,7 +260,9 @@ fn describe_instances(state: &State, asked: &Describe) -> Result<Value, CommandE
         },
         |name| {
             let instance = state.instances.get(&InstanceName::new(name).ok()?)?;
-            (instance.cluster == cluster.name).then(|| shape::container_instance(state, instance))
+            // What serves FARGATE stays out of sight.
+            (instance.cluster == cluster.name && !instance.fargate)
+                .then(|| shape::container_instance(state, instance))
         },
     )
 }
@@ -376,29 +425,26 @@ fn list_instances(state: &State, asked: &List) -> Result<Value, CommandError> {
     let arns = state
         .instances
         .values()
-        .filter(|it| it.cluster == cluster.name && status.is_none_or(|status| it.status == status))
+        // What serves FARGATE stays out of sight.
+        .filter(|it| it.cluster == cluster.name && !it.fargate)
+        .filter(|it| status.is_none_or(|status| it.status == status))
         .map(|it| cluster.partition.instance(&cluster.name, &it.name));
     page("containerInstanceArns", arns.collect(), asked)
 }
 
 fn list_services(state: &State, asked: &List) -> Result<Value, CommandError> {
     let cluster = cluster(state, asked.cluster.as_deref())?;
-    if asked.asks_for_nothing() {
-        return page("serviceArns", Vec::new(), asked);
-    }
     let arns = state
         .services
         .values()
         .filter(|it| it.cluster == cluster.name && it.status != ServiceStatus::Inactive)
+        .filter(|it| asked.of_launch_type(it.launch_type))
         .map(|it| cluster.partition.service(&cluster.name, &it.name));
     page("serviceArns", arns.collect(), asked)
 }
 
 fn list_tasks(state: &State, asked: &List) -> Result<Value, CommandError> {
     let cluster = cluster(state, asked.cluster.as_deref())?;
-    if asked.asks_for_nothing() {
-        return page("taskArns", Vec::new(), asked);
-    }
     let desired = match asked.desired_status.as_deref() {
         None | Some("RUNNING") => DesiredStatus::Running,
         Some("STOPPED") => DesiredStatus::Stopped,
@@ -434,6 +480,7 @@ fn matches(asked: &List, task: &Task) -> bool {
             .is_none_or(|text| Some(short_name(text)) == have)
     };
     same(&asked.container_instance, Some(task.instance.as_str()))
+        && asked.of_launch_type(task.launch_type)
         && same(&asked.family, Some(task.task_definition.family.as_str()))
         && same(
             &asked.service_name,

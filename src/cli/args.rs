@@ -179,6 +179,13 @@ pub struct Run {
     /// FAMILY (its newest revision) or FAMILY:REVISION
     #[arg(value_name = "FAMILY[:REV]")]
     pub definition: String,
+    /// EC2 or FARGATE; the cluster's default where neither this nor a capacity provider is named
+    #[arg(long, value_name = "TYPE", ignore_case = true, value_parser = ["EC2", "FARGATE"],
+          conflicts_with = "capacity_provider")]
+    pub launch_type: Option<String>,
+    /// Run on the instances of this capacity provider
+    #[arg(long, value_name = "NAME")]
+    pub capacity_provider: Option<crate::model::CapacityProviderName>,
     /// How many tasks, 1 to 10
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub count: u32,

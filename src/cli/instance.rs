@@ -204,6 +204,8 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
             "memory",
             format!("{} of {} MiB taken", held.memory, capacity.memory),
         ),
+        ("resources", named(&held, capacity)),
+        ("serves", serves(&instance)),
         (
             "others' containers",
             format!("{} run, never touched", instance.foreign_count),
@@ -219,6 +221,24 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
     out::line("")?;
     let tasks = state.instance_tasks(&instance.name).map(AsRef::as_ref);
     task::table(&snapshot, tasks.filter(|it| !it.is_stopped())).print("no task runs on it")
+}
+
+/// Whole resources by name.
+fn named(held: &Resources, capacity: &Resources) -> String {
+    let each = capacity.named.iter().map(|(name, count)| {
+        let taken = held.named.get(name).copied().unwrap_or(0);
+        format!("{name}: {taken} of {count} taken")
+    });
+    each.collect::<Vec<_>>().join("\n")
+}
+
+/// Whose tasks it takes, where it does not take any.
+fn serves(instance: &Instance) -> String {
+    match &instance.capacity_provider {
+        _ if instance.fargate => "FARGATE tasks only; API clients do not see it".to_owned(),
+        Some(provider) => format!("capacity provider {provider}"),
+        None => String::new(),
+    }
 }
 
 /// What a connection to one instance found.

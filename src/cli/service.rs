@@ -402,6 +402,22 @@ fn images(deployment: &crate::model::Deployment) -> String {
     lines.collect()
 }
 
+/// Its launch type, or the shares of its capacity providers.
+fn launch(service: &Service) -> String {
+    let strategy = &service.capacity_provider_strategy;
+    if strategy.is_empty() {
+        return service.launch_type.as_str().to_owned();
+    }
+    let each = strategy.iter().map(|item| {
+        let base = match item.base {
+            0 => String::new(),
+            base => format!("base {base}, "),
+        };
+        format!("{}: {base}weight {}", item.capacity_provider, item.weight)
+    });
+    each.collect::<Vec<_>>().join("\n")
+}
+
 async fn show(session: &Session, name: &str, output: Output) -> CliResult {
     let snapshot = session.whole().await;
     let state = &snapshot.state;
@@ -449,6 +465,7 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
                 bounds.ceiling(service.desired_count)
             ),
         ),
+        ("launch", launch(&service)),
         (
             "circuit breaker",
             match (breaker.enable, breaker.rollback) {

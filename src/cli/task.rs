@@ -18,7 +18,10 @@ use crate::controller::command::{RunTask, StopTask, UpdateTaskProtection};
 use crate::model::arn::short_name;
 use crate::model::parameters::{ContainerOverride, TaskOverride};
 use crate::model::task::{Container, Health};
-use crate::model::{ContainerName, CpuUnits, MemoryMib, Snapshot, Task, TaskDefinition, TaskId};
+use crate::model::{
+    CapacityProviderStrategyItem, ContainerName, CpuUnits, LaunchType, MemoryMib, Snapshot, Task,
+    TaskDefinition, TaskId,
+};
 
 /// Wait before a request that got no answer is repeated.
 const ANEW_GAP: Duration = Duration::from_millis(500);
@@ -118,7 +121,10 @@ pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Tas
             task.id.short(),
             task.group.clone(),
             task.task_definition.to_string(),
-            task.instance.to_string(),
+            match task.launch_type {
+                LaunchType::Ec2 => task.instance.to_string(),
+                LaunchType::Fargate => "FARGATE".to_owned(),
+            },
             task.last_status.as_str().to_owned(),
             health(task),
             time::age(task.created_at, snapshot.at),
@@ -190,7 +196,22 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
         ("task", task.id.to_string()),
         ("group", task.group.clone()),
         ("definition", task.task_definition.to_string()),
-        ("instance", task.instance.to_string()),
+        (
+            "instance",
+            match task.launch_type {
+                LaunchType::Ec2 => task.instance.to_string(),
+                LaunchType::Fargate => format!(
+                    "FARGATE, on your host {}, which the scheduler chose",
+                    task.instance
+                ),
+            },
+        ),
+        (
+            "capacity provider",
+            task.capacity_provider
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
+        ),
         ("address", task.address.clone().unwrap_or_default()),
         (
             "status",
@@ -420,6 +441,17 @@ pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResu
     let command = Command::RunTask(Box::new(RunTask {
         cluster: Some(cluster.to_string()),
         count: asked.count,
+        launch_type: asked.launch_type.as_deref().map(|word| match word {
+            word if word.eq_ignore_ascii_case("FARGATE") => LaunchType::Fargate,
+            _ => LaunchType::Ec2,
+        }),
+        capacity_provider_strategy: (asked.capacity_provider.iter())
+            .map(|name| CapacityProviderStrategyItem {
+                capacity_provider: name.clone(),
+                base: 0,
+                weight: 1,
+            })
+            .collect(),
         client_token: Some(token()),
         overrides: overrides(asked, &definition)?,
         tags: asked.tag.clone(),

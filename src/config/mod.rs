@@ -1,5 +1,6 @@
 //! File, environment and flags → validated [`Settings`], with errors that point at the line.
 
+mod capacity;
 mod endpoint;
 mod lookup;
 mod reader;

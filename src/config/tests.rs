@@ -324,3 +324,100 @@ name = "app"
         .unwrap();
     assert!(near.contains("did you mean \"db-password\"?"), "{near}");
 }
+
+#[test]
+fn capacity_providers_fargate_and_resources_come_out_whole() {
+    let settings = read(
+        r#"
+[[cluster]]
+name = "prod"
+default_capacity_provider_strategy = [
+  { capacity_provider = "spot", base = 1, weight = 2 },
+  { capacity_provider = "steady", weight = 1 },
+]
+[[capacity_provider]]
+name = "spot"
+cluster = "prod"
+[[capacity_provider]]
+name = "steady"
+cluster = "prod"
+[[instance]]
+name = "a"
+cluster = "prod"
+endpoint = "unix:///a"
+capacity_provider = "spot"
+[instance.resources]
+GPU = 2
+license = 5
+[[instance]]
+name = "b"
+endpoint = "unix:///b"
+fargate = true
+"#,
+    )
+    .unwrap();
+    let prod = &settings.clusters[0];
+    assert_eq!(prod.capacity_providers.len(), 2);
+    let shares: Vec<_> = prod
+        .default_capacity_provider_strategy
+        .iter()
+        .map(|item| (item.capacity_provider.as_str(), item.base, item.weight))
+        .collect();
+    assert_eq!(shares, [("spot", 1, 2), ("steady", 0, 1)]);
+    let [a, b] = &settings.instances[..] else {
+        panic!("{settings:?}");
+    };
+    assert_eq!(
+        a.capacity_provider,
+        Some(prod.capacity_providers[0].clone())
+    );
+    assert_eq!((a.resources["GPU"], a.resources["license"]), (2, 5));
+    assert!(b.fargate && !a.fargate);
+}
+
+#[test]
+fn faults_of_capacity_point_at_their_place() {
+    let found = headlines(
+        r#"
+[[cluster]]
+name = "default"
+default_capacity_provider_strategy = [{ capacity_provider = "spto", weight = 1 }]
+[[cluster]]
+name = "other"
+default_capacity_provider_strategy = [{ capacity_provider = "FARGATE", wieght = 1 }]
+[[capacity_provider]]
+name = "spot"
+[[capacity_provider]]
+name = "spot"
+cluster = "other"
+[[capacity_provider]]
+name = "Fargate-2"
+[[instance]]
+name = "a"
+endpoint = "unix:///a"
+capacity_provider = "spto"
+fargate = true
+resources = { GPU = "two", cpu = 3 }
+[[instance]]
+name = "b"
+cluster = "other"
+endpoint = "unix:///b"
+capacity_provider = "spot"
+"#,
+    );
+    assert_eq!(
+        found,
+        [
+            "q.toml:4:61: the cluster has no capacity provider \"spto\"; expected one of spot, FARGATE, FARGATE_SPOT; did you mean \"spot\"?",
+            "q.toml:7:38: default_capacity_provider_strategy: every weight is 0, so no task could start; give one item a weight above 0",
+            "q.toml:7:72: an item of the strategy has no member \"wieght\"; did you mean \"weight\"?",
+            "q.toml:11:8: the capacity provider \"spot\" is given twice",
+            "q.toml:14:8: \"Fargate-2\" is one of ECS's own names; expected a name that does not begin with aws, ecs or fargate",
+            "q.toml:18:1: an instance that serves FARGATE belongs to no capacity provider; keep one of the two",
+            "q.toml:18:21: the cluster has no capacity provider \"spto\"; expected one of spot; did you mean \"spot\"?",
+            "q.toml:20:21: GPU is a string; expected how many, as a whole number",
+            "q.toml:20:28: \"cpu\" cannot name a resource of an instance; expected nothing: cpu and memory are the engine's to tell",
+            "q.toml:25:21: the cluster has no capacity provider \"spot\"; expected a [[capacity_provider]] with name = \"spot\" in the same cluster",
+        ]
+    );
+}

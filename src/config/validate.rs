@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
+use super::capacity;
 use super::endpoint::{self, FORMS, Parsed};
 use super::lookup::Lookup;
 use super::reader::Reader;
@@ -17,7 +18,12 @@ use crate::model::{
     ClusterName, CpuUnits, HostPort, InstanceName, MemoryMib, Partition, Protocol, Resources,
 };
 
-const CLUSTER: &[&str] = &["name", "region", "account"];
+const CLUSTER: &[&str] = &[
+    "name",
+    "region",
+    "account",
+    "default_capacity_provider_strategy",
+];
 const INSTANCE: &[&str] = &[
     "name",
     "cluster",
@@ -26,6 +32,9 @@ const INSTANCE: &[&str] = &[
     "instance_type",
     "attributes",
     "reserved",
+    "resources",
+    "capacity_provider",
+    "fargate",
     "tls",
     "insecure",
     "ssh",
@@ -55,9 +64,11 @@ pub(super) fn settings(
         lookup,
     };
     let root = document.root();
-    let known = ["cluster", "instance", "role", "secret"];
+    let known = ["cluster", "capacity_provider", "instance", "role", "secret"];
     this.reader.table(root, "the configuration", &known);
-    let clusters = this.clusters(root);
+    let mut clusters = this.clusters(root);
+    capacity::providers(&mut this.reader, root, &mut clusters);
+    capacity::default_strategies(&mut this.reader, root, &mut clusters);
     let instances = this.instances(root, &clusters);
     let secrets = roles::secrets(&mut this.reader, root, file, lookup);
     let roles = roles::roles(&mut this.reader, root, &secrets);
@@ -169,11 +180,17 @@ impl<'a> Validator<'a> {
         let attributes = self.attributes(node);
         let instance_type = self.reader.text(node, "instance_type");
         let reserved = self.reserved(node);
+        let resources = capacity::resources(&mut self.reader, node);
+        let (capacity_provider, fargate) =
+            capacity::of_instance(&mut self.reader, node, cluster.as_ref(), clusters);
         Some(InstanceSettings {
             availability_zone,
             instance_type: instance_type.map(|(text, _)| text.to_owned()),
             attributes,
             reserved,
+            resources,
+            capacity_provider,
+            fargate,
             ..InstanceSettings::new(name?, cluster?, endpoint?)
         })
     }

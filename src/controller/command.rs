@@ -20,8 +20,8 @@ use crate::model::task_definition::{
 };
 use crate::model::validate::{self, Elsewhere, Fault};
 use crate::model::{
-    Cluster, CpuUnits, Family, Instance, InstanceStatus, MemoryMib, Revision, Service, ServiceName,
-    Task, TaskDefinition, TimeMs,
+    CapacityProviderStrategyItem, Cluster, CpuUnits, Family, Instance, InstanceStatus, LaunchType,
+    MemoryMib, Revision, Service, ServiceName, Task, TaskDefinition, TimeMs,
 };
 
 pub use schedule::{NamedSchedule, PutSchedule};
@@ -159,12 +159,8 @@ fn log_driver(lines: &mut Vec<String>, place: &str, container: &ContainerDefinit
 fn asks_for_what_happens_anyway(path: &str, value: &Value) -> bool {
     !validate::asks_for_something(value)
         || match path {
-            "launchType" => value == "EC2",
             "deploymentConfiguration.strategy" => value == "ROLLING",
             "deploymentController" => value["type"] == "ECS",
-            "requiresCompatibilities" => value
-                .as_array()
-                .is_some_and(|words| words.iter().any(|word| word == "EC2")),
             "platformVersion" => value == "LATEST",
             "serviceConnectConfiguration" => value["enabled"] == false,
             _ => false,
@@ -209,6 +205,9 @@ pub struct RegisterTaskDefinition {
     /// The role whose grants its tasks have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_role_arn: Option<String>,
+    /// Launch types that it must be fit for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires_compatibilities: Vec<LaunchType>,
     /// Members not acted on.
     #[serde(default, skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,
@@ -226,6 +225,7 @@ impl RegisterTaskDefinition {
             cpu: None,
             memory: None,
             placement_constraints: Vec::new(),
+            requires_compatibilities: Vec::new(),
             pid_mode: None,
             ipc_mode: None,
             runtime_platform: None,
@@ -248,6 +248,7 @@ impl RegisterTaskDefinition {
             ipc_mode: self.ipc_mode,
             runtime_platform: self.runtime_platform,
             task_role_arn: self.task_role_arn,
+            requires_compatibilities: self.requires_compatibilities,
             status: TaskDefinitionStatus::Active,
             registered_at: now,
             tags: self.tags,
@@ -307,6 +308,12 @@ pub struct CreateService {
     /// Seconds after a task's start in which its failing health checks are not acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check_grace_period_seconds: Option<u32>,
+    /// Launch type; EC2 where neither it nor a strategy is given, here or by the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<LaunchType>,
+    /// Shares of the tasks by capacity provider; not together with a launch type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// Makes a repeated request harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
@@ -336,6 +343,8 @@ impl CreateService {
             scheduling_strategy: SchedulingStrategy::default(),
             health_check_grace_period_seconds: None,
             host_loss_grace_period_seconds: None,
+            launch_type: None,
+            capacity_provider_strategy: Vec::new(),
             client_token: None,
             tags: Vec::new(),
             propagate_tags: PropagateTags::default(),
@@ -362,8 +371,25 @@ impl CreateService {
         ));
         faults.extend(validate::desired_count(self.desired_count));
         faults.extend(tag::faults("tags", &self.tags));
+        faults.extend(ground(self.launch_type, &self.capacity_provider_strategy));
         faults
     }
+}
+
+/// What is wrong with a launch type and a capacity provider strategy in themselves.
+#[must_use]
+pub fn ground(
+    launch_type: Option<LaunchType>,
+    strategy: &[CapacityProviderStrategyItem],
+) -> Vec<Fault> {
+    let mut faults = validate::capacity_provider_strategy(strategy);
+    if launch_type.is_some() && !strategy.is_empty() {
+        faults.push(Fault {
+            path: "capacityProviderStrategy".to_owned(),
+            message: "launchType is given too; give one of the two".to_owned(),
+        });
+    }
+    faults
 }
 
 fn one() -> u32 {
@@ -388,6 +414,8 @@ pub struct UpdateService {
     pub placement_constraints: Option<Vec<PlacementConstraint>>,
     /// New strategies.
     pub placement_strategy: Option<Vec<PlacementStrategy>>,
+    /// New shares by capacity provider; an empty list goes back to the launch type.
+    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
     /// Ours: new grace period.
     pub host_loss_grace_period_seconds: Option<u32>,
     /// New grace period for failing health checks.
@@ -478,6 +506,12 @@ pub struct RunTask {
     /// Strategies.
     #[serde(default)]
     pub placement_strategy: Vec<PlacementStrategy>,
+    /// Launch type; EC2 where neither it nor a strategy is given, here or by the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<LaunchType>,
+    /// Shares of the tasks by capacity provider; not together with a launch type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// Makes a repeated request harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
@@ -507,6 +541,8 @@ impl RunTask {
             started_by: None,
             placement_constraints: Vec::new(),
             placement_strategy: Vec::new(),
+            launch_type: None,
+            capacity_provider_strategy: Vec::new(),
             client_token: None,
             overrides: None,
             tags: Vec::new(),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{ClusterName, InstanceName, ServiceName, TaskDefinitionId, TaskId};
+use super::id::{
+    CapacityProviderName, ClusterName, InstanceName, ServiceName, TaskDefinitionId, TaskId,
+};
 
 /// The account that ARNs carry unless the config names another.
 pub const DEFAULT_ACCOUNT: &str = "123456789012";
@@ -42,6 +44,12 @@ impl Partition {
     #[must_use]
     pub fn instance(&self, cluster: &ClusterName, instance: &InstanceName) -> String {
         self.arn(&format!("container-instance/{cluster}/{instance}"))
+    }
+
+    /// A capacity provider's ARN.
+    #[must_use]
+    pub fn capacity_provider(&self, name: &CapacityProviderName) -> String {
+        self.arn(&format!("capacity-provider/{name}"))
     }
 
     /// A service's ARN.

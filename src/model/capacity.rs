@@ -41,3 +41,23 @@ pub struct CapacityProviderStrategyItem {
     #[serde(default)]
     pub weight: u32,
 }
+
+/// ECS's own capacity providers: to name one is to ask for the launch type FARGATE.
+pub const FARGATE_PROVIDERS: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
+
+/// The launch type of what follows a strategy.
+#[must_use]
+pub fn launch_type_of(strategy: &[CapacityProviderStrategyItem]) -> LaunchType {
+    let fargate = |item: &CapacityProviderStrategyItem| is_fargate(&item.capacity_provider);
+    if strategy.iter().any(fargate) {
+        LaunchType::Fargate
+    } else {
+        LaunchType::Ec2
+    }
+}
+
+/// Whether it is one of [`FARGATE_PROVIDERS`].
+#[must_use]
+pub fn is_fargate(provider: &CapacityProviderName) -> bool {
+    FARGATE_PROVIDERS.contains(&provider.as_str())
+}

@@ -88,6 +88,8 @@ pub enum Shape {
     PlacementConstraint,
     /// A placement strategy.
     PlacementStrategy,
+    /// An item of a capacity provider strategy.
+    CapacityProviderStrategyItem,
     /// Bounds of a rolling update.
     DeploymentConfiguration,
     /// A circuit breaker.

@@ -553,8 +553,22 @@ impl TaskDefinition {
                 .flat_map(|c| &c.port_mappings)
                 .filter_map(|mapping| self.host_port(mapping))
                 .collect(),
-            named: BTreeMap::new(),
+            named: self.named(),
         }
+    }
+
+    /// Whole resources by name: what its containers require in all. What is no number counts
+    /// for nothing; it is refused where the definition is registered.
+    fn named(&self) -> BTreeMap<String, u64> {
+        let mut named = BTreeMap::new();
+        let containers = self.container_definitions.iter();
+        for requirement in containers.flat_map(|c| &c.resource_requirements) {
+            let count: u64 = requirement.value.parse().unwrap_or(0);
+            let sum: &mut u64 = named.entry(requirement.kind.clone()).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        named.retain(|_, count| *count > 0);
+        named
     }
 
     /// The fixed host port of a mapping; `None` for an ephemeral one. In host mode the

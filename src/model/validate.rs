@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::capacity::LaunchType;
 use super::id::ContainerName;
 use super::resources::{CpuUnits, MemoryMib};
 use super::service::{
@@ -12,7 +13,9 @@ use super::task_definition::{
     ContainerDefinition, DependencyCondition, NetworkMode, TaskDefinition, Volume, VolumeScope,
 };
 
+mod capacity;
 mod elsewhere;
+mod fargate;
 mod graph;
 mod lifecycle;
 mod linux;
@@ -20,7 +23,9 @@ mod network;
 mod secrets;
 mod service;
 
+pub use capacity::{STRATEGY_ITEMS_MAX, capacity_provider_strategy};
 pub use elsewhere::{Elsewhere, asks_for_something, elsewhere};
+pub use fargate::fargate;
 pub use network::PORTS_MAX;
 pub use service::{DESIRED_COUNT_MAX, bounds, desired_count, health_grace, placement, scheduling};
 
@@ -124,6 +129,12 @@ pub fn task_definition(definition: &TaskDefinition) -> Vec<Fault> {
         } else {
             service::constraint(constraint, &at, &mut faults);
         }
+    }
+    if definition
+        .requires_compatibilities
+        .contains(&LaunchType::Fargate)
+    {
+        faults.0.extend(fargate(definition));
     }
     faults.0
 }

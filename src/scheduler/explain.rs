@@ -10,10 +10,11 @@ use super::index::Index;
 use super::place::{PlaceRequest, place};
 use super::reconcile;
 use super::rollout::Turn;
+use crate::model::capacity::launch_type_of;
 use crate::model::service::{RolloutState, Service, ServiceStatus};
 use crate::model::{
-    ClusterName, DesiredStatus, InstanceName, ServiceName, State, Task, TaskDefinitionId, TaskId,
-    TimeMs,
+    ClusterName, DesiredStatus, InstanceName, LaunchType, ServiceName, State, Task,
+    TaskDefinitionId, TaskId, TimeMs,
 };
 
 /// What is to be explained.
@@ -166,7 +167,17 @@ pub fn definition(
     id: &TaskDefinitionId,
 ) -> Option<Explanation> {
     let definition = state.task_definitions.get(id)?;
+    let default = (state.clusters.get(cluster)).map_or(&[][..], |cluster| {
+        &cluster.default_capacity_provider_strategy
+    });
+    // What is fit for FARGATE alone is meant for it.
+    let (launch_type, strategy) = match definition.requires_compatibilities.as_slice() {
+        [LaunchType::Fargate] => (LaunchType::Fargate, &[][..]),
+        _ => (launch_type_of(default), default),
+    };
     let request = PlaceRequest {
+        launch_type,
+        capacity_provider_strategy: strategy,
         cluster,
         definition,
         group: &format!("family:{}", definition.family),

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::expression::{Expression, Facts};
+use super::ground::Ground;
 use super::index::Index;
 use super::node::{Holder, Node};
 use crate::model::instance::attribute;
 use crate::model::parameters::RuntimePlatform;
 use crate::model::service::{PlacementConstraint, PlacementConstraintKind, Refusal};
 use crate::model::{
-    ClusterName, Connection, CpuUnits, HostPort, Instance, InstanceName, InstanceStatus, MemoryMib,
-    Resources, ServiceName, TaskId,
+    CapacityProviderName, ClusterName, Connection, CpuUnits, HostPort, Instance, InstanceName,
+    InstanceStatus, MemoryMib, Resources, ServiceName, TaskId,
 };
 
 /// One filter's reason to refuse an instance, with the shortfall.
@@ -26,6 +27,17 @@ pub enum Rejection {
     Registering,
     /// It takes no new tasks.
     Draining,
+    /// A FARGATE task, and it does not serve those.
+    NotFargate,
+    /// It serves FARGATE tasks and no others.
+    FargateOnly,
+    /// It is not of the capacity provider that was chosen for the task.
+    OtherProvider {
+        /// The provider that was chosen.
+        wants: CapacityProviderName,
+        /// Its own, if it has one.
+        has: Option<CapacityProviderName>,
+    },
     /// Too little CPU is left.
     Cpu {
         /// What the task asks for.
@@ -81,6 +93,9 @@ impl Rejection {
             Self::NotConnected { .. } => "not connected".to_owned(),
             Self::Registering => "not registered yet".to_owned(),
             Self::Draining => "draining".to_owned(),
+            Self::NotFargate => "not for FARGATE".to_owned(),
+            Self::FargateOnly => "for FARGATE only".to_owned(),
+            Self::OtherProvider { wants, .. } => format!("outside capacity provider {wants}"),
             Self::Cpu { .. } => "short of CPU".to_owned(),
             Self::Memory { .. } => "short of memory".to_owned(),
             Self::Port { port, .. } => format!("with host port {port} taken"),
@@ -102,8 +117,11 @@ impl Rejection {
             Self::Cpu { .. } => "RESOURCE:CPU",
             Self::Memory { .. } => "RESOURCE:MEMORY",
             Self::Port { .. } => "RESOURCE:PORTS",
-            Self::NotDistinct { .. }
+            Self::NotFargate
+            | Self::FargateOnly
+            | Self::OtherProvider { .. }
             | Self::Platform { .. }
+            | Self::NotDistinct { .. }
             | Self::NotMember { .. }
             | Self::BadExpression { .. } => "ATTRIBUTE",
         }
@@ -119,6 +137,18 @@ impl fmt::Display for Rejection {
             Self::NotConnected { reason } => write!(f, "its engine does not answer: {reason}"),
             Self::Registering => write!(f, "it is REGISTERING: its engine has not answered yet"),
             Self::Draining => write!(f, "it is DRAINING and takes no new tasks"),
+            Self::NotFargate => write!(
+                f,
+                "it does not serve FARGATE tasks (fargate = true in the config would)"
+            ),
+            Self::FargateOnly => write!(f, "it serves FARGATE tasks only (fargate = true)"),
+            Self::OtherProvider {
+                wants,
+                has: Some(has),
+            } => write!(f, "it is in capacity provider {has}, not in {wants}"),
+            Self::OtherProvider { wants, has: None } => {
+                write!(f, "it is not in capacity provider {wants}")
+            }
             Self::Cpu { needs, free } => write!(
                 f,
                 "{} CPU units short (needs {needs}, {free} free)",
@@ -152,6 +182,7 @@ impl fmt::Display for Rejection {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ask {
     pub cluster: ClusterName,
+    pub ground: Ground,
     pub resources: Resources,
     pub distinct: bool,
     /// Instances that are tried after all others.
@@ -250,11 +281,13 @@ impl Ask {
     /// Reads the constraints once, for many instances.
     pub fn new<'a>(
         cluster: &ClusterName,
+        ground: Ground,
         resources: Resources,
         constraints: impl Iterator<Item = &'a PlacementConstraint>,
     ) -> Self {
         let mut ask = Self {
             cluster: cluster.clone(),
+            ground,
             resources,
             distinct: false,
             last: BTreeSet::new(),
@@ -317,6 +350,7 @@ impl Ask {
                 });
             }
         }
+        rejections.extend(self.ground.refuses(&node.instance));
         let refusing = self.members.iter().filter(|member| !member.matches(node));
         rejections.extend(refusing.map(Member::rejection));
         rejections

@@ -4,7 +4,9 @@ use crate::model::service::Service;
 use crate::model::tag::{PropagateTags, Tag};
 use crate::model::task::Container;
 use crate::model::task_definition::TaskDefinition;
-use crate::model::{DeploymentId, InstanceName, Resources, Task, TaskId, TimeMs};
+use crate::model::{
+    CapacityProviderName, DeploymentId, InstanceName, Resources, Task, TaskId, TimeMs,
+};
 
 /// What a service's new task is made of.
 pub(crate) struct Born<'a> {
@@ -15,6 +17,7 @@ pub(crate) struct Born<'a> {
     pub resources: Resources,
     pub instance: InstanceName,
     pub placement: String,
+    pub capacity_provider: Option<CapacityProviderName>,
     pub now: TimeMs,
 }
 
@@ -30,6 +33,7 @@ pub(crate) fn task(born: Born<'_>) -> Task {
         placement: born.placement,
         launch_type: born.service.launch_type,
         tags: tags(born.service, born.definition),
+        capacity_provider: born.capacity_provider,
         ..Task::new(
             born.id,
             born.service.cluster.clone(),

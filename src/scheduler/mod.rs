@@ -11,6 +11,7 @@ mod expression;
 mod failures;
 mod feasible;
 mod form;
+mod ground;
 mod index;
 #[cfg(test)]
 mod index_tests;
@@ -20,6 +21,7 @@ mod plan;
 mod rank;
 mod reconcile;
 mod rollout;
+mod shares;
 mod words;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub use failures::{
 };
 pub use feasible::Rejection;
 pub use form::containers;
+pub use ground::Ground;
 pub use index::Index;
 pub use place::{PlaceRequest, Placed, Placement, place, place_with};
 pub use plan::{Plan, REFUSALS_MAX, Stop, plan, plan_with};

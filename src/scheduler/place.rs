@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::feasible::{self, Ask, Rejection};
+use super::ground::{Deal, Ground};
 use super::index::Index;
 use super::rank::{self, Ranker};
 use crate::model::service::{PlacementConstraint, PlacementStrategy, Refusal};
 use crate::model::task_definition::TaskDefinition;
-use crate::model::{ClusterName, InstanceName, State, TimeMs};
+use crate::model::{
+    CapacityProviderName, CapacityProviderStrategyItem, ClusterName, InstanceName, LaunchType, State,
+    TimeMs,
+};
 
 /// What is to be placed.
 #[derive(Clone, Debug)]
@@ -22,6 +26,10 @@ pub struct PlaceRequest<'a> {
     pub constraints: &'a [PlacementConstraint],
     /// Strategies of the request; none = spread over zones, then over instances.
     pub strategies: &'a [PlacementStrategy],
+    /// Launch type.
+    pub launch_type: LaunchType,
+    /// Shares of the tasks by capacity provider; none = any instance of the launch type.
+    pub capacity_provider_strategy: &'a [CapacityProviderStrategyItem],
     /// How many tasks.
     pub count: u32,
 }
@@ -31,6 +39,8 @@ pub struct PlaceRequest<'a> {
 pub struct Placed {
     /// The instance.
     pub instance: InstanceName,
+    /// The capacity provider that was chosen first, where a strategy names some.
+    pub capacity_provider: Option<CapacityProviderName>,
     /// Why this one, in words: the task's `placement`.
     pub reason: String,
 }
@@ -66,34 +76,78 @@ pub fn place_with(
     _now: TimeMs,
     request: &PlaceRequest<'_>,
 ) -> Placement {
-    let ask = Ask::new(
-        request.cluster,
-        request.definition.resources(),
-        (request.constraints.iter()).chain(&request.definition.placement_constraints),
-    )
-    .on(request.definition.runtime_platform.as_ref());
+    let items = request.capacity_provider_strategy;
     let who = (rank::hash(0, &state.control_plane), request.group);
-    let mut ranker = index
-        .take_kept(&ask, request.strategies, who)
-        .unwrap_or_else(|| Ranker::of_group(index, &ask, request.strategies, who));
+    let mut way = |provider: Option<&CapacityProviderName>| {
+        let ask = Ask::new(
+            request.cluster,
+            Ground::of(request.launch_type, provider),
+            request.definition.resources(),
+            (request.constraints.iter()).chain(&request.definition.placement_constraints),
+        )
+        .on(request.definition.runtime_platform.as_ref());
+        let ranker = index
+            .take_kept(&ask, request.strategies, who)
+            .unwrap_or_else(|| Ranker::of_group(index, &ask, request.strategies, who));
+        (provider.cloned(), ask, ranker)
+    };
+    let mut ways: Vec<_> = if items.is_empty() {
+        vec![way(None)]
+    } else {
+        let providers = items.iter().map(|item| &item.capacity_provider);
+        providers.map(|provider| way(Some(provider))).collect()
+    };
+    let mut deal = Deal::new(items, request.count, vec![0; ways.len()]);
     let mut placement = Placement::default();
-    for left in (1..=request.count).rev() {
-        let Some((at, reason)) = ranker.best(index, &ask) else {
-            refuse(&mut placement, index, &ask, &ranker, left);
+    for _ in 0..request.count {
+        let Some((at, provider, reason)) = best(index, &mut ways, &mut deal) else {
             break;
         };
-        index.hold_for_new(at, &ask.resources, request.group);
+        if let Some((_, ask, _)) = ways.first() {
+            index.hold_for_new(at, &ask.resources, request.group);
+        }
         if let Some(node) = index.nodes.get(at) {
             placement.placed.push(Placed {
                 instance: node.instance.name.clone(),
+                capacity_provider: provider,
                 reason,
             });
         }
-        ranker.placed(at);
+        for (_, _, ranker) in &mut ways {
+            ranker.placed(at);
+        }
+    }
+    let placed = u32::try_from(placement.placed.len()).unwrap_or(u32::MAX);
+    let left = request.count.saturating_sub(placed);
+    if left > 0
+        && let Some((_, ask, ranker)) = ways.get(deal.first_full().unwrap_or(0))
+    {
+        refuse(&mut placement, index, ask, ranker, left);
     }
     index.settle();
-    index.keep(ask, ranker);
+    for (_, ask, ranker) in ways {
+        index.keep(ask, ranker);
+    }
     placement
+}
+
+type Way = (Option<CapacityProviderName>, Ask, Ranker);
+
+/// The best node of the way whose turn it is; a way that has none is full.
+fn best(
+    index: &Index,
+    ways: &mut [Way],
+    deal: &mut Deal,
+) -> Option<(usize, Option<CapacityProviderName>, String)> {
+    loop {
+        let turn = deal.next()?;
+        let (provider, ask, ranker) = ways.get_mut(turn)?;
+        if let Some((at, reason)) = ranker.best(index, ask) {
+            deal.took(turn);
+            return Some((at, provider.clone(), reason));
+        }
+        deal.full(turn);
+    }
 }
 
 fn refuse(placement: &mut Placement, index: &Index, ask: &Ask, ranker: &Ranker, left: u32) {

@@ -10,7 +10,8 @@ use crate::model::service::{
     PlacementConstraint, PlacementConstraintKind, PlacementStrategy, PlacementStrategyKind,
 };
 use crate::model::{
-    Change, Connection, HostPort, Instance, InstanceStatus, Protocol, State, Task, TimeMs,
+    Change, Connection, HostPort, Instance, InstanceStatus, LaunchType, Protocol, State, Task,
+    TimeMs,
 };
 
 /// So many random clusters are tried, each with several requests.
@@ -301,6 +302,8 @@ proptest! {
                 group: "family:web",
                 constraints: &constraints,
                 strategies: &strategies,
+                launch_type: LaunchType::Ec2,
+                capacity_provider_strategy: &[],
                 count,
             };
             let placement = place_with(&mut index, &state, fixture::START, &request);
@@ -349,6 +352,8 @@ fn rejections_say_the_shortfall() {
             group: "family:api",
             constraints: &[],
             strategies: &[],
+            launch_type: LaunchType::Ec2,
+            capacity_provider_strategy: &[],
             count: 1,
         },
     );

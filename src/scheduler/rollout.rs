@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::feasible::Ask;
 use super::form::{self, Born};
+use super::ground::Ground;
 use super::index::Index;
 use super::rank::Ranker;
 use super::reconcile::{self, Member, Place};
@@ -16,7 +17,9 @@ use crate::model::grants::{self, MissingGrant};
 use crate::model::id::IdSource;
 use crate::model::service::Service;
 use crate::model::task_definition::TaskDefinition;
-use crate::model::{InstanceName, LastStatus, Resources, State, Task, TaskId, TimeMs};
+use crate::model::{
+    CapacityProviderName, InstanceName, LastStatus, Resources, State, Task, TaskId, TimeMs,
+};
 
 /// Why a service's task is stopped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +56,8 @@ pub(crate) struct Turn<'a> {
 
 /// What a placement needs, made once per service and pass.
 pub(crate) struct Search {
+    /// The capacity provider whose instances are searched, where a strategy names some.
+    pub provider: Option<CapacityProviderName>,
     /// ECS's group of the tasks.
     pub group: String,
     pub ask: Ask,
@@ -60,10 +65,15 @@ pub(crate) struct Search {
 }
 
 /// What a service's tasks ask of an instance.
-pub(crate) fn ask(service: &Service, definition: &TaskDefinition) -> Ask {
+pub(crate) fn ask(
+    service: &Service,
+    definition: &TaskDefinition,
+    provider: Option<&CapacityProviderName>,
+) -> Ask {
     let constraints = &service.placement_constraints;
     Ask::new(
         &service.cluster,
+        Ground::of(service.launch_type, provider),
         definition.resources(),
         constraints.iter().chain(&definition.placement_constraints),
     )
@@ -217,7 +227,7 @@ impl<'a> Turn<'a> {
             let surplus = keepers.len() - desired;
             let may_go = self.which(|m| m.may_go() && m.place == Place::Keeper);
             let surplus = surplus.min(may_go.len());
-            let chosen = reconcile::scale_in(index, &self.members, &may_go, surplus);
+            let chosen = self.surplus(index, &may_go, surplus);
             self.stop_all(index, chosen, &Why::Surplus);
         }
         for at in self.which(|m| m.lost && m.place != Place::Keeper) {
@@ -329,13 +339,14 @@ impl<'a> Turn<'a> {
             self.missing = need;
             return;
         }
-        let mut search = self.search(state, index, definition);
+        let mut ways = self.ways(state, index, definition);
         // Only after other services' starts: this pass has placed some already.
         for start in &self.starts {
             if let Some(node) = index.position(&start.instance) {
-                search.ranker.placed(node);
+                ways.iter_mut().for_each(|way| way.ranker.placed(node));
             }
         }
+        let mut deal = self.deal(self.service.desired_count);
         let ceiling = self.ceiling();
         let mut occupancy = self.occupancy();
         let mut left = need;
@@ -346,30 +357,40 @@ impl<'a> Turn<'a> {
                 // The ceiling is reached and the floor too: the next step comes by itself.
                 (false, None) => break,
             };
-            let Some((node, why)) = search.ranker.best(index, &search.ask) else {
-                if self.swap(index, &mut search) {
-                    occupancy = occupancy.saturating_sub(1);
-                    continue;
-                }
-                self.missing = left;
+            let Some(turn) = deal.next() else { break };
+            let Some(search) = ways.get_mut(turn) else {
                 break;
+            };
+            let Some((node, why)) = search.ranker.best(index, &search.ask) else {
+                if self.swap(index, search) {
+                    occupancy = occupancy.saturating_sub(1);
+                } else {
+                    deal.full(turn);
+                }
+                continue;
             };
             if let Some(victim) = victim {
                 self.victims.pop_front();
-                self.stop_victim(index, &mut search, victim);
+                for way in &mut ways {
+                    self.stop_victim(index, way, victim);
+                }
                 occupancy = occupancy.saturating_sub(1);
             }
-            self.start_on(
-                index,
-                &mut search,
-                definition,
-                (node, why),
-                (ids.task_id(), now),
-            );
+            let Some(search) = ways.get_mut(turn) else {
+                break;
+            };
+            self.start_on(index, search, definition, (node, why), (ids.task_id(), now));
+            for (_, way) in ways.iter_mut().enumerate().filter(|(at, _)| *at != turn) {
+                way.ranker.placed(node);
+            }
+            deal.took(turn);
             occupancy += 1;
             left -= 1;
         }
-        self.search = Some(search);
+        let full = deal.first_full();
+        self.missing = full.map_or(0, |_| deal.short().min(left));
+        let last = full.unwrap_or(0);
+        self.search = ways.into_iter().nth(last);
     }
 
     /// Starts a task of the primary deployment on a node.
@@ -392,6 +413,7 @@ impl<'a> Turn<'a> {
             resources: search.ask.resources.clone(),
             instance: at.instance.name.clone(),
             placement,
+            capacity_provider: search.provider.clone(),
             now,
         });
         index.hold(node, &task);
@@ -399,10 +421,16 @@ impl<'a> Turn<'a> {
         self.starts.push(task);
     }
 
-    /// What a placement of one more task needs.
-    pub fn search(&self, state: &State, index: &Index, definition: &TaskDefinition) -> Search {
+    /// What a placement with one of the service's capacity providers needs, or without any.
+    pub fn search_in(
+        &self,
+        state: &State,
+        index: &Index,
+        definition: &TaskDefinition,
+        provider: Option<&CapacityProviderName>,
+    ) -> Search {
         let service = &self.service;
-        let ask = ask(service, definition);
+        let ask = ask(service, definition, provider);
         let nodes = |test: &dyn Fn(&Member<'_>) -> bool| -> Vec<usize> {
             let members = self.members.iter().filter(|m| test(m));
             members.filter_map(|m| m.node).collect()
@@ -419,6 +447,7 @@ impl<'a> Turn<'a> {
             &nodes(&|m| !m.stopping),
         );
         Search {
+            provider: provider.cloned(),
             group: format!("service:{}", service.name),
             ask,
             ranker,

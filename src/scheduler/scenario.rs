@@ -3,10 +3,12 @@
 //! commands. A script passes when running it gives the same text again.
 //!
 //! ```text
-//! instance NAME zone Z cpu N memory N [with KEY=VALUE,…]
-//! definition FAMILY:N cpu N memory N [port P] [health] [X86_64 | ARM64] [role R] [secret S] [mount PATH]
+//! instance NAME zone Z cpu N memory N [with KEY=VALUE,…] [provider P] [fargate] [GPU N]
+//!     [foreign PORT,…] [reserved MEMORY]
+//! definition FAMILY:N cpu N memory N [port P] [udp P] [GPU N] [health] [X86_64 | ARM64] [role R] [secret S] [mount PATH]
 //! role NAME [secrets S] [paths PATH] · unrole NAME
-//! service NAME count N | daemon [min P] [max P] [grace S] [breaker] [rollback] [distinct] [where EXPRESSION]
+//! service NAME count N | daemon [min P] [max P] [grace S] [breaker] [rollback] [distinct]
+//!     [fargate] [on PROVIDER:BASE:WEIGHT,…] [where EXPRESSION]
 //! scale NAME N · update NAME REVISION · delete NAME
 //! drain I · activate I · disconnect I · reconnect I
 //! crash NAME [all | on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
@@ -23,11 +25,16 @@ use std::fmt::Write;
 
 use super::world::World;
 use super::{check, explain, fixture};
+use crate::model::parameters::ResourceRequirement;
 use crate::model::service::{
     PlacementConstraint, PlacementConstraintKind, SchedulingStrategy, ServiceStatus,
 };
 use crate::model::task::Health;
-use crate::model::{ClusterName, InstanceStatus, TaskId, TimeMs};
+use crate::model::task_definition::PortMapping;
+use crate::model::{
+    CapacityProviderName, CapacityProviderStrategyItem, ClusterName, HostPort, Instance,
+    InstanceStatus, LaunchType, MemoryMib, Protocol, TaskDefinition, TaskId, TimeMs,
+};
 
 struct Script {
     world: World,
@@ -68,6 +75,57 @@ fn after<T: std::str::FromStr>(words: &[&str], word: &str) -> Option<T> {
     words.get(at + 1)?.parse().ok()
 }
 
+/// `P:BASE:WEIGHT,…`
+fn strategy(items: &str) -> Vec<CapacityProviderStrategyItem> {
+    let items = items.split(',').map(|item| {
+        let parts: Vec<&str> = item.split(':').collect();
+        CapacityProviderStrategyItem {
+            capacity_provider: CapacityProviderName::new(parts[0]).unwrap(),
+            base: parts[1].parse().unwrap(),
+            weight: parts[2].parse().unwrap(),
+        }
+    });
+    items.collect()
+}
+
+/// What an instance has beside cpu and memory.
+fn offers(instance: &mut Instance, rest: &[&str]) {
+    let provider: Option<String> = after(rest, "provider");
+    instance.capacity_provider = provider.map(|name| CapacityProviderName::new(name).unwrap());
+    instance.fargate = rest.contains(&"fargate");
+    if let Some(count) = after(rest, "GPU") {
+        instance.capacity.named.insert("GPU".to_owned(), count);
+    }
+    let foreign: String = after(rest, "foreign").unwrap_or_default();
+    for port in foreign.split(',').filter_map(|port| port.parse().ok()) {
+        let protocol = Protocol::Tcp;
+        instance.foreign.ports.insert(HostPort { port, protocol });
+        instance.foreign.memory += MemoryMib(512);
+        instance.foreign_count += 1;
+    }
+    if let Some(memory) = after(rest, "reserved") {
+        instance.reserved.memory = MemoryMib(memory);
+    }
+}
+
+/// What a task asks for beside cpu, memory and tcp ports.
+fn asks(definition: &mut TaskDefinition, rest: &[&str]) {
+    let container = &mut definition.container_definitions[0];
+    if let Some(port) = after(rest, "udp") {
+        container.port_mappings.push(PortMapping {
+            host_port: Some(port),
+            protocol: Protocol::Udp,
+            ..PortMapping::new(port)
+        });
+    }
+    if let Some(count) = after::<String>(rest, "GPU") {
+        container.resource_requirements.push(ResourceRequirement {
+            value: count,
+            kind: "GPU".to_owned(),
+        });
+    }
+}
+
 impl Script {
     fn command(&mut self, words: &[&str], line: usize) -> Vec<String> {
         let world = &mut self.world;
@@ -78,8 +136,9 @@ impl Script {
                 let with: String = after(rest, "with").unwrap_or_default();
                 let pairs = with.split(',').filter_map(|pair| pair.split_once('='));
                 let pairs: Vec<(&str, &str)> = pairs.collect();
-                let instance =
+                let mut instance =
                     fixture::instance(name, &zone, cpu.unwrap(), memory.unwrap(), &pairs);
+                offers(&mut instance, rest);
                 world
                     .state
                     .apply(&crate::model::Change::Instance(instance.into()));
@@ -94,6 +153,7 @@ impl Script {
                     after(rest, "memory").unwrap(),
                     &ports,
                 );
+                asks(&mut definition, rest);
                 if rest.contains(&"health") {
                     fixture::check_health(&mut definition);
                 }
@@ -125,6 +185,11 @@ impl Script {
                 let new = fixture::deployment(self.deployments, name, revision, world.now);
                 let now = world.now;
                 world.edit_service(name, |service| service.begin(new, now));
+            }
+            ["strategy", name, items] => {
+                world.edit_service(name, |service| {
+                    service.capacity_provider_strategy = strategy(items);
+                });
             }
             ["delete", name] => {
                 world.edit_service(name, |service| service.status = ServiceStatus::Draining);
@@ -293,6 +358,12 @@ impl Script {
                 expression: None,
             });
         }
+        if rest.contains(&"fargate") {
+            service.launch_type = LaunchType::Fargate;
+        }
+        if let Some(items) = after::<String>(rest, "on") {
+            service.capacity_provider_strategy = strategy(&items);
+        }
         if let Some(at) = rest.iter().position(|word| *word == "where") {
             service.placement_constraints.push(PlacementConstraint {
                 kind: PlacementConstraintKind::MemberOf,
@@ -445,6 +516,9 @@ scenarios! {
     taken_port
     distinct_instance
     member_of
+    capacity_providers
+    fargate
+    what_is_taken
     drain
     delete
     crash_loop

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{definition_arn, plain, strip_nulls};
 use crate::model::members::{self, Shape};
-use crate::model::{State, TaskDefinition};
+use crate::model::{State, TaskDefinition, validate};
 
 /// Lists of a container definition that ECS sends even when they are empty.
 const CONTAINER_LISTS: [&str; 4] = ["environment", "mountPoints", "portMappings", "volumesFrom"];
@@ -21,7 +21,11 @@ pub fn task_definition(state: &State, definition: &TaskDefinition) -> Value {
     }
     body["taskDefinitionArn"] = definition_arn(state, &definition.id()).into();
     body["registeredAt"] = definition.registered_at.as_wire_seconds().into();
-    body["compatibilities"] = json!(["EC2"]);
+    body["compatibilities"] = if validate::fargate(definition).is_empty() {
+        json!(["EC2", "FARGATE"])
+    } else {
+        json!(["EC2"])
+    };
     if let Some(cpu) = definition.cpu {
         body["cpu"] = cpu.to_string().into();
     }

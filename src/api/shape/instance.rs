@@ -42,6 +42,12 @@ pub fn container_instance(state: &State, instance: &Instance) -> Value {
         "version": 1,
     });
     set_time(&mut body, "registeredAt", instance.registered_at);
+    let provider = instance.capacity_provider.as_ref();
+    set(
+        &mut body,
+        "capacityProviderName",
+        provider.map(|name| name.as_str()),
+    );
     if let Connection::Disconnected { reason, .. } = &instance.connection {
         set(&mut body, "statusReason", Some(reason.clone()));
     }
@@ -59,13 +65,18 @@ fn resources(instance: &Instance, held: &Resources) -> Value {
     };
     let number = |name: &str, value: u64| json!({"name": name, "type": "INTEGER", "doubleValue": 0.0, "longValue": 0, "integerValue": value});
     let set = |name: &str, values: Vec<String>| json!({"name": name, "type": "STRINGSET", "doubleValue": 0.0, "longValue": 0, "integerValue": 0, "stringSetValue": values});
-    json!([
+    let mut all = vec![
         number("CPU", instance.capacity.cpu.saturating_sub(held.cpu).0),
         number(
             "MEMORY",
-            instance.capacity.memory.saturating_sub(held.memory).0
+            instance.capacity.memory.saturating_sub(held.memory).0,
         ),
         set("PORTS", ports(Protocol::Tcp)),
         set("PORTS_UDP", ports(Protocol::Udp)),
-    ])
+    ];
+    for (name, count) in &instance.capacity.named {
+        let held = held.named.get(name).copied().unwrap_or(0);
+        all.push(number(name, count.saturating_sub(held)));
+    }
+    Value::Array(all)
 }

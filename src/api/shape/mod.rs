@@ -11,7 +11,10 @@ use serde_json::{Map, Value, json};
 
 use crate::controller::Response;
 use crate::controller::command::Failure;
-use crate::model::{Cluster, ClusterName, LastStatus, State, Task, TaskDefinitionId, TimeMs};
+use crate::model::capacity::{FARGATE_PROVIDERS, is_fargate};
+use crate::model::{
+    CapacityProviderName, Cluster, ClusterName, LastStatus, State, Task, TaskDefinitionId, TimeMs,
+};
 
 pub use definition::task_definition;
 pub use instance::container_instance;
@@ -57,7 +60,18 @@ pub fn response(state: &State, response: &Response) -> Value {
 #[must_use]
 pub fn cluster(state: &State, cluster: &Cluster) -> Value {
     let name = &cluster.name;
-    let instances = state.instances.values().filter(|it| &it.cluster == name);
+    // What serves FARGATE stays out of sight.
+    let mine = || state.instances.values().filter(|it| &it.cluster == name);
+    let instances = mine().filter(|it| !it.fargate);
+    let fargate = if mine().any(|it| it.fargate) {
+        &FARGATE_PROVIDERS[..]
+    } else {
+        &[]
+    };
+    let providers: Vec<&str> = (cluster.capacity_providers.iter())
+        .map(CapacityProviderName::as_str)
+        .chain(fargate.iter().copied())
+        .collect();
     let services = state
         .services
         .values()
@@ -75,8 +89,26 @@ pub fn cluster(state: &State, cluster: &Cluster) -> Value {
         "pendingTasksCount": tally.pending,
         "activeServicesCount": services.count(),
         "statistics": [], "tags": [], "settings": [],
-        "capacityProviders": [], "defaultCapacityProviderStrategy": [],
+        "capacityProviders": providers,
+        "defaultCapacityProviderStrategy": cluster.default_capacity_provider_strategy,
     })
+}
+
+/// ECS's CapacityProvider, one of a cluster's or one of ECS's own.
+#[must_use]
+pub fn capacity_provider(cluster: &Cluster, name: &CapacityProviderName) -> Value {
+    let mut body = json!({
+        "capacityProviderArn": cluster.partition.capacity_provider(name),
+        "name": name,
+        "status": "ACTIVE",
+        "tags": [],
+    });
+    if is_fargate(name) {
+        body["type"] = name.as_str().into();
+    } else {
+        body["cluster"] = cluster.name.as_str().into();
+    }
+    body
 }
 
 /// ECS's Failure.

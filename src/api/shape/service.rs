@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::task::{PLATFORM_FAMILY, PLATFORM_VERSION};
 use super::{Tally, definition_arn, plain, strip_nulls, uuid};
 use crate::model::members::{self, Shape};
 use crate::model::state::ServiceKey;
-use crate::model::{Deployment, DeploymentId, Event, Service, State};
+use crate::model::{Deployment, DeploymentId, Event, LaunchType, Service, State};
 
 /// How many events ECS gives with a service.
 const EVENTS_MAX: usize = 100;
@@ -63,6 +64,7 @@ pub fn service(state: &State, service: &Service, counts: &Counts) -> Value {
             let tally = counts.deployments.get(&(key.clone(), it.id.clone()));
             let tally = tally.copied().unwrap_or_default();
             let mut body_of = deployment(state, it, tally);
+            ground(service, &mut body_of);
             if index == 0 {
                 body_of["status"] = "PRIMARY".into();
                 body_of["desiredCount"] = service.desired_count.into();
@@ -79,7 +81,6 @@ pub fn service(state: &State, service: &Service, counts: &Counts) -> Value {
         "desiredCount": service.desired_count,
         "runningCount": tally.running,
         "pendingCount": tally.pending,
-        "launchType": "EC2",
         "schedulingStrategy": plain(&service.scheduling_strategy),
         "deploymentController": {"type": "ECS"},
         "placementConstraints": service.placement_constraints,
@@ -95,6 +96,7 @@ pub fn service(state: &State, service: &Service, counts: &Counts) -> Value {
     if let Some(seconds) = service.health_check_grace_period_s {
         body["healthCheckGracePeriodSeconds"] = seconds.into();
     }
+    ground(service, &mut body);
     if let Some(primary) = service.primary() {
         body["taskDefinition"] = definition_arn(state, &primary.task_definition).into();
     }
@@ -134,6 +136,19 @@ fn hand_down(service: &mut Value, deployment: &mut Value) {
     }
 }
 
+/// Where its tasks run: a launch type, or a capacity provider strategy in its stead.
+fn ground(service: &Service, body: &mut Value) {
+    if service.capacity_provider_strategy.is_empty() {
+        body["launchType"] = service.launch_type.as_str().into();
+    } else {
+        body["capacityProviderStrategy"] = plain(&service.capacity_provider_strategy);
+    }
+    if service.launch_type == LaunchType::Fargate {
+        body["platformVersion"] = PLATFORM_VERSION.into();
+        body["platformFamily"] = PLATFORM_FAMILY.into();
+    }
+}
+
 fn merge(body: &mut Value, facts: Value) {
     if let (Value::Object(into), Value::Object(facts)) = (body, facts) {
         into.extend(facts);
@@ -151,7 +166,6 @@ fn deployment(state: &State, deployment: &Deployment, tally: Tally) -> Value {
         "failedTasks": deployment.failed_tasks,
         "createdAt": deployment.created_at.as_wire_seconds(),
         "updatedAt": deployment.updated_at.as_wire_seconds(),
-        "launchType": "EC2",
         "rolloutState": plain(&deployment.rollout_state),
         "rolloutStateReason": deployment.rollout_state_reason,
         "containerImages": images(deployment),

@@ -6,7 +6,15 @@ use super::{definition_arn, plain, set, set_time, uuid};
 use crate::controller::wire;
 use crate::model::instance::attribute;
 use crate::model::task::Container;
-use crate::model::{ContainerDefinition, Partition, State, Task, TaskDefinition, TimeMs};
+use crate::model::{
+    CapacityProviderName, ContainerDefinition, LaunchType, Partition, State, Task, TaskDefinition,
+    TimeMs,
+};
+
+/// ECS's platform version of everything on FARGATE: there is one, the one that runs.
+pub(super) const PLATFORM_VERSION: &str = "LATEST";
+/// ECS's platform family of everything on FARGATE.
+pub(super) const PLATFORM_FAMILY: &str = "Linux";
 
 /// ECS's Task. Its cpu and memory, and its containers', are strings, as in ECS.
 #[must_use]
@@ -22,10 +30,9 @@ pub fn task(state: &State, task: &Task) -> Value {
         "taskArn": partition.task(&task.cluster, &task.id),
         "clusterArn": partition.cluster(&task.cluster),
         "taskDefinitionArn": definition_arn(state, &task.task_definition),
-        "containerInstanceArn": partition.instance(&task.cluster, &task.instance),
         "containers": containers,
         "group": task.group,
-        "launchType": "EC2",
+        "launchType": task.launch_type.as_str(),
         "desiredStatus": plain(&task.desired_status),
         "lastStatus": task.last_status.as_str(),
         "healthStatus": plain(&task.health()),
@@ -37,6 +44,21 @@ pub fn task(state: &State, task: &Task) -> Value {
         "attachments": attachments(task), "inferenceAccelerators": [], "tags": task.tags,
         "version": 1,
     });
+    match task.launch_type {
+        LaunchType::Ec2 => {
+            let arn = partition.instance(&task.cluster, &task.instance);
+            body["containerInstanceArn"] = arn.into();
+        }
+        LaunchType::Fargate => {
+            body["platformVersion"] = PLATFORM_VERSION.into();
+            body["platformFamily"] = PLATFORM_FAMILY.into();
+        }
+    }
+    let provider = task
+        .capacity_provider
+        .as_ref()
+        .map(CapacityProviderName::as_str);
+    set(&mut body, "capacityProviderName", provider);
     set_time(&mut body, "startedAt", task.started_at);
     set_time(&mut body, "stoppingAt", task.stopping_at);
     set_time(&mut body, "stoppedAt", task.stopped_at);

@@ -135,6 +135,7 @@ pub(in crate::cli) fn request_of(definition: &TaskDefinition) -> RegisterTaskDef
         ipc_mode: definition.ipc_mode,
         runtime_platform: definition.runtime_platform,
         task_role_arn: definition.task_role_arn.clone(),
+        requires_compatibilities: definition.requires_compatibilities,
         unsupported: definition.unsupported,
         ..RegisterTaskDefinition::new(definition.family, definition.container_definitions)
     }
@@ -382,6 +383,17 @@ fn updated(
         )
     {
         update.health_check_grace_period_seconds = health;
+    }
+    // What follows the cluster's default follows it still if the file names nothing else.
+    let strategy = &request.capacity_provider_strategy;
+    if !strategy.is_empty()
+        && differs(
+            "capacityProviderStrategy",
+            json!(service.capacity_provider_strategy),
+            json!(strategy),
+        )
+    {
+        update.capacity_provider_strategy = Some(strategy.clone());
     }
     let grace = request
         .host_loss_grace_period_seconds

@@ -10,7 +10,8 @@ use super::work::Work;
 use crate::config::{ClusterSettings, InstanceSettings};
 use crate::model::instance::attribute;
 use crate::model::{
-    Change, Cluster, ClusterName, Connection, EventKind, Instance, Partition, Role, Severity,
+    Change, Cluster, ClusterName, Connection, EventKind, Instance, Partition, Resources, Role,
+    Severity,
     StopCode,
 };
 
@@ -49,19 +50,20 @@ fn roles(work: &mut Work, configured: &[Role]) {
 }
 
 fn clusters(work: &mut Work, configured: &[ClusterSettings]) {
-    let mut all: Vec<(ClusterName, Partition)> = configured
-        .iter()
-        .map(|cluster| (cluster.name.clone(), cluster.partition.clone()))
-        .collect();
+    let mut all = configured.to_vec();
     let default = ClusterName::default_cluster();
-    if !all.iter().any(|(name, _)| *name == default) {
-        all.push((default, Partition::default()));
+    if !all.iter().any(|cluster| cluster.name == default) {
+        all.push(ClusterSettings::new(default, Partition::default()));
     }
-    let names: BTreeSet<ClusterName> = all.iter().map(|(name, _)| name.clone()).collect();
-    for (name, partition) in all {
-        let known = work.state.clusters.get(&name);
+    let names: BTreeSet<ClusterName> = all.iter().map(|cluster| cluster.name.clone()).collect();
+    for settings in all {
+        let known = work.state.clusters.get(&settings.name);
         let created_at = known.map_or(work.now, |cluster| cluster.created_at);
-        work.put_cluster(Cluster::new(name, partition, true, created_at));
+        work.put_cluster(Cluster {
+            capacity_providers: settings.capacity_providers,
+            default_capacity_provider_strategy: settings.default_capacity_provider_strategy,
+            ..Cluster::new(settings.name, settings.partition, true, created_at)
+        });
     }
     // A cluster that the file no longer names may still have services: it becomes one that can
     // be deleted by command.
@@ -99,6 +101,12 @@ fn upsert(work: &mut Work, settings: &InstanceSettings) {
         work.put_instance(Instance {
             attributes,
             reserved: settings.reserved.clone(),
+            capacity: Resources {
+                named: settings.resources.clone(),
+                ..Resources::default()
+            },
+            capacity_provider: settings.capacity_provider.clone(),
+            fargate: settings.fargate,
             ..Instance::new(
                 settings.name.clone(),
                 settings.cluster.clone(),
@@ -125,6 +133,11 @@ fn upsert(work: &mut Work, settings: &InstanceSettings) {
     instance.attributes = attributes;
     instance.endpoint = settings.endpoint.to_string();
     instance.reserved = settings.reserved.clone();
+    instance.capacity.named.clone_from(&settings.resources);
+    instance
+        .capacity_provider
+        .clone_from(&settings.capacity_provider);
+    instance.fargate = settings.fargate;
     // At start no agent has spoken yet. What was stored about the connection is from another
     // time: nobody has tried to reach the instance since, so its silence begins now.
     if !work.live.agents.contains_key(&instance.name) {

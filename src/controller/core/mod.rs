@@ -8,6 +8,7 @@ mod course;
 mod derive;
 mod effects;
 mod find;
+mod ground;
 mod instances;
 mod observe;
 mod orphans;

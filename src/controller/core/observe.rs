@@ -68,6 +68,8 @@ fn connected(work: &mut Work, name: &InstanceName, info: &EngineInfo) {
     instance.capacity = Resources {
         cpu: info.cpu,
         memory: info.memory,
+        // What the engine does not tell is the configuration's to say.
+        named: before.capacity.named.clone(),
         ..Resources::default()
     };
     instance.docker_version.clone_from(&info.docker_version);

@@ -1,6 +1,7 @@
 //! CreateService, UpdateService, DeleteService.
 
 use super::find::{self, invalid};
+use super::ground;
 use super::work::Work;
 use crate::controller::command::{
     CommandError, CreateService, DeleteService, ErrorKind, Response, UpdateService,
@@ -64,8 +65,20 @@ pub(super) fn create(
     let mut faults = request.faults();
     faults.extend(expressions(&request.placement_constraints));
     find::refuse(ErrorKind::InvalidParameterException, &faults)?;
+    let chosen = ground::choose(
+        work,
+        &cluster,
+        request.launch_type,
+        &request.capacity_provider_strategy,
+    )?;
     let definition = find::definition(work, &request.task_definition)?;
     find::granted(work, &definition, None)?;
+    ground::check(
+        chosen.launch_type,
+        &definition,
+        &request.placement_constraints,
+        &request.placement_strategy,
+    )?;
     let definition = definition.id();
     let first = deployment(work, definition.clone(), who);
     let started = first.id.clone();
@@ -87,6 +100,8 @@ pub(super) fn create(
         client_token: request.client_token,
         tags: request.tags,
         propagate_tags: request.propagate_tags,
+        launch_type: chosen.launch_type,
+        capacity_provider_strategy: chosen.strategy,
         unsupported: request.unsupported,
         ..Service::new(request.service_name, cluster, work.now)
     });
@@ -162,6 +177,13 @@ pub(super) fn update(
     if let Some(seconds) = request.health_check_grace_period_seconds {
         service.health_check_grace_period_s = Some(seconds);
     }
+    if let Some(strategy) = &request.capacity_provider_strategy {
+        // An empty list goes back to the launch type.
+        let launch_type = strategy.is_empty().then_some(before.launch_type);
+        let chosen = ground::choose(work, &cluster, launch_type, strategy)?;
+        service.launch_type = chosen.launch_type;
+        service.capacity_provider_strategy = chosen.strategy;
+    }
     service.unsupported.extend(request.unsupported);
     check(&service)?;
     for (changed, what) in [
@@ -176,6 +198,10 @@ pub(super) fn update(
         (
             service.placement_strategy != before.placement_strategy,
             "placement strategy",
+        ),
+        (
+            service.capacity_provider_strategy != before.capacity_provider_strategy,
+            "capacity provider strategy",
         ),
         (service.grace_s != before.grace_s, "grace period"),
         (
@@ -194,6 +220,14 @@ pub(super) fn update(
         request.force_new_deployment,
         who,
     )?;
+    if let Some(definition) = service
+        .primary()
+        .and_then(|primary| work.state.task_definitions.get(&primary.task_definition))
+    {
+        let (constraints, strategies) =
+            (&service.placement_constraints, &service.placement_strategy);
+        ground::check(service.launch_type, definition, constraints, strategies)?;
+    }
     if let Some((_, definition)) = &started {
         said.push(format!("new deployment of {definition}"));
     }

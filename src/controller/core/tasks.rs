@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::derive::ask_stop;
 use super::find::{self, client, invalid};
+use super::ground;
 use super::observe::words;
 use super::services::expressions;
 use super::work::Work;
@@ -93,6 +94,18 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         PropagateTags::TaskDefinition => tag::merged(&definition.tags, &request.tags),
         _ => request.tags.clone(),
     };
+    let chosen = ground::choose(
+        work,
+        &cluster,
+        request.launch_type,
+        &request.capacity_provider_strategy,
+    )?;
+    ground::check(
+        chosen.launch_type,
+        &definition,
+        &request.placement_constraints,
+        &request.placement_strategy,
+    )?;
     let group = request
         .group
         .clone()
@@ -107,6 +120,8 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
             group: &group,
             constraints: &request.placement_constraints,
             strategies: &request.placement_strategy,
+            launch_type: chosen.launch_type,
+            capacity_provider_strategy: &chosen.strategy,
             count: request.count,
         },
     );
@@ -116,6 +131,7 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         let mut task = born(work, &cluster, &definition, placed);
         task.group.clone_from(&group);
         task.started_by.clone_from(&started_by);
+        task.launch_type = chosen.launch_type;
         task.client_token.clone_from(&request.client_token);
         task.overrides.clone_from(&overrides);
         task.tags.clone_from(&tags);
@@ -201,6 +217,7 @@ fn born(work: &mut Work, cluster: &ClusterName, definition: &TaskDefinition, at:
         containers: scheduler::containers(definition),
         resources: definition.resources(),
         placement: at.reason,
+        capacity_provider: at.capacity_provider,
         ..Task::new(
             work.ids.task_id(),
             cluster.clone(),

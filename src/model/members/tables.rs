@@ -23,8 +23,9 @@ impl Shape {
                     ("runtimePlatform", One(Self::RuntimePlatform)),
                     ("tags", Many(Self::Tag)),
                     ("taskRoleArn", Plain),
+                    ("requiresCompatibilities", Plain),
                 ],
-                "executionRoleArn requiresCompatibilities \
+                "executionRoleArn \
                  proxyConfiguration inferenceAccelerators ephemeralStorage \
                  enableFaultInjection trustedExecutionConfiguration",
                 true,
@@ -99,12 +100,17 @@ impl Shape {
                     ("hostLossGracePeriodSeconds", Plain),
                     ("schedulingStrategy", Plain),
                     ("healthCheckGracePeriodSeconds", Plain),
+                    ("launchType", Plain),
+                    (
+                        "capacityProviderStrategy",
+                        Many(Self::CapacityProviderStrategyItem),
+                    ),
                     ("clientToken", Plain),
                     ("tags", Many(Self::Tag)),
                     ("propagateTags", Plain),
                 ],
-                "availabilityZoneRebalancing loadBalancers serviceRegistries launchType \
-                 capacityProviderStrategy platformVersion role networkConfiguration \
+                "availabilityZoneRebalancing loadBalancers serviceRegistries \
+                 platformVersion role networkConfiguration \
                  deploymentController \
                  enableECSManagedTags enableExecuteCommand \
                  serviceConnectConfiguration volumeConfigurations vpcLatticeConfigurations \
@@ -127,8 +133,12 @@ impl Shape {
                     ("healthCheckGracePeriodSeconds", Plain),
                     ("forceNewDeployment", Plain),
                     ("propagateTags", Plain),
+                    (
+                        "capacityProviderStrategy",
+                        Many(Self::CapacityProviderStrategyItem),
+                    ),
                 ],
-                "capacityProviderStrategy availabilityZoneRebalancing networkConfiguration \
+                "availabilityZoneRebalancing networkConfiguration \
                  platformVersion deploymentController \
                  enableExecuteCommand enableECSManagedTags loadBalancers \
                  serviceRegistries serviceConnectConfiguration volumeConfigurations \
@@ -144,12 +154,17 @@ impl Shape {
                     ("startedBy", Plain),
                     ("placementConstraints", Many(Self::PlacementConstraint)),
                     ("placementStrategy", Many(Self::PlacementStrategy)),
+                    ("launchType", Plain),
+                    (
+                        "capacityProviderStrategy",
+                        Many(Self::CapacityProviderStrategyItem),
+                    ),
                     ("clientToken", Plain),
                     ("overrides", One(Self::TaskOverride)),
                     ("tags", Many(Self::Tag)),
                     ("propagateTags", Plain),
                 ],
-                "capacityProviderStrategy enableECSManagedTags enableExecuteCommand launchType \
+                "enableECSManagedTags enableExecuteCommand \
                  networkConfiguration platformVersion referenceId \
                  volumeConfigurations",
                 true,
@@ -248,6 +263,11 @@ impl Shape {
                 &[("cpuArchitecture", Plain), ("operatingSystemFamily", Plain)]
             }
             Self::PlacementConstraint => &[("type", Plain), ("expression", Plain)],
+            Self::CapacityProviderStrategyItem => &[
+                ("capacityProvider", Plain),
+                ("base", Plain),
+                ("weight", Plain),
+            ],
             Self::PlacementStrategy => &[("type", Plain), ("field", Plain)],
             Self::DeploymentConfiguration => &[
                 ("minimumHealthyPercent", Plain),

@@ -33,8 +33,13 @@ pub(super) fn starts(before: &State, plan: &Plan, after: &State, found: &mut Vec
             services.insert((task.cluster.clone(), service.name.clone()), service);
         }
         let ask = asks
-            .entry((service.name.clone(), task.cluster.clone(), definition.id()))
-            .or_insert_with(|| rollout::ask(service, definition));
+            .entry((
+                service.name.clone(),
+                task.cluster.clone(),
+                definition.id(),
+                task.capacity_provider.clone(),
+            ))
+            .or_insert_with(|| rollout::ask(service, definition, task.capacity_provider.as_ref()));
         let node = index.position(&task.instance);
         let Some(node) = node.and_then(|at| index.nodes.get(at)) else {
             continue;
@@ -162,6 +167,7 @@ fn stands(state: &State, index: &Index, service: &Service, task: &Task) -> bool 
     let node = index
         .position(&instance.name)
         .and_then(|at| index.nodes.get(at));
+    let ask = rollout::ask(service, definition, task.capacity_provider.as_ref());
     instance.status == InstanceStatus::Active
-        && node.is_some_and(|n| rollout::ask(service, definition).standing(n).is_empty())
+        && node.is_some_and(|node| ask.standing(node).is_empty())
 }

@@ -143,7 +143,7 @@ fn an_update_keeps_what_it_does_not_name() {
     );
     assert!(bounds.deployment_circuit_breaker.enable && bounds.deployment_circuit_breaker.rollback);
     assert_eq!(service.grace_s, 7);
-    assert_eq!(service.unsupported.len(), 2, "{:?}", service.unsupported);
+    assert_eq!(service.unsupported.len(), 1, "{:?}", service.unsupported);
 }
 
 #[test]

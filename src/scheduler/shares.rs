@@ -1,0 +1,97 @@
+//! One service's tasks among its capacity providers.
+
+use super::ground::Deal;
+use super::index::Index;
+use super::reconcile::{self, Member, Place};
+use super::rollout::{Search, Turn};
+use crate::model::task_definition::TaskDefinition;
+use crate::model::{CapacityProviderName, State, Task};
+
+impl Turn<'_> {
+    fn item_of(&self, task: &Task) -> Option<usize> {
+        let items = self.service.capacity_provider_strategy.iter();
+        let mut names = items.map(|item| Some(&item.capacity_provider));
+        names.position(|name| name == task.capacity_provider.as_ref())
+    }
+
+    /// How the service's wanted tasks and those that this pass has started share `total`.
+    pub fn deal(&self, total: u32) -> Deal {
+        let items = &self.service.capacity_provider_strategy;
+        let mut have = vec![0; items.len().max(1)];
+        let wanted = |m: &&Member<'_>| m.wanted() && m.place == Place::Keeper;
+        let members = self.members.iter().filter(wanted);
+        let members = members.map(|member| &**member.task);
+        for at in members
+            .chain(&self.starts)
+            .filter_map(|task| self.item_of(task))
+        {
+            if let Some(count) = have.get_mut(at) {
+                *count += 1;
+            }
+        }
+        Deal::new(items, total, have)
+    }
+
+    /// One way for each item of the service's strategy; the one of its launch type without any.
+    pub fn ways(
+        &self,
+        state: &State,
+        index: &Index,
+        definition: &TaskDefinition,
+    ) -> Vec<Search> {
+        let way = |provider: Option<&CapacityProviderName>| {
+            self.search_in(state, index, definition, provider)
+        };
+        let items = &self.service.capacity_provider_strategy;
+        if items.is_empty() {
+            return vec![way(None)];
+        }
+        let providers = items.iter().map(|item| &item.capacity_provider);
+        providers.map(|provider| way(Some(provider))).collect()
+    }
+
+    /// What a placement of one more task needs.
+    pub fn search(&self, state: &State, index: &Index, definition: &TaskDefinition) -> Search {
+        let one_more = self.keepers().saturating_add(1);
+        let turn = self.deal(one_more).next();
+        let items = &self.service.capacity_provider_strategy;
+        let item = items.get(turn.unwrap_or(0));
+        let provider = item.map(|item| &item.capacity_provider);
+        self.search_in(state, index, definition, provider)
+    }
+
+    /// `count` of the service's `keepers` to stop: those of no provider of its strategy first,
+    /// then where a provider has the most over its share; within each as scale-in goes.
+    pub fn surplus(&self, index: &Index, keepers: &[usize], count: usize) -> Vec<usize> {
+        let items = self.service.capacity_provider_strategy.len();
+        if items == 0 {
+            return reconcile::scale_in(index, &self.members, keepers, count);
+        }
+        let mut groups: Vec<Vec<usize>> = vec![Vec::new(); items + 1];
+        for &at in keepers {
+            let item = self.members.get(at).and_then(|m| self.item_of(m.task));
+            if let Some(group) = groups.get_mut(item.unwrap_or(items)) {
+                group.push(at);
+            }
+        }
+        let mut take = vec![0; items + 1];
+        let mut deal = self.deal(self.service.desired_count);
+        for _ in 0..count {
+            let strangers = groups.get(items).map_or(0, Vec::len);
+            let from = match take.get(items) {
+                Some(taken) if *taken < strangers => items,
+                _ => match deal.most_over() {
+                    Some(at) => at,
+                    None => break,
+                },
+            };
+            deal.gave(from);
+            if let Some(taken) = take.get_mut(from) {
+                *taken += 1;
+            }
+        }
+        let each = groups.iter().zip(take);
+        each.flat_map(|(group, count)| reconcile::scale_in(index, &self.members, group, count))
+            .collect()
+    }
+}
