@@ -161,7 +161,6 @@ fn asks_for_what_happens_anyway(path: &str, value: &Value) -> bool {
         || match path {
             "deploymentConfiguration.strategy" => value == "ROLLING",
             "deploymentController" => value["type"] == "ECS",
-            "platformVersion" => value == "LATEST",
             "serviceConnectConfiguration" => value["enabled"] == false,
             _ => false,
         }

@@ -307,7 +307,8 @@ fn verdicts(
     let tasks: Vec<&Arc<Task>> = (index.services.get(&key).into_iter())
         .flat_map(|tasks| tasks.values())
         .collect();
-    let turn = Turn::new(service, reconcile::members(&index, service, &tasks, now));
+    let mut turn = Turn::new(service, reconcile::members(&index, service, &tasks, now));
+    turn.remember_failures(&tasks, now);
     let search = turn.search(state, &index, definition);
     let name = |at: usize| {
         let node = index.nodes.get(at);

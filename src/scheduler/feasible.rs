@@ -52,6 +52,15 @@ pub enum Rejection {
         /// What nobody holds.
         free: MemoryMib,
     },
+    /// Too little of a named resource is left, such as `GPU`.
+    Named {
+        /// The resource.
+        name: String,
+        /// What the task asks for.
+        needs: u64,
+        /// What nobody holds.
+        free: u64,
+    },
     /// A host port is taken.
     Port {
         /// The port.
@@ -98,6 +107,7 @@ impl Rejection {
             Self::OtherProvider { wants, .. } => format!("outside capacity provider {wants}"),
             Self::Cpu { .. } => "short of CPU".to_owned(),
             Self::Memory { .. } => "short of memory".to_owned(),
+            Self::Named { name, .. } => format!("short of {name}"),
             Self::Port { port, .. } => format!("with host port {port} taken"),
             Self::NotDistinct { .. } => "with a task of it already (distinctInstance)".to_owned(),
             Self::Platform { needs, .. } => format!("not {needs}"),
@@ -116,6 +126,8 @@ impl Rejection {
             Self::Registering | Self::Draining => "INACTIVE",
             Self::Cpu { .. } => "RESOURCE:CPU",
             Self::Memory { .. } => "RESOURCE:MEMORY",
+            Self::Named { name, .. } if name == "GPU" => "RESOURCE:GPU",
+            Self::Named { .. } => "RESOURCE",
             Self::Port { .. } => "RESOURCE:PORTS",
             Self::NotFargate
             | Self::FargateOnly
@@ -157,6 +169,11 @@ impl fmt::Display for Rejection {
             Self::Memory { needs, free } => write!(
                 f,
                 "{} MiB of memory short (needs {needs}, {free} free)",
+                needs.saturating_sub(*free)
+            ),
+            Self::Named { name, needs, free } => write!(
+                f,
+                "{} {name} short (needs {needs}, {free} free)",
                 needs.saturating_sub(*free)
             ),
             Self::Port { port, holder } => write!(f, "host port {port} is held by {holder}"),
@@ -362,6 +379,7 @@ impl Ask {
         (!self.distinct || group == 0)
             && self.resources.cpu <= node.free_cpu()
             && self.resources.memory <= node.free_memory()
+            && (self.resources.named.iter()).all(|(name, count)| *count <= node.free_named(name))
             && !(self.resources.ports.iter()).any(|port| node.ports.contains_key(port))
             && (self.among_tasks.iter()).all(|member| member.matches(node))
     }
@@ -402,6 +420,16 @@ impl Ask {
                 needs: self.resources.memory,
                 free: node.free_memory(),
             });
+        }
+        for (name, needs) in &self.resources.named {
+            let free = node.free_named(name);
+            if *needs > free {
+                rejections.push(Rejection::Named {
+                    name: name.clone(),
+                    needs: *needs,
+                    free,
+                });
+            }
         }
         for port in &self.resources.ports {
             if let Some(holder) = node.holder(*port) {

@@ -4,6 +4,7 @@
 //! give up for lost or count again; carried out and asked again it says nothing. [`place`]
 //! finds instances for tasks run by hand, by the same rules.
 
+mod bad;
 mod check;
 mod daemon;
 pub mod explain;
@@ -39,6 +40,7 @@ mod storm;
 #[allow(dead_code)] // other rooms build their tests with it
 pub(crate) mod world;
 
+pub use bad::{BAD_HOST_FAILURES, BAD_HOST_WINDOW_MS};
 pub use check::{Violation, check, check_plan, check_with};
 pub use expression::{EXPRESSION_MAX, Expression, ExpressionError, Facts};
 pub use failures::{

@@ -9,8 +9,8 @@ use super::rank::{self, Ranker};
 use crate::model::service::{PlacementConstraint, PlacementStrategy, Refusal};
 use crate::model::task_definition::TaskDefinition;
 use crate::model::{
-    CapacityProviderName, CapacityProviderStrategyItem, ClusterName, InstanceName, LaunchType, State,
-    TimeMs,
+    CapacityProviderName, CapacityProviderStrategyItem, ClusterName, InstanceName, LaunchType,
+    State, TimeMs,
 };
 
 /// What is to be placed.

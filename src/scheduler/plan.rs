@@ -152,6 +152,7 @@ fn pass(
             match service.status {
                 ServiceStatus::Active => {
                     retry(&mut plan, index, &mut turn, &tasks, ids, now);
+                    turn.remember_failures(&tasks, now);
                     match strategy {
                         SchedulingStrategy::Daemon => {
                             turn.advance_daemon(state, index, now, ids);

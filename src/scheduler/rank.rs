@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::bad::{BAD_HOST_FAILURES, BAD_HOST_WINDOW_MS};
 use super::feasible::Ask;
 use super::index::Index;
 use super::node::Node;
@@ -501,6 +502,13 @@ impl Ranker {
 
     fn reason(&self, index: &Index, at: usize) -> String {
         let mut reason = String::new();
+        let key = self.keys.get(at).copied().flatten();
+        if key.is_some_and(|key| key[0] > 0) {
+            let minutes = BAD_HOST_WINDOW_MS / 60_000;
+            reason.push_str(&format!(
+                "tried last: {BAD_HOST_FAILURES} or more such tasks failed on it in {minutes} minutes; "
+            ));
+        }
         for criterion in &self.criteria {
             if let Some(node) = index.nodes.get(at) {
                 let counted = self.counted.get(at).copied().unwrap_or(0);

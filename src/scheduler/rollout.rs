@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::bad;
 use super::feasible::Ask;
 use super::form::{self, Born};
 use super::ground::Ground;
@@ -40,6 +41,8 @@ pub(crate) struct Turn<'a> {
     pub starts: Vec<Task>,
     /// Members to stop, by their place in `members`.
     pub stops: Vec<(usize, Why)>,
+    /// How many tasks of the primary deployment's revision failed on each instance of late.
+    pub failures: BTreeMap<InstanceName, u32>,
     /// How the search for a place went, where one was needed.
     pub search: Option<Search>,
     /// What its definition asks for and its task role does not grant: nothing starts from it.
@@ -88,6 +91,7 @@ impl<'a> Turn<'a> {
             members,
             starts: Vec::new(),
             stops: Vec::new(),
+            failures: BTreeMap::new(),
             search: None,
             ungranted: Vec::new(),
             missing: 0,
@@ -430,7 +434,8 @@ impl<'a> Turn<'a> {
         provider: Option<&CapacityProviderName>,
     ) -> Search {
         let service = &self.service;
-        let ask = ask(service, definition, provider);
+        let mut ask = ask(service, definition, provider);
+        ask.last = bad::hosts(&self.failures);
         let nodes = |test: &dyn Fn(&Member<'_>) -> bool| -> Vec<usize> {
             let members = self.members.iter().filter(|m| test(m));
             members.filter_map(|m| m.node).collect()
@@ -567,6 +572,7 @@ pub(super) struct Released {
     tasks: u32,
     cpu: i128,
     memory: i128,
+    named: BTreeMap<String, i128>,
     ports: BTreeSet<crate::model::HostPort>,
 }
 
@@ -575,6 +581,9 @@ impl Released {
         self.tasks += 1;
         self.cpu += i128::from(resources.cpu.0);
         self.memory += i128::from(resources.memory.0);
+        for (name, count) in &resources.named {
+            *self.named.entry(name.clone()).or_default() += i128::from(*count);
+        }
         self.ports.extend(&resources.ports);
     }
 }
@@ -651,9 +660,16 @@ impl Hopes {
             ask.resources.memory.0,
         );
         let group = search.ranker.group_on(at).saturating_sub(fewer) + claimed;
+        let back = |of: &Released, name: &str| of.named.get(name).copied().unwrap_or(0);
+        let named = ask.resources.named.iter().all(|(name, each)| {
+            let back = back(released, name) + back(also, name);
+            let (room, used) = (node.room_named(name), node.used_named(name));
+            i128::from(*each) <= after(room, used, back, *each).max(0)
+        });
         let ports = &ask.resources.ports;
         let gone = released.tasks.saturating_add(also.tasks);
-        ask.company(node, &search.group, gone, claimed)
+        named
+            && ask.company(node, &search.group, gone, claimed)
             && (!ask.distinct || group == 0)
             && i128::from(ask.resources.cpu.0) <= cpu.max(0)
             && i128::from(ask.resources.memory.0) <= memory.max(0)

@@ -519,6 +519,8 @@ scenarios! {
     capacity_providers
     fargate
     what_is_taken
+    bad_host
+    named_resources
     drain
     delete
     crash_loop

@@ -33,12 +33,7 @@ impl Turn<'_> {
     }
 
     /// One way for each item of the service's strategy; the one of its launch type without any.
-    pub fn ways(
-        &self,
-        state: &State,
-        index: &Index,
-        definition: &TaskDefinition,
-    ) -> Vec<Search> {
+    pub fn ways(&self, state: &State, index: &Index, definition: &TaskDefinition) -> Vec<Search> {
         let way = |provider: Option<&CapacityProviderName>| {
             self.search_in(state, index, definition, provider)
         };

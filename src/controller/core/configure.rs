@@ -11,8 +11,7 @@ use crate::config::{ClusterSettings, InstanceSettings};
 use crate::model::instance::attribute;
 use crate::model::{
     Change, Cluster, ClusterName, Connection, EventKind, Instance, Partition, Resources, Role,
-    Severity,
-    StopCode,
+    Severity, StopCode,
 };
 
 pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
