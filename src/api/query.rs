@@ -15,6 +15,7 @@ use super::shape;
 use crate::controller::{CommandError, ErrorKind};
 use crate::model::arn::{Partition, short_name};
 use crate::model::capacity::FARGATE_PROVIDERS;
+use crate::model::service::SchedulingStrategy;
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{
     CapacityProviderName, Cluster, ClusterName, DesiredStatus, Family, Instance, InstanceName,
@@ -128,6 +129,16 @@ impl List {
     fn of_launch_type(&self, have: LaunchType) -> bool {
         let asked = self.launch_type.as_deref().filter(|word| !word.is_empty());
         asked.is_none_or(|word| word == have.as_str())
+    }
+
+    fn of_strategy(&self, have: SchedulingStrategy) -> bool {
+        match self.scheduling_strategy.as_deref() {
+            None | Some("") => true,
+            Some(word) => match have {
+                SchedulingStrategy::Replica => word == "REPLICA",
+                SchedulingStrategy::Daemon => word == "DAEMON",
+            },
+        }
     }
 }
 
@@ -439,6 +450,7 @@ fn list_services(state: &State, asked: &List) -> Result<Value, CommandError> {
         .values()
         .filter(|it| it.cluster == cluster.name && it.status != ServiceStatus::Inactive)
         .filter(|it| asked.of_launch_type(it.launch_type))
+        .filter(|it| asked.of_strategy(it.scheduling_strategy))
         .map(|it| cluster.partition.service(&cluster.name, &it.name));
     page("serviceArns", arns.collect(), asked)
 }
