@@ -17,7 +17,7 @@ use quarterdeck::model::service::{PlacementStrategy, PlacementStrategyKind};
 use quarterdeck::model::task_definition::ContainerDefinition;
 use quarterdeck::model::{
     Change, ClusterName, Connection, ContainerName, CpuUnits, Family, Instance, InstanceName,
-    InstanceStatus, MemoryMib, Revision, State, Task, TaskDefinition, TimeMs,
+    InstanceStatus, LaunchType, MemoryMib, Revision, State, Task, TaskDefinition, TimeMs,
 };
 use quarterdeck::scheduler::{self, Index, PlaceRequest};
 
@@ -125,6 +125,8 @@ fn measure(run: &Run) -> Outcome<Figures> {
         group: "family:web",
         constraints: &[],
         strategies: &strategies,
+        launch_type: LaunchType::Ec2,
+        capacity_provider_strategy: &[],
         count,
     };
     // The first request sorts the fleet; it is paid once, and not by the placements.
