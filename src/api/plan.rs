@@ -98,6 +98,47 @@ impl ServiceCourse {
     pub fn stays_below_its_floor(&self) -> bool {
         self.settled < self.floor && self.settled < self.before
     }
+
+    /// How it fares while commands are carried out, in one line.
+    #[must_use]
+    pub fn on_the_way(&self) -> String {
+        let least = match self.before {
+            0 => String::new(),
+            _ => format!("never fewer than {} (floor {}), ", self.fewest, self.floor),
+        };
+        format!(
+            "{}: {} of {} serve in the end; {least}at most {} RUNNING and PENDING (ceiling {})",
+            self.service, self.settled, self.desired, self.most, self.ceiling
+        )
+    }
+
+    /// How it fares after a loss, in one line.
+    #[must_use]
+    pub fn after_a_loss(&self) -> String {
+        let (fewest, desired, settled) = (self.fewest, self.desired, self.settled);
+        let floor = self.floor;
+        let fares = if self.stays_below_its_floor() {
+            format!(
+                "falls to {fewest} of {desired} serving, below its floor of {floor}, and stays \
+                 at {settled}"
+            )
+        } else if self.falls_below_its_floor() {
+            format!(
+                "falls to {fewest} of {desired} serving, below its floor of {floor}, until \
+                 replacements run; then {settled} serve"
+            )
+        } else {
+            format!("keeps its floor of {floor} with {fewest}; then {settled} of {desired} serve")
+        };
+        let mut line = format!(
+            "{}: loses {} of {}; {fares}",
+            self.service, self.lost, self.before
+        );
+        if self.unplaced > 0 {
+            line.push_str(&format!("; {} would find no place", self.unplaced));
+        }
+        line
+    }
 }
 
 /// An instance that would have little left.

@@ -97,8 +97,9 @@ pub enum Verb {
     Logs(Logs),
     /// Run a program in a task's container
     Exec(Exec),
-    /// Why it is where it is, or why it is not running
-    Explain(Target),
+    /// Why it is where it is, or why it is not running: every instance, every reason, and the
+    /// smallest change that would place it
+    Explain(Explained),
     /// What happened
     Events(Events),
     /// Instances, services and tasks in short
@@ -144,9 +145,13 @@ pub struct Sure {
 /// `apply`.
 #[derive(Clone, Debug, Args)]
 pub struct Apply {
-    /// The files.
-    #[command(flatten)]
-    pub files: Files,
+    /// ECS's own JSON (the input of register-task-definition and of create-service), or the
+    /// same members in TOML; several in one file if wanted; - is standard input
+    #[arg(value_name = "FILE", required_unless_present = "plan")]
+    pub files: Vec<PathBuf>,
+    /// Do what this plan says (`qd plan FILE --output json`), or nothing if the state has moved
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "wait", "dry_run"])]
+    pub plan: Option<PathBuf>,
     /// Waiting.
     #[command(flatten)]
     pub wait: Wait,
@@ -472,6 +477,13 @@ pub enum ClusterVerb {
 #[derive(Clone, Debug, Args)]
 pub struct Target {
     /// Service name, or task id or the beginning of it
+    pub target: String,
+}
+
+/// `explain`.
+#[derive(Clone, Debug, Args)]
+pub struct Explained {
+    /// Service name, task id or the beginning of it, or FAMILY[:REV] for one more task run by hand
     pub target: String,
 }
 

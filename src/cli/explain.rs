@@ -5,8 +5,8 @@ use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::resolve::{self, Target};
 use super::session::Session;
-use crate::agent::{Clock as _, SystemClock};
-use crate::scheduler::explain;
+use crate::client::About;
+use crate::model::arn::short_name;
 
 /// Prints it.
 ///
@@ -15,15 +15,16 @@ use crate::scheduler::explain;
 pub async fn explain(session: &Session, target: &str, output: Output) -> CliResult {
     let snapshot = session.whole().await;
     let cluster = session.cluster(&snapshot)?;
-    let now = SystemClock.now();
     let state = &snapshot.state;
-    let explanation = match resolve::target(state, &cluster, target)? {
-        Target::Task(task) => explain::task(state, now, task.id),
-        Target::Service(service) => explain::service(state, now, &cluster, &service.name),
+    let found = resolve::target(state, &cluster, target);
+    let definition = state.named_definition(short_name(target));
+    let about = match (found, definition) {
+        (Ok(Target::Task(task)), _) => About::Task(task.id),
+        (Ok(Target::Service(service)), _) => About::Service(cluster, service.name.clone()),
+        (Err(_), Ok(definition)) => About::Definition(cluster, definition.id()),
+        (Err(error), Err(_)) => return Err(error),
     };
-    let Some(explanation) = explanation else {
-        return Err(CliError::Failed(format!("{target} is gone")));
-    };
+    let explanation = session.client.explain(about).await?;
     if output == Output::Json {
         let value = serde_json::to_value(&explanation)
             .map_err(|error| CliError::Failed(format!("the explanation as JSON: {error}")))?;
@@ -32,6 +33,15 @@ pub async fn explain(session: &Session, target: &str, output: Output) -> CliResu
     out::line(&explanation.subject)?;
     for line in &explanation.answer {
         out::line(format!("  {line}"))?;
+    }
+    if let Some(smallest) = &explanation.smallest {
+        out::line(format!(
+            "  The smallest change that would place one: {}",
+            smallest.sentence
+        ))?;
+        for command in &smallest.commands {
+            out::line(format!("    $ {command}"))?;
+        }
     }
     if explanation.instances.is_empty() {
         return Ok(());

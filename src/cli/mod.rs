@@ -121,7 +121,7 @@ fn settings(global: &Global) -> CliResult<Settings> {
 async fn with_session(global: &Global, verb: &Verb) -> CliResult {
     // Files are read first: what is wrong with them needs no control plane to tell.
     let items = match verb {
-        Verb::Apply(asked) => apply::read::files(&asked.files.files)?,
+        Verb::Apply(asked) => apply::read::files(&asked.files)?,
         Verb::Plan(asked) => apply::read::files(&asked.files)?,
         _ => Vec::new(),
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::{CliError, CliResult};
 use crate::document::nearest;
 use crate::model::arn::short_name;
+use crate::model::state::NoDefinition;
 use crate::model::{
     ClusterName, Family, Instance, InstanceName, Service, ServiceName, ServiceStatus, State, Task,
     TaskDefinition, TaskDefinitionId,
@@ -181,7 +182,21 @@ pub fn target(state: &State, cluster: &ClusterName, text: &str) -> CliResult<Tar
     }
 }
 
-/// A task definition by `FAMILY` (its newest ACTIVE revision) or `FAMILY:REVISION`.
+/// The ACTIVE task definition that something new is to start from: `FAMILY` is its newest,
+/// `FAMILY:REVISION` that one.
+///
+/// # Errors
+/// [`CliError::Usage`] with the nearest family when there is none, or it is INACTIVE.
+pub fn active_definition(state: &State, text: &str) -> CliResult<Arc<TaskDefinition>> {
+    match state.named_definition(short_name(text)) {
+        Ok(found) => Ok(found.clone()),
+        Err(NoDefinition::Unknown) => definition(state, text),
+        Err(none) => Err(CliError::Usage(none.to_string())),
+    }
+}
+
+/// A task definition to look at, INACTIVE ones too, by `FAMILY` (its newest ACTIVE revision) or
+/// `FAMILY:REVISION`.
 ///
 /// # Errors
 /// [`CliError::Usage`] with the nearest family when there is none.

@@ -126,9 +126,9 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
         || asked.health_check_grace.is_some();
     let now = service.primary().map(|primary| &primary.task_definition);
     let definition = match (&asked.task_definition, now) {
-        (Some(text), _) => Some(resolve::definition(&snapshot.state, text)?.id()),
+        (Some(text), _) => Some(resolve::active_definition(&snapshot.state, text)?.id()),
         (None, Some(now)) if !other => {
-            Some(resolve::definition(&snapshot.state, now.family.as_str())?.id())
+            Some(resolve::active_definition(&snapshot.state, now.family.as_str())?.id())
         }
         _ => None,
     };

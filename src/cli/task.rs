@@ -437,7 +437,7 @@ pub async fn run_once(session: &Session, asked: &Run, output: Output) -> CliResu
     // Placing needs to know which instances answer.
     let snapshot = session.whole().await;
     let cluster = session.cluster(&snapshot)?;
-    let definition = resolve::definition(&snapshot.state, &asked.definition)?;
+    let definition = resolve::active_definition(&snapshot.state, &asked.definition)?;
     let command = Command::RunTask(Box::new(RunTask {
         cluster: Some(cluster.to_string()),
         count: asked.count,

@@ -10,7 +10,7 @@ use super::change::Change;
 use super::cluster::Cluster;
 use super::event::Event;
 use super::id::{
-    ClusterName, Family, InstanceName, Revision, RoleName, ScheduleName, ServiceName,
+    ClusterName, Family, IdError, InstanceName, Revision, RoleName, ScheduleName, ServiceName,
     TaskDefinitionId, TaskId,
 };
 use super::instance::Instance;
@@ -28,6 +28,23 @@ pub type ServiceKey = (ClusterName, ServiceName);
 
 /// A schedule's key: its cluster and its name.
 pub type ScheduleKey = (ClusterName, ScheduleName);
+
+/// Why a text means no task definition that something could start from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoDefinition {
+    /// It is no name of one.
+    #[error(transparent)]
+    Misnamed(IdError),
+    /// There is no ACTIVE one of that name.
+    #[error("there is no such task definition")]
+    Unknown,
+    /// It was deregistered.
+    #[error(
+        "task definition {0} is INACTIVE: it was deregistered, so nothing new starts from it. \
+         Register the family anew, or name another revision"
+    )]
+    Inactive(TaskDefinitionId),
+}
 
 /// Everything the controller knows. Changed by [`State::apply`] only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -157,6 +174,26 @@ impl State {
         self.family(family)
             .filter(|definition| definition.status == TaskDefinitionStatus::Active)
             .last()
+    }
+
+    /// The ACTIVE task definition that a text means: `FAMILY` is its newest, `FAMILY:REVISION` that
+    /// one.
+    ///
+    /// # Errors
+    /// [`NoDefinition`] when there is none that something could start from.
+    pub fn named_definition(&self, text: &str) -> Result<&Arc<TaskDefinition>, NoDefinition> {
+        if !text.contains(':') {
+            let family = Family::new(text).map_err(NoDefinition::Misnamed)?;
+            return self.latest_definition(&family).ok_or(NoDefinition::Unknown);
+        }
+        let id: TaskDefinitionId = text.parse().map_err(NoDefinition::Misnamed)?;
+        match self.task_definitions.get(&id) {
+            None => Err(NoDefinition::Unknown),
+            Some(found) if found.status == TaskDefinitionStatus::Inactive => {
+                Err(NoDefinition::Inactive(id))
+            }
+            Some(found) => Ok(found),
+        }
     }
 
     /// The revision that the next registration in a family gets. Revisions are never reused.

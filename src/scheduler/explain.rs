@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::feasible::{Ask, Rejection};
 use super::index::Index;
 use super::place::{PlaceRequest, place};
 use super::reconcile;
 use super::rollout::Turn;
+use super::smallest::{Seeker, Smallest, smallest};
 use crate::model::capacity::launch_type_of;
 use crate::model::service::{RolloutState, Service, ServiceStatus};
 use crate::model::{
@@ -60,6 +62,9 @@ pub struct Explanation {
     /// What every instance of the cluster says to one more such task: those that take it first,
     /// best first, then the nearest misses.
     pub instances: Vec<Verdict>,
+    /// Where no instance takes one more: the smallest change after which one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smallest: Option<Smallest>,
 }
 
 /// What one instance says to a task.
@@ -82,13 +87,16 @@ pub fn task(state: &State, now: TimeMs, id: TaskId) -> Option<Explanation> {
         .service
         .as_ref()
         .and_then(|name| state.service(&task.cluster, name));
-    let instances = service.map_or_else(Vec::new, |service| {
-        verdicts(state, now, service, &task.task_definition)
-    });
+    let (instances, smallest) = match service {
+        Some(service) => verdicts(state, now, service, &task.task_definition),
+        None => definition(state, now, &task.cluster, &task.task_definition)
+            .map_or((Vec::new(), None), |it| (it.instances, it.smallest)),
+    };
     Some(Explanation {
         subject: format!("task {id}"),
         answer: task_answer(state, now, task),
         instances,
+        smallest,
     })
 }
 
@@ -145,16 +153,17 @@ pub fn service(
     name: &ServiceName,
 ) -> Option<Explanation> {
     let service = state.service(cluster, name)?;
-    let instances = match service.primary() {
+    let (instances, smallest) = match service.primary() {
         Some(primary) if service.status == ServiceStatus::Active => {
             verdicts(state, now, service, &primary.task_definition)
         }
-        _ => Vec::new(),
+        _ => (Vec::new(), None),
     };
     Some(Explanation {
         subject: format!("service {name}"),
         answer: service_answer(state, now, service),
         instances,
+        smallest,
     })
 }
 
@@ -193,6 +202,9 @@ pub fn definition(
         ),
         None => placement.message,
     };
+    let smallest = (placement.placed.is_empty())
+        .then(|| smallest_for(state, now, &request))
+        .flatten();
     let takes = placement.placed.into_iter().map(|placed| Verdict {
         instance: placed.instance.to_string(),
         takes: true,
@@ -207,6 +219,7 @@ pub fn definition(
         subject: format!("task definition {id}"),
         answer: vec![answer],
         instances: takes.chain(refuses).collect(),
+        smallest,
     })
 }
 
@@ -292,15 +305,16 @@ fn unconfirmed(state: &State, now: TimeMs, stopping: &[&Arc<Task>]) -> Option<St
     })
 }
 
-/// What every instance says to one more task of a service.
+/// What every instance says to one more task of a service, and what would have to change if none
+/// takes it.
 fn verdicts(
     state: &State,
     now: TimeMs,
     service: &Arc<Service>,
     definition: &TaskDefinitionId,
-) -> Vec<Verdict> {
+) -> (Vec<Verdict>, Option<Smallest>) {
     let Some(definition) = state.task_definitions.get(definition) else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
     let index = Index::new(state);
     let key = (service.cluster.clone(), service.name.clone());
@@ -310,22 +324,77 @@ fn verdicts(
     let mut turn = Turn::new(service, reconcile::members(&index, service, &tasks, now));
     turn.remember_failures(&tasks, now);
     let search = turn.search(state, &index, definition);
-    let name = |at: usize| {
-        let node = index.nodes.get(at);
-        node.map_or_else(String::new, |node| node.instance.name.to_string())
-    };
     let takes = search.ranker.order(&index);
     let takes = takes.into_iter().map(|(at, reason)| Verdict {
-        instance: name(at),
+        instance: name(&index, at).map_or_else(String::new, ToString::to_string),
         takes: true,
         reasons: vec![reason],
     });
+    let mut verdicts: Vec<Verdict> = takes.collect();
     let group = search.ranker.group.iter().copied().enumerate().collect();
-    let refuses = search.ask.all_rejections(&index, &group);
-    let refuses = refuses.into_iter().map(|(at, rejections)| Verdict {
-        instance: name(at),
+    let refuses = by_name(&index, search.ask.all_rejections(&index, &group));
+    let seeker = Seeker {
+        cluster: &service.cluster,
+        service: Some(&service.name),
+        definition: &definition.id(),
+        resources: &search.ask.resources,
+    };
+    let smallest = (verdicts.is_empty())
+        .then(|| smallest(state, now, &seeker, &refuses))
+        .flatten();
+    verdicts.extend(refuses.iter().map(|(instance, rejections)| Verdict {
+        instance: instance.to_string(),
         takes: false,
         reasons: rejections.iter().map(ToString::to_string).collect(),
-    });
-    takes.chain(refuses).collect()
+    }));
+    (verdicts, smallest)
+}
+
+/// The smallest change that would place one more task run by hand; `None` if it has a place.
+#[must_use]
+pub fn smallest_for(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> Option<Smallest> {
+    let index = Index::new(state);
+    let constraints = request.constraints.iter();
+    let ask = Ask::new(
+        request.cluster,
+        request.definition.resources(),
+        constraints.chain(&request.definition.placement_constraints),
+    );
+    let mut group: BTreeMap<usize, u32> = BTreeMap::new();
+    for task in state.tasks.values() {
+        if &task.cluster == request.cluster
+            && task.group == request.group
+            && !task.is_stopped()
+            && task.desired_status == DesiredStatus::Running
+            && let Some(at) = index.position(&task.instance)
+        {
+            *group.entry(at).or_default() += 1;
+        }
+    }
+    let refuses = by_name(&index, ask.all_rejections(&index, &group));
+    let instances = state.instances.values();
+    let asked = instances.filter(|it| &it.cluster == request.cluster);
+    if refuses.len() < asked.count() {
+        return None;
+    }
+    let seeker = Seeker {
+        cluster: request.cluster,
+        service: None,
+        definition: &request.definition.id(),
+        resources: &ask.resources,
+    };
+    smallest(state, now, &seeker, &refuses)
+}
+
+fn name<'a>(index: &'a Index<'_>, at: usize) -> Option<&'a InstanceName> {
+    index.nodes.get(at).map(|node| &node.instance.name)
+}
+
+fn by_name(
+    index: &Index<'_>,
+    all: Vec<(usize, Vec<Rejection>)>,
+) -> Vec<(InstanceName, Vec<Rejection>)> {
+    all.into_iter()
+        .filter_map(|(at, rejections)| Some((name(index, at)?.clone(), rejections)))
+        .collect()
 }

@@ -23,6 +23,7 @@ mod rank;
 mod reconcile;
 mod rollout;
 mod shares;
+pub mod smallest;
 mod words;
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ mod plan_tests;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
-mod scenario;
+pub(crate) mod scenario;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]

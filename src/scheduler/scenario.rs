@@ -37,6 +37,7 @@ use crate::model::{
 };
 
 struct Script {
+    also: Also,
     world: World,
     told: usize,
     deployments: u64,
@@ -44,9 +45,18 @@ struct Script {
     numbers: BTreeMap<TaskId, usize>,
 }
 
+/// What a script of another room says of a world besides; `None` if it does not know the words.
+pub(crate) type Also = fn(&World, &[&str]) -> Option<Vec<String>>;
+
 /// Runs a script and gives its text again, with what was really seen.
 fn run(text: &str) -> String {
+    run_with(text, |_, _| None)
+}
+
+/// The same for a script with commands of another room.
+pub(crate) fn run_with(text: &str, also: Also) -> String {
     let mut script = Script {
+        also,
         world: World::new([]),
         told: 0,
         deployments: 1,
@@ -320,7 +330,10 @@ impl Script {
                         verdict.reasons.join("; ")
                     )
                 });
-                told.answer.iter().cloned().chain(verdicts).collect()
+                let smallest = told.smallest.iter();
+                let smallest = smallest.map(|it| format!("smallest change: {}", it.sentence));
+                let shown = told.answer.iter().cloned().chain(verdicts);
+                shown.chain(smallest).collect()
             }
             ["wake"] => {
                 let plan = super::plan(&world.state, world.now, &mut world.ids.clone());
@@ -329,7 +342,8 @@ impl Script {
                     Some(at) => format!("in {} s", at.since_ms(world.now) / 1000),
                 }]
             }
-            _ => panic!("line {line}: no such command: {words:?}"),
+            _ => (self.also)(world, words)
+                .unwrap_or_else(|| panic!("line {line}: no such command: {words:?}")),
         }
     }
 
@@ -515,6 +529,7 @@ scenarios! {
     given_up
     taken_port
     distinct_instance
+    smallest_change
     member_of
     capacity_providers
     fargate

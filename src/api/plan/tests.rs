@@ -343,3 +343,80 @@ fn what_does_not_exist_yet_has_no_id_in_a_plan() {
         "Scaling activity initiated by the new deployment"
     );
 }
+
+/// `foresee scale NAME N`, `foresee update NAME REVISION`, `without I…`.
+fn also(world: &World, words: &[&str]) -> Option<Vec<String>> {
+    let report = match words {
+        ["without", instances @ ..] => foresee(world, Vec::new(), instances),
+        ["foresee", "scale", name, count] => {
+            let count: u32 = count.parse().unwrap();
+            foresee(
+                world,
+                vec![update(name, &json!({"desiredCount": count}))],
+                &[],
+            )
+        }
+        ["foresee", "update", name, revision] => {
+            let definition = format!("{name}:{revision}");
+            foresee(
+                world,
+                vec![update(name, &json!({"taskDefinition": definition}))],
+                &[],
+            )
+        }
+        _ => return None,
+    };
+    let mut lines = Vec::new();
+    let (steps, services, unplaced, tight) = match &report.loss {
+        None => (
+            &report.steps,
+            &report.services,
+            &report.unplaced,
+            &report.tight,
+        ),
+        Some(loss) => (&loss.steps, &loss.services, &loss.unplaced, &loss.tight),
+    };
+    for it in steps {
+        let (action, definition) = (it.action.as_str(), &it.task_definition);
+        let why = match it.action {
+            Action::Start => String::new(),
+            Action::Stop => format!(": {}", it.reason),
+        };
+        lines.push(format!(
+            "round {}: {action} {definition} on {}{why}",
+            it.round, it.instance
+        ));
+    }
+    lines.extend(services.iter().map(|it| match &report.loss {
+        None => it.on_the_way(),
+        Some(_) => it.after_a_loss(),
+    }));
+    lines.extend(tight.iter().map(|it| {
+        format!(
+            "tight: {}: {} % of its memory",
+            it.instance, it.memory_percent
+        )
+    }));
+    lines.extend(unplaced.iter().map(|it| format!("no place: {it}")));
+    Some(lines)
+}
+
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let text = include_str!(concat!(
+                    env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/", stringify!($name), ".txt"
+                ));
+                let seen = crate::scheduler::scenario::run_with(text, also);
+                assert!(seen == text, "the script now reads\n---\n{seen}---\n");
+            }
+        )*
+    };
+}
+
+scenarios! {
+    plan_update
+    what_if
+}

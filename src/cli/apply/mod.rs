@@ -53,6 +53,9 @@ fn commands(steps: &[Step]) -> Vec<Command> {
 /// Exit code 2 for what is wrong with the files, 1 for what did not settle, or if the state moved
 /// between plan and change.
 pub async fn apply(session: &Session, items: &[Item], asked: &Apply, output: Output) -> CliResult {
+    if let Some(file) = &asked.plan {
+        return plan::carry_out(session, file, asked, output).await;
+    }
     if asked.dry_run {
         let steps = steps_of(session, items).await?;
         return plan::show(session, &steps, Vec::new(), output).await;

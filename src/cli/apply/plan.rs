@@ -1,6 +1,7 @@
 //! `plan`, and `apply --dry-run`: what would be done, and what the loss of instances would come to.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -8,13 +9,14 @@ use super::read::Item;
 use super::steps::Step;
 use super::{commands, steps_of};
 use crate::api::wire::PlanCommand;
-use crate::api::{LossReport, ServiceCourse, Tight};
-use crate::cli::args::{Output, Plan};
+use crate::api::{LossReport, Tight};
+use crate::cli::args::{Apply, Output, Plan};
 use crate::cli::error::{CliError, CliResult};
 use crate::cli::out::{self, Table};
 use crate::cli::resolve;
 use crate::cli::session::Session;
-use crate::client::{PlanAsk, PlanReport, PlannedStep};
+use crate::client::{ClientError, Effects, PlanAsk, PlanReport, PlannedStep};
+use crate::controller::ErrorKind;
 use crate::model::{InstanceName, State};
 
 /// So many steps are shown one by one; of more, equal ones are shown together.
@@ -79,6 +81,61 @@ pub(super) async fn show(
     }
 }
 
+/// What `apply --plan` reads of a plan's JSON; the rest is for people.
+#[derive(serde::Deserialize)]
+struct Kept {
+    differences: Vec<String>,
+    commands: Vec<PlanCommand>,
+    effects: Effects,
+}
+
+/// Does what a plan in a file says, or nothing if the state has moved since.
+///
+/// # Errors
+/// Exit code 2 for a file that is no plan, 1 if the state has moved.
+pub(super) async fn carry_out(
+    session: &Session,
+    file: &Path,
+    asked: &Apply,
+    output: Output,
+) -> CliResult {
+    let wrong = |what: String| {
+        let hint = "it is made by qd plan FILE --output json";
+        CliError::Usage(format!("{}: {what}; {hint}", file.display()))
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let kept: Kept = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let decoded: Result<Vec<_>, _> = kept.commands.iter().map(PlanCommand::command).collect();
+    let commands = decoded.map_err(|error| wrong(error.message))?;
+    session.whole().await;
+    out::note(kept.differences.join("\n"));
+    if commands.is_empty() {
+        out::note("Nothing to change.");
+        return Ok(());
+    }
+    super::sure(asked).await?;
+    let replies = match session
+        .client
+        .apply(commands.clone(), Some(kept.effects))
+        .await
+    {
+        Ok(replies) => replies,
+        Err(ClientError::Refused(refusal)) if refusal.kind == ErrorKind::ConflictException => {
+            return Err(CliError::Failed(refusal.message));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for (command, reply) in commands.iter().zip(&replies) {
+        out::note(super::told(command, &reply.body));
+    }
+    if output == Output::Json {
+        let bodies: Vec<Value> = replies.into_iter().map(|reply| reply.body).collect();
+        return out::json(&serde_json::json!({"applied": bodies}));
+    }
+    session.say_who_carries();
+    Ok(())
+}
+
 fn json<T: serde::Serialize>(value: &T) -> CliResult<Value> {
     serde_json::to_value(value)
         .map_err(|error| CliError::Failed(format!("the plan as JSON: {error}")))
@@ -90,7 +147,7 @@ fn print(report: &PlanReport) -> CliResult {
     }
     print_steps(&report.steps)?;
     for it in &report.services {
-        out::line(on_the_way(it))?;
+        out::line(it.on_the_way())?;
     }
     print_tight(&report.tight)?;
     for unplaced in &report.unplaced {
@@ -162,17 +219,6 @@ fn print_many(steps: &[PlannedStep]) -> CliResult {
     out::line("")
 }
 
-fn on_the_way(it: &ServiceCourse) -> String {
-    let least = match it.before {
-        0 => String::new(),
-        _ => format!("never fewer than {} (floor {}), ", it.fewest, it.floor),
-    };
-    format!(
-        "{}: {} of {} serve in the end; {least}at most {} RUNNING and PENDING (ceiling {})",
-        it.service, it.settled, it.desired, it.most, it.ceiling
-    )
-}
-
 fn print_tight(tight: &[Tight]) -> CliResult {
     for it in tight {
         out::line(format!(
@@ -187,7 +233,7 @@ fn print_loss(loss: &LossReport) -> CliResult {
     let names: Vec<&str> = loss.instances.iter().map(InstanceName::as_str).collect();
     out::line(format!("without {}:", names.join(", ")))?;
     for it in &loss.services {
-        out::line(format!("  service {}", without_them(it)))?;
+        out::line(format!("  service {}", it.after_a_loss()))?;
     }
     for it in &loss.tasks {
         out::line(format!(
@@ -209,34 +255,4 @@ fn print_loss(loss: &LossReport) -> CliResult {
         out::line("Every task that is to be replaced finds a place.")?;
     }
     Ok(())
-}
-
-/// How a service fares after a loss.
-fn without_them(it: &ServiceCourse) -> String {
-    let (name, floor) = (&it.service, it.floor);
-    let mut line = format!(
-        "{name}: loses {} of {}",
-        it.lost,
-        out::count(it.before as usize, "task")
-    );
-    if it.stays_below_its_floor() {
-        line.push_str(&format!(
-            "; falls to {} of {} serving, below its floor of {floor}, and stays at {}",
-            it.fewest, it.desired, it.settled
-        ));
-    } else if it.falls_below_its_floor() {
-        line.push_str(&format!(
-            "; falls to {} of {} serving, below its floor of {floor}, until replacements run; then {} serve",
-            it.fewest, it.desired, it.settled
-        ));
-    } else {
-        line.push_str(&format!(
-            "; stays at or above its floor of {floor} with {}; then {} of {} serve",
-            it.fewest, it.settled, it.desired
-        ));
-    }
-    if it.unplaced > 0 {
-        line.push_str(&format!("; {} would find no place", it.unplaced));
-    }
-    line
 }

@@ -14,7 +14,7 @@ use crate::document::{Faults, nearest};
 use crate::model::arn::short_name;
 use crate::model::members::Shape;
 use crate::model::service::{DEFAULT_GRACE_S, SchedulingStrategy};
-use crate::model::state::ServiceKey;
+use crate::model::state::{NoDefinition, ServiceKey};
 use crate::model::{
     ClusterName, Family, Revision, Service, ServiceStatus, State, TaskDefinition, TaskDefinitionId,
     TimeMs,
@@ -232,14 +232,18 @@ fn definition_of(
     let id: TaskDefinitionId = format!("{family}:{revision}")
         .parse()
         .map_err(|error: crate::model::id::IdError| refusal(error.to_string()))?;
-    let is_new = new.get(&id.family) == Some(&id.revision);
-    if is_new || state.task_definitions.contains_key(&id) {
-        Ok(id)
-    } else {
-        let what = format!("there is no revision {} of {}", id.revision, id.family);
-        let near = format!("{}:{newest}", id.family);
-        Err(fault(what).or_nearest(Some(near)).into())
+    if new.get(&id.family) == Some(&id.revision) {
+        return Ok(id);
     }
+    let what = match state.named_definition(text) {
+        Ok(_) => return Ok(id),
+        Err(NoDefinition::Inactive(_)) => {
+            format!("{id} is INACTIVE: it was deregistered, so nothing new starts from it")
+        }
+        Err(_) => format!("there is no revision {} of {}", id.revision, id.family),
+    };
+    let near = format!("{}:{newest}", id.family);
+    Err(fault(what).or_nearest(Some(near)).into())
 }
 
 /// What has to be done for a schedule.

@@ -8,10 +8,11 @@ use crate::model::arn::short_name;
 use crate::model::grants;
 use crate::model::members::nearest;
 use crate::model::parameters::TaskOverride;
+use crate::model::state::NoDefinition;
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::validate::Fault;
 use crate::model::{
-    ClusterName, Family, Service, ServiceName, Task, TaskDefinition, TaskDefinitionId, TaskId,
+    ClusterName, Service, ServiceName, Task, TaskDefinition, TaskDefinitionId, TaskId,
 };
 
 /// The fewest digits that may stand for a whole task id.
@@ -123,19 +124,15 @@ pub(super) fn service(
 /// The ACTIVE task definition that a request names: a bare family is its newest.
 pub(super) fn definition(work: &Work, named: &str) -> Result<Arc<TaskDefinition>, CommandError> {
     let name = short_name(named);
-    if name.contains(':') {
-        let definition = exact_definition(work, name)?;
-        if definition.status == TaskDefinitionStatus::Inactive {
-            return Err(client(format!(
-                "Task definition {name} is INACTIVE: it was deregistered, so nothing new starts \
-                 from it. Register the family anew, or name another revision."
-            )));
-        }
-        return Ok(definition);
-    }
-    let family = Family::new(name).map_err(|error| invalid(error.to_string()))?;
-    let latest = work.state.latest_definition(&family).cloned();
-    latest.ok_or_else(|| no_definition(work, name))
+    let found = work.state.named_definition(name);
+    found.cloned().map_err(|none| match none {
+        NoDefinition::Misnamed(error) => invalid(error.to_string()),
+        NoDefinition::Unknown => no_definition(work, name),
+        NoDefinition::Inactive(id) => client(format!(
+            "Task definition {id} is INACTIVE: it was deregistered, so nothing new starts from \
+             it. Register the family anew, or name another revision."
+        )),
+    })
 }
 
 /// The task definition of that `family:revision`, whatever its status.

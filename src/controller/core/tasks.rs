@@ -126,6 +126,7 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         },
     );
     let started_by = request.started_by.clone().unwrap_or_else(|| who.to_owned());
+    let unplaced = placement.unplaced;
     let mut tasks = Vec::new();
     for placed in placement.placed {
         let mut task = born(work, &cluster, &definition, placed);
@@ -137,14 +138,16 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         task.tags.clone_from(&tags);
         tasks.push(work.put_task(task));
     }
-    let failures: Vec<Failure> = (0..placement.unplaced)
+    let smallest = (unplaced > 0).then(|| smallest(work, &cluster, &definition, &group, request));
+    let detail = detail(&placement.message, &placement.refusals, smallest.flatten());
+    let failures: Vec<Failure> = (0..unplaced)
         .map(|_| Failure {
             arn: work
                 .state
                 .partition(&cluster)
                 .task_definition(&definition.id()),
             reason: placement.failure.unwrap_or("RESOURCE").to_owned(),
-            detail: detail(&placement.message, &placement.refusals),
+            detail: detail.clone(),
         })
         .collect();
     for task in &tasks {
@@ -201,11 +204,35 @@ fn check(request: &RunTask) -> Result<(), CommandError> {
     find::refuse(ErrorKind::InvalidParameterException, &faults)
 }
 
-fn detail(message: &str, refusals: &[crate::model::service::Refusal]) -> String {
-    let each: Vec<String> = refusals
+/// What would have to change for one more to find a place.
+fn smallest(
+    work: &Work,
+    cluster: &ClusterName,
+    definition: &TaskDefinition,
+    group: &str,
+    request: &RunTask,
+) -> Option<String> {
+    let request = PlaceRequest {
+        cluster,
+        definition,
+        group,
+        constraints: &request.placement_constraints,
+        strategies: &request.placement_strategy,
+        count: 1,
+    };
+    let smallest = scheduler::explain::smallest_for(&work.state, work.now, &request)?;
+    Some(format!("Smallest change: {}", smallest.sentence))
+}
+
+fn detail(
+    message: &str,
+    refusals: &[crate::model::service::Refusal],
+    smallest: Option<String>,
+) -> String {
+    let each = refusals
         .iter()
-        .map(|refusal| format!("{}: {}", refusal.instance, refusal.reasons.join("; ")))
-        .collect();
+        .map(|refusal| format!("{}: {}", refusal.instance, refusal.reasons.join("; ")));
+    let each: Vec<String> = each.chain(smallest).collect();
     if each.is_empty() {
         return message.to_owned();
     }

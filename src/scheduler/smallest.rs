@@ -1,0 +1,361 @@
+//! The smallest change that would place a task that no instance takes.
+
+use std::cmp::Reverse;
+
+use serde::{Deserialize, Serialize};
+
+use super::feasible::Rejection;
+use crate::model::{
+    ClusterName, CpuUnits, HostPort, Instance, InstanceName, MemoryMib, Resources, ServiceName,
+    State, Task, TaskDefinitionId, TaskId, TimeMs,
+};
+
+/// The most tasks whose stop is proposed for one place.
+const STOPS_MAX: usize = 3;
+/// The least memory that a definition is proposed to ask for: Docker's own minimum, rounded up.
+const MEMORY_MIN: MemoryMib = MemoryMib(6);
+
+/// What would have to change on one instance for it to take the task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Smallest {
+    /// Which instance would then take it; `None` where there is none at all.
+    pub instance: Option<InstanceName>,
+    /// What has to be done, all of it.
+    pub mends: Vec<Mend>,
+    /// The same in words.
+    pub sentence: String,
+    /// Commands that do it, where there are such.
+    pub commands: Vec<String>,
+}
+
+/// One thing that has to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mend {
+    /// The instance is to take tasks again.
+    Activate,
+    /// Its engine is to answer.
+    Answer,
+    /// This task is to stop.
+    Stop(TaskId),
+    /// The definition is to ask for no more than this.
+    Ask {
+        /// CPU units.
+        cpu: CpuUnits,
+        /// MiB.
+        memory: MemoryMib,
+    },
+    /// The instance is to match this expression, or the constraint to go.
+    Match(String),
+    /// This expression is to be put right.
+    Correct(String),
+    /// There is to be another instance, or no `distinctInstance`.
+    Elsewhere,
+    /// An instance is to be configured.
+    AddInstance,
+    /// What no command of ours does.
+    Other(String),
+}
+
+/// Who looks for a place.
+pub(crate) struct Seeker<'a> {
+    pub cluster: &'a ClusterName,
+    /// Its own tasks are not proposed to stop: they would be missed at once.
+    pub service: Option<&'a ServiceName>,
+    pub definition: &'a TaskDefinitionId,
+    pub resources: &'a Resources,
+}
+
+/// Chooses the instance with the fewest changes, then with the least that is missing for its
+/// size. `all` is every instance of the cluster with what it refuses for.
+#[must_use]
+pub(crate) fn smallest(
+    state: &State,
+    now: TimeMs,
+    seeker: &Seeker<'_>,
+    all: &[(InstanceName, Vec<Rejection>)],
+) -> Option<Smallest> {
+    if all.is_empty() {
+        return Some(Smallest {
+            instance: None,
+            mends: vec![Mend::AddInstance],
+            sentence: format!(
+                "Add an instance of cluster {} to the configuration.",
+                seeker.cluster
+            ),
+            commands: Vec::new(),
+        });
+    }
+    let ways = all.iter().filter_map(|(name, rejections)| {
+        let instance = state.instances.get(name)?;
+        Some(way(state, now, seeker, instance, rejections))
+    });
+    let best = ways.min_by(|a, b| a.cost().cmp(&b.cost()))?;
+    Some(best.told(state, seeker))
+}
+
+/// What one instance would need.
+struct Way<'a> {
+    instance: &'a Instance,
+    mends: Vec<Mend>,
+    /// How hard it is, for choosing between as many changes: per mille of the instance that are
+    /// missing, and as much for what is as hard as that.
+    hardness: u64,
+    short: Short,
+}
+
+/// What is missing of what can be counted.
+#[derive(Clone, Debug, Default)]
+struct Short {
+    cpu: u64,
+    memory: u64,
+    ports: Vec<HostPort>,
+}
+
+fn way<'a>(
+    state: &State,
+    now: TimeMs,
+    seeker: &Seeker<'_>,
+    instance: &'a Instance,
+    rejections: &[Rejection],
+) -> Way<'a> {
+    let mut way = Way {
+        instance,
+        mends: Vec::new(),
+        hardness: 0,
+        short: Short::default(),
+    };
+    for rejection in rejections {
+        match rejection {
+            Rejection::Draining => way.mend(Mend::Activate, 100),
+            Rejection::NotConnected { .. } => way.mend(Mend::Answer, 400),
+            Rejection::Registering => way.mend(Mend::Answer, 500),
+            Rejection::Cpu { needs, free } => way.short.cpu = needs.saturating_sub(*free).0,
+            Rejection::Memory { needs, free } => way.short.memory = needs.saturating_sub(*free).0,
+            Rejection::Port { port, .. } => way.short.ports.push(*port),
+            Rejection::NotMember { expression } => way.mend(Mend::Match(expression.clone()), 700),
+            Rejection::BadExpression { expression, .. } => {
+                way.mend(Mend::Correct(expression.clone()), 600);
+            }
+            Rejection::NotDistinct { .. } => way.mend(Mend::Elsewhere, 800),
+            #[allow(unreachable_patterns)] // whatever else may refuse is told as it is
+            other => way.mend(Mend::Other(other.to_string()), 900),
+        }
+    }
+    way.make_room(state, now, seeker);
+    way
+}
+
+impl Way<'_> {
+    fn mend(&mut self, mend: Mend, hardness: u64) {
+        self.mends.push(mend);
+        self.hardness += hardness;
+    }
+
+    fn cost(&self) -> (usize, u64, &InstanceName) {
+        (self.mends.len(), self.hardness, &self.instance.name)
+    }
+
+    /// Finds what to stop for what is missing, or what the definition should ask for instead.
+    fn make_room(&mut self, state: &State, now: TimeMs, seeker: &Seeker<'_>) {
+        let short = self.short.clone();
+        if short.cpu == 0 && short.memory == 0 && short.ports.is_empty() {
+            return;
+        }
+        let capacity = &self.instance.capacity;
+        let permille = |short: u64, of: u64| (short * 1000).checked_div(of).unwrap_or(1000);
+        self.hardness += permille(short.cpu, capacity.cpu.0);
+        self.hardness += permille(short.memory, capacity.memory.0);
+        self.hardness += 200 * short.ports.len() as u64;
+        let may_stop = |task: &&Task| {
+            task.is_wanted()
+                && task.instance == self.instance.name
+                && task.protected_until.is_none_or(|until| until <= now)
+                && (task.service.is_none() || task.service.as_ref() != seeker.service)
+        };
+        let tasks: Vec<&Task> = state
+            .tasks
+            .values()
+            .map(AsRef::as_ref)
+            .filter(may_stop)
+            .collect();
+        let less = less(&short, seeker.resources);
+        match stops(&short, &tasks) {
+            // One change is smaller than several.
+            Some(stops) if stops.len() > 1 && short.ports.is_empty() && less.is_some() => {}
+            Some(stops) => {
+                self.mends.extend(stops.into_iter().map(Mend::Stop));
+                return;
+            }
+            None => {}
+        }
+        for port in &short.ports {
+            let what = format!("host port {port} has to come free");
+            self.mends.push(Mend::Other(what));
+        }
+        if short.cpu > 0 || short.memory > 0 {
+            match less {
+                Some(mend) => self.mends.push(mend),
+                None => {
+                    let mut parts = Vec::new();
+                    if short.memory > 0 {
+                        parts.push(format!("{} MiB of memory", short.memory));
+                    }
+                    if short.cpu > 0 {
+                        parts.push(format!("{} CPU units", short.cpu));
+                    }
+                    let what = format!(
+                        "{} have to come free, or an instance with that much room be added",
+                        parts.join(" and ")
+                    );
+                    self.mend(Mend::Other(what), 1000);
+                }
+            }
+        }
+    }
+
+    /// The way in words, and the commands for it.
+    fn told(self, state: &State, seeker: &Seeker<'_>) -> Smallest {
+        let name = &self.instance.name;
+        let mut commands = Vec::new();
+        let mut parts = Vec::new();
+        let stops = self.mends.iter().any(|mend| matches!(mend, Mend::Stop(_)));
+        for mend in &self.mends {
+            parts.push(match mend {
+                Mend::Activate => {
+                    commands.push(format!("qd instance activate {name}"));
+                    format!("activate {name}, which is DRAINING")
+                }
+                Mend::Answer => {
+                    commands.push(format!("qd instance check {name}"));
+                    format!("make the engine of {name} answer")
+                }
+                Mend::Stop(id) => {
+                    commands.push(format!("qd task stop {}", id.short()));
+                    stop_words(state, name, *id, &self.short)
+                }
+                Mend::Ask { cpu, memory } => ask_words(seeker, name, *cpu, *memory),
+                Mend::Match(expression) => {
+                    format!("let {name} match the constraint {expression}, or change that")
+                }
+                Mend::Correct(expression) => format!("put the constraint {expression} right"),
+                Mend::Elsewhere => {
+                    "add an instance, or drop the distinctInstance constraint".to_owned()
+                }
+                Mend::Other(what) => format!("on {name}: {what}"),
+                Mend::AddInstance => "add an instance".to_owned(),
+            });
+        }
+        if stops
+            && self.short.ports.is_empty()
+            && let Some(Mend::Ask { cpu, memory }) = less(&self.short, seeker.resources)
+        {
+            parts.push(format!("or {}", ask_words(seeker, name, cpu, memory)));
+        }
+        let mut sentence = parts.join("; ");
+        if let Some(first) = sentence.get_mut(0..1) {
+            first.make_ascii_uppercase();
+        }
+        sentence.push('.');
+        Smallest {
+            instance: Some(name.clone()),
+            mends: self.mends,
+            sentence,
+            commands,
+        }
+    }
+}
+
+/// The cheapest single task whose stop frees enough, else the fewest; `None` if too many would
+/// have to go. What is run by hand goes before what a service would start again.
+fn stops(short: &Short, tasks: &[&Task]) -> Option<Vec<TaskId>> {
+    let held = |task: &Task| (task.resources.memory.0, task.resources.cpu.0, task.id);
+    let single = tasks.iter().filter(|task| short.met_by(&[task]));
+    if let Some(task) = single.min_by_key(|task| (task.service.is_some(), held(task))) {
+        return Some(vec![task.id]);
+    }
+    // Who holds a port has to go; then the largest.
+    let mut order: Vec<&Task> = tasks.to_vec();
+    order.sort_by_key(|task| {
+        let ports = task.resources.ports.iter();
+        let ports = ports.filter(|port| short.ports.contains(port)).count();
+        (Reverse(ports), task.service.is_some(), Reverse(held(task)))
+    });
+    (2..=STOPS_MAX.min(order.len())).find_map(|count| {
+        let chosen = &order[..count];
+        let ids = chosen.iter().map(|task| task.id);
+        short.met_by(chosen).then(|| ids.collect())
+    })
+}
+
+impl Short {
+    /// Whether the stop of these tasks frees all of it.
+    fn met_by(&self, tasks: &[&Task]) -> bool {
+        let cpu: u64 = tasks.iter().map(|task| task.resources.cpu.0).sum();
+        let memory: u64 = tasks.iter().map(|task| task.resources.memory.0).sum();
+        let free = |port| tasks.iter().any(|task| task.resources.ports.contains(port));
+        self.cpu <= cpu && self.memory <= memory && self.ports.iter().all(free)
+    }
+}
+
+/// What the definition would have to ask for instead, if that is anything at all.
+fn less(short: &Short, asks: &Resources) -> Option<Mend> {
+    let cpu = asks.cpu.saturating_sub(CpuUnits(short.cpu));
+    let memory = asks.memory.saturating_sub(MemoryMib(short.memory));
+    let enough = (short.cpu == 0 || cpu.0 > 0) && (short.memory == 0 || memory >= MEMORY_MIN);
+    enough.then_some(Mend::Ask { cpu, memory })
+}
+
+fn stop_words(state: &State, name: &InstanceName, id: TaskId, short: &Short) -> String {
+    let Some(task) = state.tasks.get(&id) else {
+        return format!("stop task {}", id.short());
+    };
+    let of = match &task.service {
+        Some(service) => format!("of {service}"),
+        None => format!("of {}, run by hand", task.task_definition),
+    };
+    let mut holds = Vec::new();
+    if short.memory > 0 {
+        holds.push(format!("{} MiB", task.resources.memory));
+    }
+    if short.cpu > 0 {
+        holds.push(format!("{} CPU units", task.resources.cpu));
+    }
+    let ports = task.resources.ports.iter();
+    for port in ports.filter(|port| short.ports.contains(port)) {
+        holds.push(format!("host port {port}"));
+    }
+    format!(
+        "stop task {} {of} on {name}, which holds {}",
+        id.short(),
+        holds.join(" and ")
+    )
+}
+
+fn ask_words(seeker: &Seeker<'_>, name: &InstanceName, cpu: CpuUnits, memory: MemoryMib) -> String {
+    let mut parts = Vec::new();
+    let asks = seeker.resources;
+    if memory < asks.memory {
+        let less = asks.memory.saturating_sub(memory);
+        parts.push(format!(
+            "{less} MiB less memory ({memory} instead of {})",
+            asks.memory
+        ));
+    }
+    if cpu < asks.cpu {
+        let less = asks.cpu.saturating_sub(cpu);
+        parts.push(format!(
+            "{less} CPU units less ({cpu} instead of {})",
+            asks.cpu
+        ));
+    }
+    format!(
+        "let {} ask for {}, which fits on {name}",
+        seeker.definition,
+        parts.join(" and ")
+    )
+}
+
+#[cfg(test)]
+mod tests;
