@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use quarterdeck::client::{LogItem, Standing};
+use quarterdeck::client::{Explanation, LogItem, Standing};
 use quarterdeck::docker::{LogStream, StatsSample};
 use quarterdeck::model::{ContainerName, TaskId, TimeMs};
+use quarterdeck::scheduler::explain::Verdict;
 use quarterdeck::tui::{Colours, Effect, Event, Model, Theme, update, view};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -289,6 +290,7 @@ fn open_task(model: &mut Model) -> (u64, TaskId) {
             task,
             after_ms: 0,
         },
+        Effect::Explain { after_ms: 0, .. },
     ] = effects.as_slice()
     else {
         panic!("{effects:?}");
@@ -326,6 +328,43 @@ fn sample() -> Vec<(ContainerName, StatsSample)> {
         tx_bytes: 10,
     };
     vec![(ContainerName::new("api").unwrap(), sample)]
+}
+
+/// A service's page asks why as long as it is open, and shows every instance and what would help.
+#[test]
+fn a_services_page_shows_why_and_the_smallest_change() {
+    let mut model = console(LARGE);
+    let effects = press(&mut model, "<enter>");
+    let [Effect::Explain { ticket, about, .. }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    let explanation = Explanation {
+        subject: about.to_string(),
+        answer: Vec::new(),
+        instances: vec![Verdict {
+            instance: "h7".into(),
+            takes: false,
+            reasons: vec!["312 MiB of memory short (needs 512, 200 free)".into()],
+        }],
+        smallest: None,
+    };
+    let event = Event::Explained {
+        ticket: *ticket,
+        result: Ok(Box::new(explanation)),
+    };
+    let again = update(&mut model, NOW, event.clone());
+    assert!(matches!(again.as_slice(), [Effect::Explain { after_ms, .. }] if *after_ms > 0));
+    let shown = text(&frame(&model, LARGE));
+    assert!(
+        shown.contains("What every instance says to one more"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("h7") && shown.contains("312 MiB of memory short"),
+        "{shown}"
+    );
+    press(&mut model, "<esc>");
+    assert_eq!(update(&mut model, NOW, event), [], "its page is closed");
 }
 
 #[test]

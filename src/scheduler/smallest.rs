@@ -159,10 +159,11 @@ impl Way<'_> {
 
     /// Finds what to stop for what is missing, or what the definition should ask for instead.
     fn make_room(&mut self, state: &State, now: TimeMs, seeker: &Seeker<'_>) {
-        let short = self.short.clone();
-        if short.cpu == 0 && short.memory == 0 && short.ports.is_empty() {
+        if self.short.cpu == 0 && self.short.memory == 0 && self.short.ports.is_empty() {
             return;
         }
+        self.count_what_is_over(state);
+        let short = self.short.clone();
         let capacity = &self.instance.capacity;
         let permille = |short: u64, of: u64| (short * 1000).checked_div(of).unwrap_or(1000);
         self.hardness += permille(short.cpu, capacity.cpu.0);
@@ -212,6 +213,25 @@ impl Way<'_> {
                     self.mend(Mend::Other(what), 1000);
                 }
             }
+        }
+    }
+
+    /// What is held can be more than there is, where others' containers have grown: then nothing
+    /// is free, and more than what is asked for has to come free.
+    fn count_what_is_over(&mut self, state: &State) {
+        let instance = self.instance;
+        let tasks = state.tasks.values();
+        let here = tasks.filter(|task| task.instance == instance.name && !task.is_stopped());
+        let (mut cpu, mut memory) = (instance.reserved.cpu, instance.reserved.memory);
+        for held in here.map(|task| &task.resources).chain([&instance.foreign]) {
+            cpu += held.cpu;
+            memory += held.memory;
+        }
+        if self.short.cpu > 0 {
+            self.short.cpu += cpu.saturating_sub(instance.capacity.cpu).0;
+        }
+        if self.short.memory > 0 {
+            self.short.memory += memory.saturating_sub(instance.capacity.memory).0;
         }
     }
 

@@ -1,6 +1,7 @@
 //! What an update wants done outside: data, carried out by the [runner](super::runner).
 
 use crate::agent::streams::LogTarget;
+use crate::client::About;
 use crate::controller::Command;
 use crate::model::{InstanceName, TaskId};
 
@@ -34,6 +35,15 @@ pub enum Effect {
         ticket: Ticket,
         /// The task.
         task: TaskId,
+        /// Wait that many milliseconds first.
+        after_ms: u64,
+    },
+    /// Ask why something is where it is, or why not.
+    Explain {
+        /// The number that the answer comes back with.
+        ticket: Ticket,
+        /// What.
+        about: About,
         /// Wait that many milliseconds first.
         after_ms: u64,
     },

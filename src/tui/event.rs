@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
-use crate::client::{ClientError, LogItem, Reply, Standing};
+use crate::client::{ClientError, Explanation, LogItem, Reply, Standing};
 use crate::docker::StatsSample;
 use crate::model::{ContainerName, Snapshot};
 
@@ -42,6 +42,13 @@ pub enum Event {
         ticket: Ticket,
         /// One sample a container, or why there is none.
         samples: Result<Vec<(ContainerName, StatsSample)>, String>,
+    },
+    /// Why something is where it is, or why not.
+    Explained {
+        /// Of which opening of its page.
+        ticket: Ticket,
+        /// The answer, or why there is none.
+        result: Result<Box<Explanation>, String>,
     },
     /// A command was answered.
     Reply {

@@ -77,6 +77,18 @@ impl Runner {
                     task.abort();
                 }
             }
+            Effect::Explain {
+                ticket,
+                about,
+                after_ms,
+            } => {
+                self.tasks.spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                    let answer = client.explain(about).await;
+                    let result = answer.map(Box::new).map_err(|e| e.to_string());
+                    send(&out, Event::Explained { ticket, result }).await;
+                });
+            }
             Effect::Stats {
                 ticket,
                 task,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::agent::streams::LogTarget;
-use crate::client::Standing;
+use crate::client::{About, Explanation, Standing};
 use crate::docker::StatsSample;
 use crate::model::state::ServiceKey;
 use crate::model::{
@@ -226,6 +226,8 @@ pub(crate) enum Layer {
         top: usize,
         /// What the samples of a task's page come back with.
         sampling: Option<Ticket>,
+        /// What is asked about the page's subject again and again, and with which number.
+        explaining: Option<(Ticket, About)>,
     },
     Logs(Box<LogPage>),
     Help {
@@ -281,6 +283,8 @@ pub struct Model {
     pub(crate) layers: Vec<Layer>,
     pub(crate) toasts: VecDeque<Toast>,
     pub(crate) stats: Option<(TaskId, StatsResult)>,
+    /// Why what the page is about is where it is, or why that is not to be had.
+    pub(crate) explained: Option<(About, Result<Box<Explanation>, String>)>,
     /// Commands that were sent and not answered yet.
     pub(crate) waiting: u32,
     pub(crate) tickets: Ticket,
@@ -317,6 +321,7 @@ impl Model {
             layers: Vec::new(),
             toasts: VecDeque::new(),
             stats: None,
+            explained: None,
             waiting: 0,
             tickets: 0,
             quit: false,

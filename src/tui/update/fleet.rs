@@ -1,6 +1,7 @@
 //! Keys on the main screen.
 
 use crate::agent::streams::LogTarget;
+use crate::client::About;
 use crate::model::state::ServiceKey;
 use crate::model::{InstanceName, InstanceStatus, TaskId};
 
@@ -89,6 +90,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     model.stats = None;
+    model.explained = None;
     let mut effects = Vec::new();
     let mut sampling = None;
     if let Subject::Task(task) = subject {
@@ -100,10 +102,25 @@ fn open(model: &mut Model) -> Vec<Effect> {
             after_ms: 0,
         });
     }
+    let about = match &subject {
+        Subject::Task(task) => Some(About::Task(*task)),
+        Subject::Service((cluster, name)) => Some(About::Service(cluster.clone(), name.clone())),
+        Subject::Instance(_) | Subject::Event(_) => None,
+    };
+    let explaining = about.map(|about| {
+        model.tickets += 1;
+        (model.tickets, about)
+    });
+    effects.extend(explaining.clone().map(|(ticket, about)| Effect::Explain {
+        ticket,
+        about,
+        after_ms: 0,
+    }));
     model.layers.push(Layer::Details {
         subject,
         top: 0,
         sampling,
+        explaining,
     });
     effects
 }

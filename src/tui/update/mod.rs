@@ -12,7 +12,7 @@ pub(crate) use logs::{CONTAINER_COLUMNS, follow_top, prefix_width};
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use crate::client::{ClientError, Reply};
+use crate::client::{ClientError, Explanation, Reply};
 use crate::model::TimeMs;
 
 use super::effect::Effect;
@@ -22,6 +22,8 @@ use super::state::{Layer, Model, Subject};
 
 /// How long after a sample the next one is taken, in milliseconds.
 const STATS_EVERY_MS: u64 = 2_000;
+/// How long after an explanation the next one is asked for, in milliseconds.
+const EXPLAIN_EVERY_MS: u64 = 3_000;
 /// How long after one that failed, in milliseconds: an engine that is gone may come back.
 const STATS_AFTER_ERROR_MS: u64 = 10_000;
 
@@ -66,6 +68,7 @@ pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
             Vec::new()
         }
         Event::Stats { ticket, samples } => stats(model, ticket, samples),
+        Event::Explained { ticket, result } => explained(model, ticket, result),
         Event::Reply { what, result } => {
             replied(model, &what, result);
             Vec::new()
@@ -134,6 +137,30 @@ fn stats(model: &mut Model, ticket: Ticket, samples: super::state::StatsResult) 
         ticket,
         task,
         after_ms,
+    }]
+}
+
+/// Keeps the answer while its page is open, and asks again after a while.
+fn explained(
+    model: &mut Model,
+    of: Ticket,
+    result: Result<Box<Explanation>, String>,
+) -> Vec<Effect> {
+    let about = model.layers.iter().find_map(|layer| match layer {
+        Layer::Details {
+            explaining: Some((ticket, about)),
+            ..
+        } if *ticket == of => Some(about.clone()),
+        _ => None,
+    });
+    let Some(about) = about else {
+        return Vec::new();
+    };
+    model.explained = Some((about.clone(), result));
+    vec![Effect::Explain {
+        ticket: of,
+        about,
+        after_ms: EXPLAIN_EVERY_MS,
     }]
 }
 

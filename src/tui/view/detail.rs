@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::client::{About, Explanation};
 use crate::model::state::ServiceKey;
 use crate::model::tag::Tag;
 use crate::model::{
     Connection, Event, Instance, InstanceName, RolloutState, Service, Task, TaskId,
 };
+
+use crate::scheduler::smallest::Smallest;
 
 use super::super::fleet::{Mood, Stage};
 use super::super::state::{Pane, Subject};
@@ -26,6 +29,8 @@ mod task;
 
 /// Columns of the names at the left of a page.
 const NAME: usize = 16;
+/// How many instances a page shows the verdicts of.
+const VERDICTS: usize = 200;
 /// How many events a page shows.
 const EVENTS: usize = 30;
 
@@ -148,6 +153,43 @@ impl Sheet<'_> {
         }
         if self.lines.len() == before {
             self.words("None kept.", self.screen.theme.dim());
+        }
+    }
+
+    /// The answer to why, once it is there.
+    fn explanation(&self, about: &About) -> Option<&Result<Box<Explanation>, String>> {
+        let (of, answer) = self.screen.model.explained.as_ref()?;
+        (of == about).then_some(answer)
+    }
+
+    /// What would place a task that no instance takes.
+    fn smallest(&mut self, smallest: &Smallest) {
+        self.heading("The smallest change that would place one");
+        self.words(&smallest.sentence, Style::new());
+        for command in &smallest.commands {
+            self.words(&format!("$ {command}"), self.screen.theme.dim());
+        }
+    }
+
+    /// What every instance says to one more such task.
+    fn verdicts(&mut self, explanation: &Explanation) {
+        if explanation.instances.is_empty() {
+            return;
+        }
+        self.heading("What every instance says to one more");
+        for verdict in explanation.instances.iter().take(VERDICTS) {
+            let (word, style) = if verdict.takes {
+                ("takes it: ", Style::new())
+            } else {
+                ("", self.screen.theme.mood(Mood::Warn))
+            };
+            let words = format!("{word}{}", verdict.reasons.join("; "));
+            self.field_in(&verdict.instance, words, style);
+        }
+        let more = explanation.instances.len().saturating_sub(VERDICTS);
+        if more > 0 {
+            let words = format!("And {more} more: qd explain lists them all.");
+            self.words(&words, self.screen.theme.dim());
         }
     }
 

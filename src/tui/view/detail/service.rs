@@ -3,6 +3,7 @@
 use ratatui::style::Style;
 use ratatui::text::Span;
 
+use crate::client::{About, Explanation};
 use crate::model::service::{PlacementConstraintKind, PlacementStrategyKind};
 use crate::model::{RolloutState, Service};
 
@@ -57,8 +58,16 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
         }
         sheet.field_in("back-off", words, screen.theme.mood(Mood::Warn));
     }
-    unplaced(sheet, service);
+    let about = About::Service(service.cluster.clone(), service.name.clone());
+    let explanation = match sheet.explanation(&about) {
+        Some(Ok(explanation)) => Some(explanation.clone()),
+        _ => None,
+    };
+    unplaced(sheet, service, explanation.as_deref());
     deployments(sheet, service);
+    if let Some(explanation) = &explanation {
+        sheet.verdicts(explanation);
+    }
     sheet.events(|event| {
         event.service.as_ref() == Some(&service.name) && event.cluster == service.cluster
     });
@@ -92,7 +101,7 @@ fn placement(service: &Service) -> String {
     parts.join(" · ")
 }
 
-fn unplaced(sheet: &mut Sheet<'_>, service: &Service) {
+fn unplaced(sheet: &mut Sheet<'_>, service: &Service, explanation: Option<&Explanation>) {
     let Some(unplaced) = &service.unplaced else {
         return;
     };
@@ -104,6 +113,12 @@ fn unplaced(sheet: &mut Sheet<'_>, service: &Service) {
     ));
     for reason in refusals(service) {
         sheet.words(&reason, screen.theme.mood(Mood::Warn));
+    }
+    if let Some(explanation) = explanation {
+        if let Some(smallest) = &explanation.smallest {
+            sheet.smallest(smallest);
+        }
+        return;
     }
     sheet.heading("Instance by instance");
     for refusal in &unplaced.refusals {

@@ -2,6 +2,7 @@
 
 use ratatui::text::Span;
 
+use crate::client::About;
 use crate::model::parameters::TaskOverride;
 use crate::model::task::{Container, Health};
 use crate::model::{LastStatus, Task, TimeMs};
@@ -56,6 +57,12 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     sheet.heading("Containers");
     for container in &task.containers {
         write_container(sheet, task, container);
+    }
+    let explanation = sheet.explanation(&About::Task(task.id)).cloned();
+    match &explanation {
+        Some(Ok(explanation)) if !task.is_stopped() => sheet.verdicts(explanation),
+        Some(Err(reason)) => sheet.field("why", reason),
+        Some(Ok(_)) | None => {}
     }
     sheet.events(|event| event.task == Some(task.id));
     definition::write(sheet, &task.task_definition);
