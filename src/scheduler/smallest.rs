@@ -153,8 +153,16 @@ impl Way<'_> {
         self.hardness += hardness;
     }
 
-    fn cost(&self) -> (usize, u64, &InstanceName) {
-        (self.mends.len(), self.hardness, &self.instance.name)
+    /// What no command does comes last; then the fewest changes, then the least that is missing.
+    fn cost(&self) -> (bool, usize, u64, &InstanceName) {
+        let other = |mend: &Mend| matches!(mend, Mend::Other(_));
+        let beyond_us = self.mends.iter().any(other);
+        (
+            beyond_us,
+            self.mends.len(),
+            self.hardness,
+            &self.instance.name,
+        )
     }
 
     /// Finds what to stop for what is missing, or what the definition should ask for instead.
