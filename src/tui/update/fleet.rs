@@ -32,6 +32,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             subject: Subject::Schedules,
             top: 0,
             sampling: None,
+            explaining: None,
         }),
         Action::Open => return open(model),
         _ => {
@@ -105,7 +106,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
     let about = match &subject {
         Subject::Task(task) => Some(About::Task(*task)),
         Subject::Service((cluster, name)) => Some(About::Service(cluster.clone(), name.clone())),
-        Subject::Instance(_) | Subject::Event(_) => None,
+        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules => None,
     };
     let explaining = about.map(|about| {
         model.tickets += 1;
