@@ -386,12 +386,12 @@ pub fn smallest_for(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> O
     smallest(state, now, &seeker, &refuses)
 }
 
-fn name<'a>(index: &'a Index<'_>, at: usize) -> Option<&'a InstanceName> {
+fn name<'a>(index: &'a Index, at: usize) -> Option<&'a InstanceName> {
     index.nodes.get(at).map(|node| &node.instance.name)
 }
 
 fn by_name(
-    index: &Index<'_>,
+    index: &Index,
     all: Vec<(usize, Vec<Rejection>)>,
 ) -> Vec<(InstanceName, Vec<Rejection>)> {
     all.into_iter()
