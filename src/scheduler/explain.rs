@@ -386,7 +386,7 @@ pub fn smallest_for(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> O
     smallest(state, now, &seeker, &refuses)
 }
 
-fn name<'a>(index: &'a Index, at: usize) -> Option<&'a InstanceName> {
+fn name(index: &Index, at: usize) -> Option<&InstanceName> {
     index.nodes.get(at).map(|node| &node.instance.name)
 }
 
