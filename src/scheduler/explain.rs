@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::feasible::{Ask, Rejection};
+use super::ground::Ground;
 use super::index::Index;
 use super::place::{PlaceRequest, place};
 use super::reconcile;
@@ -355,11 +356,17 @@ fn verdicts(
 pub fn smallest_for(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> Option<Smallest> {
     let index = Index::new(state);
     let constraints = request.constraints.iter();
+    let provider = request.capacity_provider_strategy.first();
     let ask = Ask::new(
         request.cluster,
+        Ground::of(
+            request.launch_type,
+            provider.map(|item| &item.capacity_provider),
+        ),
         request.definition.resources(),
         constraints.chain(&request.definition.placement_constraints),
-    );
+    )
+    .on(request.definition.runtime_platform.as_ref());
     let mut group: BTreeMap<usize, u32> = BTreeMap::new();
     for task in state.tasks.values() {
         if &task.cluster == request.cluster

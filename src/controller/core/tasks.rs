@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::derive::ask_stop;
 use super::find::{self, client, invalid};
-use super::ground;
+use super::ground::{self, Chosen};
 use super::observe::words;
 use super::services::expressions;
 use super::work::Work;
@@ -138,7 +138,8 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         task.tags.clone_from(&tags);
         tasks.push(work.put_task(task));
     }
-    let smallest = (unplaced > 0).then(|| smallest(work, &cluster, &definition, &group, request));
+    let smallest =
+        (unplaced > 0).then(|| smallest(work, (&cluster, &chosen), &definition, &group, request));
     let detail = detail(&placement.message, &placement.refusals, smallest.flatten());
     let failures: Vec<Failure> = (0..unplaced)
         .map(|_| Failure {
@@ -207,7 +208,7 @@ fn check(request: &RunTask) -> Result<(), CommandError> {
 /// What would have to change for one more to find a place.
 fn smallest(
     work: &Work,
-    cluster: &ClusterName,
+    (cluster, chosen): (&ClusterName, &Chosen),
     definition: &TaskDefinition,
     group: &str,
     request: &RunTask,
@@ -218,6 +219,8 @@ fn smallest(
         group,
         constraints: &request.placement_constraints,
         strategies: &request.placement_strategy,
+        launch_type: chosen.launch_type,
+        capacity_provider_strategy: &chosen.strategy,
         count: 1,
     };
     let smallest = scheduler::explain::smallest_for(&work.state, work.now, &request)?;

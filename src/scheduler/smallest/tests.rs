@@ -89,6 +89,8 @@ fn placed(case: &Case) -> Placement {
         group: "family:web",
         constraints: &case.service.placement_constraints,
         strategies: &[],
+        launch_type: crate::model::LaunchType::Ec2,
+        capacity_provider_strategy: &[],
         count: 1,
     };
     place(&case.state, fixture::START, &request)
