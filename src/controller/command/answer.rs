@@ -1,0 +1,94 @@
+//! What comes of a command: what was changed, or why nothing was.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::schedule::Schedule;
+use crate::model::{Cluster, Instance, Service, Task, TaskDefinition};
+
+/// Something that an operation on several things could not do (ECS: `failures`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// About what.
+    pub arn: String,
+    /// ECS's word: `MISSING`, `RESOURCE:MEMORY`, `RESOURCE:CPU`, `RESOURCE:PORTS`, `AGENT`, …
+    pub reason: String,
+    /// In words, every instance with every reason.
+    pub detail: String,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Response {
+    /// A task definition as it now is.
+    TaskDefinition(Arc<TaskDefinition>),
+    /// A service as it now is.
+    Service(Arc<Service>),
+    /// Tasks that were made, and what could not be.
+    Tasks(Vec<Arc<Task>>, Vec<Failure>),
+    /// A task as it now is.
+    Task(Arc<Task>),
+    /// Instances as they now are, and those that could not be changed.
+    Instances(Vec<Arc<Instance>>, Vec<Failure>),
+    /// Tasks whose protection was set, and those whose could not be.
+    ProtectedTasks(Vec<Arc<Task>>, Vec<Failure>),
+    /// A cluster as it now is.
+    Cluster(Arc<Cluster>),
+    /// A schedule as it now is, or was before it was deleted.
+    Schedule(Arc<Schedule>),
+    /// It is done, and there is nothing to tell.
+    Done,
+}
+
+/// ECS's names for what can be wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErrorKind {
+    /// The request cannot be carried out as it is.
+    ClientException,
+    /// A parameter is wrong.
+    InvalidParameterException,
+    /// No such cluster.
+    ClusterNotFoundException,
+    /// The cluster still has instances.
+    ClusterContainsContainerInstancesException,
+    /// The cluster still has services.
+    ClusterContainsServicesException,
+    /// The cluster still has tasks.
+    ClusterContainsTasksException,
+    /// No such service.
+    ServiceNotFoundException,
+    /// The service was deleted.
+    ServiceNotActiveException,
+    /// The state is not what the request was made for.
+    ConflictException,
+    /// No such thing.
+    ResourceNotFoundException,
+    /// Not offered.
+    UnsupportedFeatureException,
+    /// No such operation.
+    UnknownOperationException,
+    /// Our fault: the store failed, the control plane is going down.
+    ServerException,
+}
+
+/// Why a command was refused. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    /// ECS's name for it.
+    #[serde(rename = "__type")]
+    pub kind: ErrorKind,
+    /// What happened, to what, and what to do.
+    pub message: String,
+}
+
+impl CommandError {
+    /// An error of that kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+}
