@@ -370,6 +370,11 @@ impl CreateService {
         faults.extend(validate::desired_count(self.desired_count));
         faults.extend(tag::faults("tags", &self.tags));
         faults.extend(ground(self.launch_type, &self.capacity_provider_strategy));
+        faults.extend(validate::daemon_ground(
+            self.scheduling_strategy,
+            self.launch_type.unwrap_or_default(),
+            &self.capacity_provider_strategy,
+        ));
         faults
     }
 }

@@ -27,7 +27,9 @@ pub use capacity::{STRATEGY_ITEMS_MAX, capacity_provider_strategy};
 pub use elsewhere::{Elsewhere, asks_for_something, elsewhere};
 pub use fargate::fargate;
 pub use network::PORTS_MAX;
-pub use service::{DESIRED_COUNT_MAX, bounds, desired_count, health_grace, placement, scheduling};
+pub use service::{
+    DESIRED_COUNT_MAX, bounds, daemon_ground, desired_count, health_grace, placement, scheduling,
+};
 
 /// ECS's limit for containers in a task.
 pub const CONTAINERS_MAX: usize = 10;

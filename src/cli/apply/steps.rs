@@ -16,8 +16,8 @@ use crate::model::members::Shape;
 use crate::model::service::{DEFAULT_GRACE_S, SchedulingStrategy};
 use crate::model::state::{NoDefinition, ServiceKey};
 use crate::model::{
-    ClusterName, Family, Revision, Service, ServiceStatus, State, TaskDefinition, TaskDefinitionId,
-    TimeMs,
+    CapacityProviderStrategyItem, ClusterName, Family, Revision, Service, ServiceStatus, State,
+    TaskDefinition, TaskDefinitionId, TimeMs,
 };
 
 /// One thing to do, or to leave as it is.
@@ -170,7 +170,10 @@ fn service(
                         first, or give this one another name";
             return Err(item.fault("schedulingStrategy", what).into());
         }
-        Some(service) => updated(service, request, says_count, &wanted),
+        Some(service) => {
+            let strategy = ground(item, service, request, state)?;
+            updated(service, request, says_count, &wanted, &strategy)
+        }
     };
     Ok(Step {
         lines,
@@ -322,11 +325,49 @@ fn created(request: &CreateService, wanted: &TaskDefinitionId) -> Vec<String> {
     lines
 }
 
+/// The capacity provider strategy that a service would have if it were created from the file
+/// now: the cluster's default where the file names neither one nor a launch type.
+///
+/// # Errors
+/// A launch type that ECS's UpdateService, which has none, cannot lead to.
+fn ground(
+    item: &Item,
+    service: &Service,
+    request: &CreateService,
+    state: &State,
+) -> Result<Vec<CapacityProviderStrategyItem>, Faults> {
+    let default = state
+        .clusters
+        .get(&service.cluster)
+        .map(|home| home.default_capacity_provider_strategy.as_slice())
+        .filter(|_| request.launch_type.is_none());
+    let wanted = match request.capacity_provider_strategy.as_slice() {
+        [] => default.unwrap_or_default(),
+        named => named,
+    };
+    let (have, want) = (service.launch_type, request.launch_type.unwrap_or_default());
+    if !wanted.is_empty() || have == want {
+        return Ok(wanted.to_vec());
+    }
+    let (have, want) = (have.as_str(), want.as_str());
+    let said = match request.launch_type {
+        Some(_) => want.to_owned(),
+        None => format!("{want}, which is what a file means that names none"),
+    };
+    let what = format!(
+        "the launchType of a service cannot be changed: {} has {have}, and this would be {said}. \
+         Name a capacityProviderStrategy instead, or give {have}, or delete the service first",
+        service.name
+    );
+    Err(item.fault("launchType", what).into())
+}
+
 fn updated(
     service: &Service,
     request: &CreateService,
     says_count: bool,
     wanted: &TaskDefinitionId,
+    strategy: &[CapacityProviderStrategyItem],
 ) -> (Vec<String>, Option<Command>) {
     let mut update = UpdateService {
         cluster: Some(service.cluster.to_string()),
@@ -388,16 +429,12 @@ fn updated(
     {
         update.health_check_grace_period_seconds = health;
     }
-    // What follows the cluster's default follows it still if the file names nothing else.
-    let strategy = &request.capacity_provider_strategy;
-    if !strategy.is_empty()
-        && differs(
-            "capacityProviderStrategy",
-            json!(service.capacity_provider_strategy),
-            json!(strategy),
-        )
-    {
-        update.capacity_provider_strategy = Some(strategy.clone());
+    if differs(
+        "capacityProviderStrategy",
+        json!(service.capacity_provider_strategy),
+        json!(strategy),
+    ) {
+        update.capacity_provider_strategy = Some(strategy.to_vec());
     }
     let grace = request
         .host_loss_grace_period_seconds

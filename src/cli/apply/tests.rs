@@ -316,3 +316,78 @@ fn a_file_that_somebody_wrote_has_no_members_that_are_told_only() {
         "{faults}"
     );
 }
+
+#[test]
+fn a_strategy_that_a_file_takes_away_is_taken_away_and_a_launch_type_is_refused() {
+    let mut world = running();
+    let now = world.now;
+    let mut home = Cluster::new(
+        ClusterName::default_cluster(),
+        Partition::default(),
+        true,
+        now,
+    );
+    world
+        .state
+        .apply(&crate::model::Change::Cluster(Arc::new(home.clone())));
+    let shares = |name: &str| {
+        serde_json::from_value::<Vec<crate::model::CapacityProviderStrategyItem>>(
+            json!([{"capacityProvider": name, "weight": 1}]),
+        )
+        .unwrap()
+    };
+    let lead = |world: &mut World, change: &dyn Fn(&mut crate::model::Service)| {
+        let key = world.state.services.keys().next().unwrap().clone();
+        let mut service = (*world.state.services[&key]).clone();
+        change(&mut service);
+        world.state.services.insert(key, service.into());
+    };
+    let ask = |world: &World, more: &str| {
+        let text = FILE.replace("desiredCount = 2", &format!("desiredCount = 2\n{more}"));
+        steps(&items(&text), &world.state, TimeMs(0), "default")
+    };
+    let strategy = |steps: &[Step]| match &steps[1].command {
+        Some(Command::UpdateService(update)) => update.capacity_provider_strategy.clone(),
+        other => panic!("{other:?}"),
+    };
+
+    lead(&mut world, &|it| {
+        it.capacity_provider_strategy = shares("spot")
+    });
+    for more in ["", "launchType = \"EC2\""] {
+        let away = ask(&world, more).unwrap();
+        assert_eq!(
+            told(&away)[1..],
+            [
+                "~ service web",
+                "    - capacityProviderStrategy[0]: {\"base\":0,\"capacityProvider\":\"spot\",\"weight\":1}",
+            ]
+        );
+        assert_eq!(strategy(&away), Some(Vec::new()));
+    }
+    // A cluster's default is what a file means that names nothing; a launch type stands over it.
+    home.default_capacity_provider_strategy = shares("spot");
+    world
+        .state
+        .apply(&crate::model::Change::Cluster(Arc::new(home)));
+    assert_eq!(told(&ask(&world, "").unwrap())[1], "= service web");
+    let away = ask(&world, "launchType = \"EC2\"").unwrap();
+    assert_eq!(strategy(&away), Some(Vec::new()));
+    lead(&mut world, &|it| it.capacity_provider_strategy.clear());
+    assert_eq!(strategy(&ask(&world, "").unwrap()), Some(shares("spot")));
+
+    // ECS's UpdateService has no launch type.
+    let refused = ask(&world, "launchType = \"FARGATE\"").unwrap_err();
+    assert!(refused.to_string().contains("f.toml:6:14"), "{refused}");
+    let says = "web has EC2, and this would be FARGATE. Name a capacityProviderStrategy";
+    assert!(refused.to_string().contains(says), "{refused}");
+    world.state.clusters.clear();
+    world = running();
+    lead(&mut world, &|it| {
+        it.launch_type = crate::model::LaunchType::Fargate;
+    });
+    let refused = ask(&world, "").unwrap_err();
+    let says = "this would be EC2, which is what a file means that names none";
+    assert!(refused.to_string().contains(says), "{refused}");
+    assert!(ask(&world, "launchType = \"FARGATE\"").is_ok());
+}

@@ -1,7 +1,7 @@
 //! CreateService, UpdateService, DeleteService.
 
 use super::find::{self, invalid};
-use super::ground;
+use super::ground::{self, Chosen};
 use super::work::Work;
 use crate::controller::command::{
     CommandError, CreateService, DeleteService, ErrorKind, Response, UpdateService,
@@ -71,6 +71,8 @@ pub(super) fn create(
         request.launch_type,
         &request.capacity_provider_strategy,
     )?;
+    // The cluster's default may have been chosen.
+    daemon_ground(request.scheduling_strategy, &chosen)?;
     let definition = find::definition(work, &request.task_definition)?;
     find::granted(work, &definition, None)?;
     ground::check(
@@ -181,6 +183,7 @@ pub(super) fn update(
         // An empty list goes back to the launch type.
         let launch_type = strategy.is_empty().then_some(before.launch_type);
         let chosen = ground::choose(work, &cluster, launch_type, strategy)?;
+        daemon_ground(before.scheduling_strategy, &chosen)?;
         service.launch_type = chosen.launch_type;
         service.capacity_provider_strategy = chosen.strategy;
     }
@@ -248,6 +251,11 @@ pub(super) fn update(
         began(work, &service, &deployment, &definition);
     }
     Ok(Response::Service(service))
+}
+
+fn daemon_ground(scheduling: SchedulingStrategy, chosen: &Chosen) -> Result<(), CommandError> {
+    let faults = validate::daemon_ground(scheduling, chosen.launch_type, &chosen.strategy);
+    find::refuse(ErrorKind::InvalidParameterException, &faults)
 }
 
 /// Refuses a service that makes no sense as a whole.

@@ -4,6 +4,7 @@ use super::{
     DeploymentConfiguration, Fault, Faults, PlacementConstraint, PlacementConstraintKind,
     PlacementStrategy, PlacementStrategyKind,
 };
+use crate::model::capacity::{CapacityProviderStrategyItem, LaunchType};
 use crate::model::members::nearest;
 use crate::model::service::SchedulingStrategy;
 
@@ -85,6 +86,35 @@ pub fn scheduling(
         faults.add(
             "placementStrategy",
             "a DAEMON runs on every instance that meets its constraints: leave it out",
+        );
+    }
+    faults.0
+}
+
+/// What is wrong with where a service's tasks are to run. A DAEMON follows the instances, so it
+/// has nothing to do with FARGATE, which shows none, nor with shares by capacity provider.
+#[must_use]
+pub fn daemon_ground(
+    scheduling: SchedulingStrategy,
+    launch_type: LaunchType,
+    strategy: &[CapacityProviderStrategyItem],
+) -> Vec<Fault> {
+    let mut faults = Faults::default();
+    if scheduling == SchedulingStrategy::Replica {
+        return faults.0;
+    }
+    if !strategy.is_empty() {
+        faults.add(
+            "capacityProviderStrategy",
+            "a DAEMON runs on every instance that meets its constraints, and takes no capacity \
+             provider strategy: give launchType EC2 and, to keep to some instances, a placement \
+             constraint",
+        );
+    } else if launch_type == LaunchType::Fargate {
+        faults.add(
+            "launchType",
+            "FARGATE does not support the scheduling strategy DAEMON: give EC2, or make it a \
+             REPLICA",
         );
     }
     faults.0

@@ -1,6 +1,7 @@
 mod commands;
 mod fleet;
 mod grants;
+mod ground;
 mod observing;
 mod overriding;
 mod pins;
