@@ -139,10 +139,13 @@ fn measure(run: &Run) -> Outcome<Figures> {
         let count = run.group.min(run.tasks - placed);
         let placement = scheduler::place_with(&mut index, &state, NOW, &request(count));
         let unplaced = placement.unplaced;
+        // A request's tasks share their texts, as the controller makes them.
+        let group: Arc<str> = "family:web".into();
+        let started_by: Arc<str> = "bench".into();
         for at in placement.placed {
             let task = Task {
-                group: "family:web".to_owned(),
-                started_by: "bench".to_owned(),
+                group: group.clone(),
+                started_by: started_by.clone(),
                 containers: scheduler::containers(&definition),
                 resources: definition.resources(),
                 placement: at.reason,

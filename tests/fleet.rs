@@ -384,7 +384,7 @@ impl Fleet {
         Task {
             service: service.map(service_name),
             deployment,
-            group: service.map_or("family:migrate".into(), |s| format!("service:{s}")),
+            group: service.map_or("family:migrate".into(), |s| format!("service:{s}").into()),
             started_by: service.map_or("ops".into(), |_| "ecs-svc/7".into()),
             last_status: status,
             containers: made_from

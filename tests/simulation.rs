@@ -610,7 +610,7 @@ fn a_schedule_runs_through_faults_and_restarts_and_never_beside_itself() {
             let ticks: Vec<_> = state
                 .tasks
                 .values()
-                .filter(|task| task.started_by == "schedule/tick")
+                .filter(|task| &*task.started_by == "schedule/tick")
                 .collect();
             let there = ticks.iter().filter(|task| !task.is_stopped()).count();
             assert!(there <= 1, "QD_SIM_SEED={seed}: {there} at once");
@@ -667,7 +667,7 @@ fn truly_up(world: &World) -> usize {
             let of_web = state
                 .tasks
                 .get(&task)
-                .is_some_and(|task| task.group == "service:web");
+                .is_some_and(|task| &*task.group == "service:web");
             if of_web {
                 *parts.entry(task).or_default() += 1;
             }
@@ -677,7 +677,7 @@ fn truly_up(world: &World) -> usize {
 }
 
 fn web_is_new(state: &State) -> bool {
-    let tasks = state.tasks.values().filter(|t| t.group == "service:web");
+    let tasks = state.tasks.values().filter(|t| &*t.group == "service:web");
     let mut wanted = tasks.filter(|task| task.is_wanted());
     settled(state) && wanted.all(|task| task.task_definition.revision.0 == 2)
 }

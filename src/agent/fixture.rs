@@ -34,7 +34,7 @@ pub fn task(id: u128, definition: &TaskDefinition) -> Task {
         |name: &ContainerName, essential| Container::new(name.clone(), essential, false);
     let all = definition.container_definitions.iter();
     Task {
-        group: "family:web".to_owned(),
+        group: "family:web".into(),
         last_status: LastStatus::Pending,
         containers: all.map(|c| container(&c.name, c.essential)).collect(),
         ..Task::new(

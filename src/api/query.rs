@@ -500,8 +500,8 @@ fn matches(asked: &List, task: &Task) -> bool {
         )
         && asked
             .started_by
-            .as_ref()
-            .is_none_or(|by| *by == task.started_by)
+            .as_deref()
+            .is_none_or(|by| by == &*task.started_by)
 }
 
 /// Which definitions a status asks for; `None` = those of any status.

@@ -513,7 +513,7 @@ async fn what_was_planned_is_done_or_refused_whole_because_the_state_moved() {
     // The picture of who asked has it in it, and the tasks are where they were planned to be.
     let seen = client.snapshots().borrow().clone();
     for step in planned.steps {
-        let there = |it: &Arc<Task>| it.instance == step.instance && it.placement == step.reason;
+        let there = |it: &Arc<Task>| it.instance == step.instance && *it.placement == *step.reason;
         assert!(seen.state.tasks.values().any(there), "{step:?}");
     }
     rig.end().await;

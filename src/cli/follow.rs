@@ -375,10 +375,8 @@ pub fn reasons(state: &State, key: &ServiceKey, deployment: Option<&DeploymentId
 /// Why a task stopped: its own reason, and what its containers say.
 #[must_use]
 pub fn failure(task: &Task) -> String {
-    let mut text = task
-        .stopped_reason
-        .clone()
-        .unwrap_or_else(|| "no reason known".into());
+    let reason = task.stopped_reason.as_deref();
+    let mut text = reason.unwrap_or("no reason known").to_owned();
     for container in &task.containers {
         let code = container
             .exit_code

@@ -119,7 +119,7 @@ pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Tas
     for task in tasks {
         table.row([
             task.id.short(),
-            task.group.clone(),
+            task.group.to_string(),
             task.task_definition.to_string(),
             match task.launch_type {
                 LaunchType::Ec2 => task.instance.to_string(),
@@ -194,7 +194,7 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
     };
     let mut facts = vec![
         ("task", task.id.to_string()),
-        ("group", task.group.clone()),
+        ("group", task.group.to_string()),
         ("definition", task.task_definition.to_string()),
         (
             "instance",
@@ -226,7 +226,7 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
                 .unwrap_or_default(),
         ),
         ("tags", out::tags(&task.tags)),
-        ("placed", task.placement.clone()),
+        ("placed", task.placement.to_string()),
         ("created", time::local(task.created_at)),
         ("started", moment(task.started_at)),
         ("stopped", moment(task.stopped_at)),

@@ -12,7 +12,7 @@ pub(super) fn definition(body: serde_json::Value) -> TaskDefinition {
 fn task(definition: &TaskDefinition) -> Task {
     Task {
         service: Some(ServiceName::new("web").unwrap()),
-        group: "service:web".to_owned(),
+        group: "service:web".into(),
         last_status: LastStatus::Pending,
         ..Task::new(
             TaskId(0xab),

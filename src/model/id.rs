@@ -126,6 +126,13 @@ macro_rules! name {
             }
         }
 
+        impl From<$name> for std::sync::Arc<str> {
+            /// The text itself, shared with the name.
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
         impl From<$name> for String {
             fn from(name: $name) -> String {
                 name.0.as_ref().to_owned()

@@ -170,9 +170,9 @@ pub struct Task {
     /// The service's deployment that started it.
     pub deployment: Option<DeploymentId>,
     /// ECS's `group`: `service:NAME`, or `family:NAME` for one run by hand.
-    pub group: String,
+    pub group: Arc<str>,
     /// Who or what started it.
-    pub started_by: String,
+    pub started_by: Arc<str>,
     /// What is wanted.
     pub desired_status: DesiredStatus,
     /// What was observed.
@@ -192,15 +192,15 @@ pub struct Task {
     /// Why it stopped or is stopping.
     pub stop_code: Option<StopCode>,
     /// Why, in words.
-    pub stopped_reason: Option<String>,
+    pub stopped_reason: Option<Arc<str>>,
     /// Since when it is given up for lost: its instance has not answered for longer than the
     /// grace period. It counts for nothing while this is set, and counts again when its
     /// instance returns.
     pub lost_at: Option<TimeMs>,
     /// Why this instance was chosen, in the scheduler's words.
-    pub placement: String,
+    pub placement: Arc<str>,
     /// Idempotency token of the RunTask that made it.
-    pub client_token: Option<String>,
+    pub client_token: Option<Arc<str>>,
     /// Launch type.
     #[serde(default)]
     pub launch_type: LaunchType,
@@ -260,8 +260,8 @@ impl Task {
             task_definition,
             service: None,
             deployment: None,
-            group: String::new(),
-            started_by: String::new(),
+            group: Arc::default(),
+            started_by: Arc::default(),
             desired_status: DesiredStatus::Running,
             last_status: LastStatus::Provisioning,
             containers: Vec::new(),
@@ -273,7 +273,7 @@ impl Task {
             stop_code: None,
             stopped_reason: None,
             lost_at: None,
-            placement: String::new(),
+            placement: Arc::default(),
             client_token: None,
             launch_type: LaunchType::default(),
             capacity_provider: None,

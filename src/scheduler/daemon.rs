@@ -159,7 +159,7 @@ impl Turn<'_> {
                     (true, 0) => reserve(index, node, &group, &search.ask.resources, &[]),
                     (true, _) => {
                         startable -= 1;
-                        let place = (node, PLACEMENT.to_owned());
+                        let place = (node, PLACEMENT.into());
                         self.start_on(index, search, definition, place, (ids.task_id(), now));
                     }
                 }

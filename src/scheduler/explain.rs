@@ -209,7 +209,7 @@ pub fn definition(
     let takes = placement.placed.into_iter().map(|placed| Verdict {
         instance: placed.instance.to_string(),
         takes: true,
-        reasons: vec![placed.reason],
+        reasons: vec![placed.reason.to_string()],
     });
     let refuses = placement.refusals.into_iter().map(|refusal| Verdict {
         instance: refusal.instance.to_string(),
@@ -370,7 +370,7 @@ pub fn smallest_for(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> O
     let mut group: BTreeMap<usize, u32> = BTreeMap::new();
     for task in state.tasks.values() {
         if &task.cluster == request.cluster
-            && task.group == request.group
+            && &*task.group == request.group
             && !task.is_stopped()
             && task.desired_status == DesiredStatus::Running
             && let Some(at) = index.position(&task.instance)

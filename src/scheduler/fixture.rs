@@ -147,8 +147,8 @@ pub fn ids() -> IdSource {
 /// A RUNNING task of that definition on that instance, run by hand in the group `family:FAMILY`.
 pub fn task(id: TaskId, family: &str, definition: &TaskDefinition, instance: &str) -> Task {
     Task {
-        group: format!("family:{family}"),
-        started_by: "tests".to_owned(),
+        group: format!("family:{family}").into(),
+        started_by: "tests".into(),
         last_status: LastStatus::Running,
         containers: super::containers(definition),
         resources: definition.resources(),

@@ -1,5 +1,7 @@
 //! New tasks, fully formed.
 
+use std::sync::Arc;
+
 use crate::model::service::Service;
 use crate::model::tag::{PropagateTags, Tag};
 use crate::model::task::Container;
@@ -11,12 +13,14 @@ use crate::model::{
 /// What a service's new task is made of.
 pub(crate) struct Born<'a> {
     pub id: TaskId,
+    /// ECS's group, which all of the service's tasks share.
+    pub group: Arc<str>,
     pub service: &'a Service,
     pub deployment: &'a DeploymentId,
     pub definition: &'a TaskDefinition,
     pub resources: Resources,
     pub instance: InstanceName,
-    pub placement: String,
+    pub placement: Arc<str>,
     pub capacity_provider: Option<CapacityProviderName>,
     pub now: TimeMs,
 }
@@ -26,8 +30,8 @@ pub(crate) fn task(born: Born<'_>) -> Task {
     Task {
         service: Some(born.service.name.clone()),
         deployment: Some(born.deployment.clone()),
-        group: format!("service:{}", born.service.name),
-        started_by: born.deployment.to_string(),
+        group: born.group,
+        started_by: born.deployment.clone().into(),
         containers: containers(born.definition),
         resources: born.resources,
         placement: born.placement,

@@ -1,6 +1,7 @@
 //! Places tasks that are run by hand, by the rules that services' tasks follow.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::feasible::{self, Ask, Rejection};
 use super::ground::{Deal, Ground};
@@ -42,7 +43,7 @@ pub struct Placed {
     /// The capacity provider that was chosen first, where a strategy names some.
     pub capacity_provider: Option<CapacityProviderName>,
     /// Why this one, in words: the task's `placement`.
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 /// What came of a request.
@@ -138,7 +139,7 @@ fn best(
     index: &Index,
     ways: &mut [Way],
     deal: &mut Deal,
-) -> Option<(usize, Option<CapacityProviderName>, String)> {
+) -> Option<(usize, Option<CapacityProviderName>, Arc<str>)> {
     loop {
         let turn = deal.next()?;
         let (provider, ask, ranker) = ways.get_mut(turn)?;

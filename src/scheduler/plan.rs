@@ -87,7 +87,7 @@ impl Plan {
                 task.stopping_at = task.stopping_at.or(Some(now));
                 task.stop_code = task.stop_code.or(Some(stop.code));
                 if task.stopped_reason.is_none() {
-                    task.stopped_reason = Some(stop.reason.clone());
+                    task.stopped_reason = Some(stop.reason.as_str().into());
                 }
             });
         }

@@ -282,7 +282,7 @@ impl Ranker {
     }
 
     /// The best node that fits, and why it is the best.
-    pub fn best(&mut self, index: &Index, ask: &Ask) -> Option<(usize, String)> {
+    pub fn best(&mut self, index: &Index, ask: &Ask) -> Option<(usize, Arc<str>)> {
         self.catch_up(index, ask);
         let random = |criterion: &Criterion| matches!(criterion, Criterion::Random { .. });
         let at = if self.criteria.iter().any(random) {
@@ -292,7 +292,7 @@ impl Ranker {
         } else {
             self.tops.first().map(|(_, at, _)| *at)
         }?;
-        Some((at, self.reason(index, at)))
+        Some((at, self.reason(index, at).into()))
     }
 
     /// Takes a placed task into account, where the index does not.

@@ -25,7 +25,7 @@ fn on<'a>(state: &'a State, instance: &Instance) -> Vec<&'a Task> {
 }
 
 fn counts(task: &Task, request: &PlaceRequest<'_>) -> bool {
-    &task.cluster == request.cluster && task.group == request.group && task.is_wanted()
+    &task.cluster == request.cluster && &*task.group == request.group && task.is_wanted()
 }
 
 fn free(state: &State, instance: &Instance) -> (i128, i128) {
@@ -52,7 +52,7 @@ fn takes(state: &State, instance: &Instance, request: &PlaceRequest<'_>) -> bool
             || here.iter().any(|task| task.resources.ports.contains(port))
     };
     let of_group = here.iter().filter(|task| {
-        task.group == request.group && task.desired_status == crate::model::DesiredStatus::Running
+        &*task.group == request.group && task.desired_status == crate::model::DesiredStatus::Running
     });
     let constraints = request.constraints.iter().all(|rule| match rule.kind {
         PlacementConstraintKind::DistinctInstance => of_group.clone().count() == 0,
@@ -136,7 +136,7 @@ fn slow(state: &State, request: &PlaceRequest<'_>) -> Vec<crate::model::Instance
             break;
         };
         let mut task = fixture::task(ids.task_id(), "web", request.definition, name.as_str());
-        task.group = request.group.to_owned();
+        task.group = request.group.into();
         state.apply(&Change::Task(std::sync::Arc::new(task)));
         chosen.push(name);
     }
@@ -185,7 +185,7 @@ fn build(hosts: &[Host], tasks: &[There]) -> State {
         let definition = fixture::definition("web", 1, *cpu, *memory, &ports);
         let name = format!("i{:02}", host % hosts.len());
         let mut task = fixture::task(ids.task_id(), "web", &definition, &name);
-        task.group = if *ours { "family:web" } else { "family:else" }.to_owned();
+        task.group = if *ours { "family:web" } else { "family:else" }.into();
         match fate {
             0 => task.desired_status = crate::model::DesiredStatus::Stopped,
             1 => {
@@ -318,7 +318,7 @@ proptest! {
             }
             let placed = fast.iter().map(|name| {
                 let mut task = fixture::task(ids.task_id(), "web", &definition, name.as_str());
-                task.group = "family:web".to_owned();
+                task.group = "family:web".into();
                 Change::Task(Arc::new(task))
             });
             let placed: Vec<Change> = placed.collect();

@@ -62,7 +62,7 @@ pub(crate) struct Search {
     /// The capacity provider whose instances are searched, where a strategy names some.
     pub provider: Option<CapacityProviderName>,
     /// ECS's group of the tasks.
-    pub group: String,
+    pub group: Arc<str>,
     pub ask: Ask,
     pub ranker: Ranker,
 }
@@ -403,7 +403,7 @@ impl<'a> Turn<'a> {
         index: &mut Index,
         search: &mut Search,
         definition: &TaskDefinition,
-        (node, placement): (usize, String),
+        (node, placement): (usize, Arc<str>),
         (id, now): (TaskId, TimeMs),
     ) {
         let (Some(primary), Some(at)) = (self.service.primary(), index.nodes.get(node)) else {
@@ -411,6 +411,7 @@ impl<'a> Turn<'a> {
         };
         let task = form::task(Born {
             id,
+            group: search.group.clone(),
             service: &self.service,
             deployment: &primary.id,
             definition,
@@ -453,7 +454,7 @@ impl<'a> Turn<'a> {
         );
         Search {
             provider: provider.cloned(),
-            group: format!("service:{}", service.name),
+            group: format!("service:{}", service.name).into(),
             ask,
             ranker,
         }

@@ -129,7 +129,7 @@ impl World {
             task.desired_status = DesiredStatus::Stopped;
             task.last_status = LastStatus::Stopped;
             task.stop_code = Some(StopCode::EssentialContainerExited);
-            task.stopped_reason = Some("Essential container in task exited".to_owned());
+            task.stopped_reason = Some("Essential container in task exited".into());
             task.stopping_at = Some(now);
             task.stopped_at = Some(now);
         });

@@ -59,7 +59,7 @@ fn apply(world: &World, commands: Vec<Command>, planned: &PlanReport, seed: u64)
 /// Where tasks of the first round start or stop, and why.
 fn told(action: Action, task: &Task) -> (Action, String, String, String) {
     let reason = match action {
-        Action::Start => task.placement.clone(),
+        Action::Start => task.placement.to_string(),
         Action::Stop => String::new(),
     };
     let at = task.instance.to_string();

@@ -63,8 +63,8 @@ pub fn task(state: &State, task: &Task) -> Value {
     set_time(&mut body, "stoppingAt", task.stopping_at);
     set_time(&mut body, "stoppedAt", task.stopped_at);
     set(&mut body, "stopCode", task.stop_code.as_ref().map(plain));
-    set(&mut body, "stoppedReason", task.stopped_reason.clone());
-    let by = Some(task.started_by.clone()).filter(|by| !by.is_empty());
+    set(&mut body, "stoppedReason", task.stopped_reason.as_deref());
+    let by = Some(&*task.started_by).filter(|by| !by.is_empty());
     set(&mut body, "startedBy", by);
     place(state, task, &mut body);
     body

@@ -222,7 +222,7 @@ pub(super) fn ask_stop(task: &mut Task, code: StopCode, reason: String, now: Tim
     task.desired_status = DesiredStatus::Stopped;
     task.last_status = task.last_status.max(LastStatus::Deactivating);
     task.stop_code = Some(code);
-    task.stopped_reason = Some(reason);
+    task.stopped_reason = Some(reason.into());
     task.stopping_at = Some(now);
 }
 

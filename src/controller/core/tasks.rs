@@ -70,7 +70,7 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
     let cluster = find::cluster(work, request.cluster.as_deref(), "")?;
     if let Some(token) = &request.client_token {
         let same = |task: &&Arc<Task>| {
-            task.cluster == cluster && task.client_token.as_ref() == Some(token)
+            task.cluster == cluster && task.client_token.as_deref() == Some(token)
         };
         let known: Vec<_> = work.state.tasks.values().filter(same).cloned().collect();
         if !known.is_empty() {
@@ -125,7 +125,10 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
             count: request.count,
         },
     );
-    let started_by = request.started_by.clone().unwrap_or_else(|| who.to_owned());
+    // One text for all of the request's tasks: there may be many.
+    let group: Arc<str> = group.into();
+    let started_by: Arc<str> = request.started_by.as_deref().unwrap_or(who).into();
+    let client_token: Option<Arc<str>> = request.client_token.as_deref().map(Into::into);
     let unplaced = placement.unplaced;
     let mut tasks = Vec::new();
     for placed in placement.placed {
@@ -133,7 +136,7 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         task.group.clone_from(&group);
         task.started_by.clone_from(&started_by);
         task.launch_type = chosen.launch_type;
-        task.client_token.clone_from(&request.client_token);
+        task.client_token.clone_from(&client_token);
         task.overrides.clone_from(&overrides);
         task.tags.clone_from(&tags);
         tasks.push(work.put_task(task));

@@ -70,10 +70,7 @@ fn tasks_are_run_once_each_and_belong_to_nobody() {
     let (tasks, failures) = run(&mut rig, body.clone());
     assert_eq!((tasks.len(), failures.len()), (2, 0));
     let task = rig.task(tasks[0]);
-    assert_eq!(
-        (task.group.as_str(), task.started_by.as_str()),
-        ("family:job", "ci")
-    );
+    assert_eq!((&*task.group, &*task.started_by), ("family:job", "ci"));
     assert_eq!(task.service, None);
     assert!(!task.placement.is_empty());
     let (again, _) = run(&mut rig, body);

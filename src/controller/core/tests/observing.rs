@@ -318,7 +318,7 @@ fn a_task_that_cannot_start_says_why_and_keeps_its_place_until_that_is_confirmed
     rig.observe(failed.clone());
     let task = rig.task(id);
     assert_eq!(task.stop_code, Some(StopCode::TaskFailedToStart));
-    assert_eq!(task.stopped_reason.as_ref(), Some(&reason));
+    assert_eq!(task.stopped_reason.as_deref(), Some(reason.as_str()));
     assert_eq!(task.containers[0].reason.as_ref(), Some(&reason));
     assert!(!task.is_stopped());
     rig.told("failed to start on (instance a): container main: CannotPullContainerError");

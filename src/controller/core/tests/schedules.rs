@@ -79,8 +79,8 @@ fn a_run_is_due_at_its_time_and_the_next_is_the_next_day() {
     rig.wake_after(1);
     let tasks = rig.tasks();
     assert_eq!(tasks.len(), 2);
-    assert_eq!(tasks[0].group, "schedule:nightly");
-    assert_eq!(tasks[0].started_by, "schedule/nightly");
+    assert_eq!(&*tasks[0].group, "schedule:nightly");
+    assert_eq!(&*tasks[0].started_by, "schedule/nightly");
     assert_eq!(tasks[0].tags[0].value, "db");
     let overrides = tasks[0].overrides.as_ref().unwrap();
     assert_eq!(
