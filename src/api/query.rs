@@ -1,5 +1,6 @@
 //! ECS's Describe* and List* operations over a snapshot. Pure.
 
+mod deployments;
 mod more;
 
 use std::collections::BTreeMap;
@@ -24,11 +25,12 @@ use crate::model::{
 use crate::model::{ServiceStatus, Snapshot};
 
 /// The operations that ask and change nothing.
-pub const OPERATIONS: [&str; 16] = [
+pub const OPERATIONS: [&str; 18] = [
     "DescribeCapacityProviders",
     "DescribeClusters",
     "DescribeContainerInstances",
     "DescribeSchedules",
+    "DescribeServiceDeployments",
     "DescribeServices",
     "DescribeTaskDefinition",
     "DescribeTasks",
@@ -36,6 +38,7 @@ pub const OPERATIONS: [&str; 16] = [
     "ListClusters",
     "ListContainerInstances",
     "ListSchedules",
+    "ListServiceDeployments",
     "ListServices",
     "ListTagsForResource",
     "ListTaskDefinitionFamilies",
@@ -55,6 +58,7 @@ pub fn query(snapshot: &Snapshot, operation: &str, body: &Value) -> Result<Value
         "DescribeClusters" => describe_clusters(state, &read(body)?),
         "DescribeContainerInstances" => describe_instances(state, &read(body)?),
         "DescribeSchedules" => more::describe_schedules(state, &read(body)?),
+        "DescribeServiceDeployments" => deployments::describe(state, &read(body)?),
         "DescribeServices" => describe_services(state, &read(body)?),
         "DescribeTaskDefinition" => describe_definition(state, &read(body)?),
         "DescribeTasks" => describe_tasks(state, &read(body)?),
@@ -63,6 +67,7 @@ pub fn query(snapshot: &Snapshot, operation: &str, body: &Value) -> Result<Value
         "ListContainerInstances" => list_instances(state, &read(body)?),
         "ListSchedules" => more::list_schedules(state, &read(body)?),
         "ListTagsForResource" => more::list_tags(state, &read(body)?),
+        "ListServiceDeployments" => deployments::list(state, read(body)?),
         "ListServices" => list_services(state, &read(body)?),
         "ListTaskDefinitionFamilies" => list_families(state, &read(body)?),
         "ListTaskDefinitions" => list_definitions(state, &read(body)?),
@@ -93,6 +98,7 @@ struct Describe {
     clusters: Vec<String>,
     container_instances: Vec<String>,
     services: Vec<String>,
+    service_deployment_arns: Vec<String>,
     tasks: Vec<String>,
     task_definition: Option<String>,
     include: Vec<String>,

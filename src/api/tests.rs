@@ -148,6 +148,45 @@ async fn a_service_is_made_described_and_watched_over_the_socket() {
 }
 
 #[tokio::test]
+async fn a_services_deployments_are_listed_and_described_over_the_socket() {
+    let rig = Rig::new(1).await;
+    let client = rig.client().await;
+    client.command(register("web")).await.unwrap();
+    client.command(create("web", "web", 1)).await.unwrap();
+    let again = json!({"service": "web", "forceNewDeployment": true});
+    let again = ecs::decode("UpdateService", &again).unwrap();
+    client.command(again).await.unwrap();
+    let (status, body) = rig
+        .ecs("ListServiceDeployments", json!({"service": "web"}))
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let listed = body["serviceDeployments"].as_array().unwrap();
+    let words: Vec<_> = listed.iter().map(|it| it["status"].clone()).collect();
+    assert_eq!(words, ["IN_PROGRESS", "STOPPED"]);
+    let arns: Vec<_> = listed
+        .iter()
+        .map(|it| &it["serviceDeploymentArn"])
+        .collect();
+    let (status, body) = rig
+        .ecs(
+            "DescribeServiceDeployments",
+            json!({"serviceDeploymentArns": arns}),
+        )
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let newest = &body["serviceDeployments"][0];
+    assert_eq!(newest["targetServiceRevision"]["requestedTaskCount"], 1);
+    assert!(
+        newest["taskDefinition"]
+            .as_str()
+            .unwrap()
+            .ends_with("/web:1")
+    );
+    assert!(body["serviceDeployments"][1]["stoppedAt"].is_f64());
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn lists_page_and_the_other_shapes_hold_together() {
     let rig = Rig::new(2).await;
     let client = rig.client().await;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::{
-    CapacityProviderName, ClusterName, InstanceName, ServiceName, TaskDefinitionId, TaskId,
+    CapacityProviderName, ClusterName, DeploymentId, InstanceName, ServiceName, TaskDefinitionId,
+    TaskId,
 };
 
 /// The account that ARNs carry unless the config names another.
@@ -58,6 +59,30 @@ impl Partition {
         self.arn(&format!("service/{cluster}/{service}"))
     }
 
+    /// The ARN of a service's deployment.
+    #[must_use]
+    pub fn service_deployment(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        deployment: &DeploymentId,
+    ) -> String {
+        let id = deployment.digits();
+        self.arn(&format!("service-deployment/{cluster}/{service}/{id}"))
+    }
+
+    /// The ARN of what a deployment brings: one revision of the service to each deployment.
+    #[must_use]
+    pub fn service_revision(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        deployment: &DeploymentId,
+    ) -> String {
+        let id = deployment.digits();
+        self.arn(&format!("service-revision/{cluster}/{service}/{id}"))
+    }
+
     /// A task's ARN.
     #[must_use]
     pub fn task(&self, cluster: &ClusterName, task: &TaskId) -> String {
@@ -78,6 +103,8 @@ pub enum Resource<'a> {
     Task(&'a str, &'a str),
     /// A service: its cluster and its name.
     Service(&'a str, &'a str),
+    /// A deployment of a service: the service's cluster and name, and the id's digits.
+    ServiceDeployment(&'a str, &'a str, &'a str),
     /// A task definition: `family:revision`.
     TaskDefinition(&'a str),
     /// Another kind, by its name in the ARN, such as `cluster`.
@@ -98,7 +125,11 @@ impl<'a> Resource<'a> {
         match (kind, name.split_once('/')) {
             ("task", Some((cluster, id))) => Some(Self::Task(cluster, id)),
             ("service", Some((cluster, name))) => Some(Self::Service(cluster, name)),
-            ("task" | "service", None) => None,
+            ("service-deployment", Some((cluster, name))) => {
+                let (service, id) = name.split_once('/')?;
+                Some(Self::ServiceDeployment(cluster, service, id))
+            }
+            ("task" | "service" | "service-deployment", None) => None,
             ("task-definition", _) => Some(Self::TaskDefinition(name)),
             _ => Some(Self::Other(kind)),
         }
@@ -139,6 +170,11 @@ mod tests {
         assert_eq!(
             Resource::of(&of("cluster/blue")),
             Some(Resource::Other("cluster"))
+        );
+        let of_service = of("service-deployment/blue/web/0001");
+        assert_eq!(
+            Resource::of(&of_service),
+            Some(Resource::ServiceDeployment("blue", "web", "0001"))
         );
         for wrong in [
             "web",

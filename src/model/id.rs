@@ -211,6 +211,12 @@ impl DeploymentId {
     pub fn from_number(number: u64) -> Self {
         Self(format!("ecs-svc/{number:019}").into())
     }
+
+    /// Its digits, as ARNs carry them.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        self.as_str().rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// A task definition's revision, from 1.

@@ -163,7 +163,7 @@ pub struct Deployment {
     pub created_at: TimeMs,
     /// When it last changed.
     pub updated_at: TimeMs,
-    /// Who asked for it; `circuit breaker` for a rollback of its own.
+    /// Who asked for it; [`CIRCUIT_BREAKER`] for a rollback of its own.
     #[serde(default)]
     pub started_by: String,
     /// What each image reference is pinned to, for every task of this deployment.
@@ -181,6 +181,9 @@ pub struct ImagePin {
     #[serde(default)]
     pub reason: String,
 }
+
+/// Who asks for a rollback that nobody asked for.
+pub const CIRCUIT_BREAKER: &str = "circuit breaker";
 
 /// How many deployments that are over a service remembers.
 pub const HISTORY_MAX: usize = 50;

@@ -24,7 +24,7 @@ use super::reconcile::{Member, sick};
 use super::words;
 use crate::model::event::Event;
 use crate::model::id::IdSource;
-use crate::model::service::{Backoff, Deployment, RolloutState, Service};
+use crate::model::service::{Backoff, CIRCUIT_BREAKER, Deployment, RolloutState, Service};
 use crate::model::{DesiredStatus, StopCode, Task, TaskId, TimeMs};
 
 /// The delay before the second round is made good, in milliseconds.
@@ -210,7 +210,7 @@ pub(crate) fn circuit_breaker(
             .position(|d| d.task_definition == definition)
         {
             Some(at) => service.deployments.remove(at),
-            None => Deployment::new(ids.deployment_id(), definition, "circuit breaker", now),
+            None => Deployment::new(ids.deployment_id(), definition, CIRCUIT_BREAKER, now),
         };
         to.rollout_state = RolloutState::InProgress;
         to.rollout_state_reason = format!(

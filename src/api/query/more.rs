@@ -49,7 +49,7 @@ pub(super) fn list_tags(state: &State, asked: &Describe) -> Result<Value, Comman
             &service.ok_or_else(gone)?.tags
         }
         Resource::TaskDefinition(id) => &definition(state, id).ok_or_else(gone)?.tags,
-        Resource::Other(_) => return Ok(json!({"tags": []})),
+        Resource::Other(_) | Resource::ServiceDeployment(..) => return Ok(json!({"tags": []})),
     };
     Ok(json!({"tags": tags}))
 }

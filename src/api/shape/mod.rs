@@ -2,6 +2,7 @@
 //! seconds since 1970 with milliseconds; members that were kept are given back.
 
 mod definition;
+mod deployment;
 mod instance;
 mod schedule;
 mod service;
@@ -17,6 +18,7 @@ use crate::model::{
 };
 
 pub use definition::task_definition;
+pub use deployment::{service_deployment, service_deployments};
 pub use instance::container_instance;
 pub use schedule::schedule;
 pub use service::{Counts, service};

@@ -47,6 +47,13 @@ impl Counts {
         }
         counts
     }
+
+    /// Those of one deployment.
+    pub(super) fn of_deployment(&self, service: &Service, id: &DeploymentId) -> Tally {
+        let key = (service.cluster.clone(), service.name.clone());
+        let tally = self.deployments.get(&(key, id.clone()));
+        tally.copied().unwrap_or_default()
+    }
 }
 
 /// ECS's Service.

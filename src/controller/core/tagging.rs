@@ -79,7 +79,11 @@ fn change(
             work.put(Change::TaskDefinition(Arc::new(definition)));
             work.operator(&crate::model::ClusterName::default_cluster(), message);
         }
-        Resource::Other(kind) => {
+        other @ (Resource::Other(_) | Resource::ServiceDeployment(..)) => {
+            let kind = match other {
+                Resource::Other(kind) => kind,
+                _ => "service-deployment",
+            };
             return Err(CommandError::new(
                 ErrorKind::UnsupportedFeatureException,
                 format!(
