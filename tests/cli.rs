@@ -256,6 +256,63 @@ fn a_definition_is_registered_once_and_a_service_applied_only_when_it_is_meant()
 }
 
 #[test]
+fn a_plan_in_a_file_is_done_once_and_no_longer_when_the_state_has_moved() {
+    let user = User::new();
+    user.write("quarterdeck.toml", ONE_INSTANCE);
+    let file = |image: &str| {
+        format!(
+            "[[taskDefinition]]\nfamily = \"web\"\n\
+             containerDefinitions = [{{ name = \"app\", image = \"{image}\", memory = 64 }}]\n"
+        )
+    };
+    user.write("web.toml", &file("web:1"));
+    let plan = user.run(&["plan", "web.toml", "--output", "json"]);
+    assert_eq!(plan.status.code(), Some(0), "{plan:?}");
+    user.write("plan.json", &out(&plan));
+    let apply = ["apply", "--plan", "plan.json"];
+    let output = user.run(&apply);
+    assert_eq!(output.status.code(), Some(2), "nobody can be asked");
+    assert_eq!(out(&user.run(&["taskdef", "ls"])), "");
+    let sure = ["apply", "--plan", "plan.json", "--yes"];
+    let output = user.run(&sure);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(err(&output).contains("registered web:1"), "{output:?}");
+    let output = user.run(&sure);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = err(&output);
+    assert!(
+        said.contains("not planned: + task definition web:2"),
+        "{said}"
+    );
+    assert!(!out(&user.run(&["taskdef", "ls"])).contains("web:2"));
+
+    // What is already as wanted is a plan that does nothing.
+    let plan = user.run(&["plan", "web.toml", "--output", "json"]);
+    user.write("plan.json", &out(&plan));
+    let output = user.run(&apply);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(err(&output).contains("Nothing to change."), "{output:?}");
+
+    for (text, says) in [
+        ("{", "it is made by qd plan FILE"),
+        ("{\"commands\": []}", "missing"),
+    ] {
+        user.write("plan.json", text);
+        let output = user.run(&sure);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(err(&output).contains(says), "{output:?}");
+    }
+    let output = user.run(&["apply", "--plan", "nowhere.json", "--yes"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let output = user.run(&["plan", "--without", "nowere"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        err(&output).contains("did you mean \"nowhere\"?"),
+        "{output:?}"
+    );
+}
+
+#[test]
 fn an_instance_that_does_not_answer_fails_the_check() {
     let user = User::new();
     user.write("quarterdeck.toml", ONE_INSTANCE);

@@ -400,11 +400,15 @@ pub enum InstanceVerb {
     Ls,
     /// One in detail
     Show(Named),
-    /// Move its services' tasks away and place nothing on it
+    /// Move its services' tasks away and place nothing on it. Tasks that are run by hand or by a
+    /// schedule are left alone, and --wait names them
     Drain {
         /// Their names
         #[arg(required = true)]
         names: Vec<String>,
+        /// Waiting: until no task of a service is left there.
+        #[command(flatten)]
+        wait: Wait,
         /// Asking.
         #[command(flatten)]
         sure: Sure,

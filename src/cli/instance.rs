@@ -10,7 +10,7 @@ use super::args::{InstanceVerb, Output};
 use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::session::Session;
-use super::{resolve, task, time};
+use super::{resolve, task, time, wait};
 use crate::api::shape;
 use crate::config::{InstanceSettings, Settings};
 use crate::controller::Command;
@@ -28,9 +28,9 @@ pub async fn run(session: &Session, verb: &InstanceVerb, output: Output) -> CliR
     match verb {
         InstanceVerb::Ls => list(session, output).await,
         InstanceVerb::Show(named) => show(session, &named.name, output).await,
-        InstanceVerb::Drain { names, sure } => {
+        InstanceVerb::Drain { names, wait, sure } => {
             let snapshot = session.snapshot();
-            let mut effects = Vec::new();
+            let (mut effects, mut drained) = (Vec::new(), Vec::new());
             for name in names {
                 let instance = resolve::instance(&snapshot.state, name)?;
                 let tasks = running(&snapshot.state, &instance);
@@ -39,12 +39,20 @@ pub async fn run(session: &Session, verb: &InstanceVerb, output: Output) -> CliR
                      away.",
                     instance.name
                 ));
+                drained.push(instance.name.clone());
             }
             out::confirm(&effects.join("\n"), sure.yes).await?;
-            set(session, names, InstanceStatus::Draining, output).await
+            set(session, names, InstanceStatus::Draining, output).await?;
+            if wait.wait {
+                return wait::drained(session, &drained, wait.timeout).await;
+            }
+            session.say_who_carries();
+            Ok(())
         }
         InstanceVerb::Activate { names } => {
-            set(session, names, InstanceStatus::Active, output).await
+            set(session, names, InstanceStatus::Active, output).await?;
+            session.say_who_carries();
+            Ok(())
         }
         InstanceVerb::Check { .. } => Ok(()),
     }
@@ -88,7 +96,6 @@ async fn set(
             out::line(format!("{}: {}", instance.name, status.as_str()))?;
         }
     }
-    session.say_who_carries();
     Ok(())
 }
 

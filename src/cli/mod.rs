@@ -20,6 +20,8 @@ mod status;
 mod stream;
 mod task;
 mod taskdef;
+#[cfg(test)]
+mod tests;
 pub mod time;
 mod trace;
 pub mod wait;

@@ -13,7 +13,10 @@ use super::session::Session;
 use super::{out, time};
 use crate::agent::{Clock as _, SystemClock};
 use crate::model::state::ServiceKey;
-use crate::model::{Event, EventKind, LastStatus, Severity, Snapshot, StopCode, TaskId};
+use crate::model::{
+    Event, EventKind, InstanceName, InstanceStatus, LastStatus, ServiceName, Severity, Snapshot,
+    StopCode, Task, TaskId,
+};
 
 /// How often patience is looked at while nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
@@ -216,6 +219,106 @@ pub async fn tasks(session: &Session, ids: &[TaskId], until: Until, limit: Durat
             }
         }
     }
+}
+
+/// Waits until no task of a service is left on these instances. Tasks that no service has are left
+/// alone, and named.
+///
+/// # Errors
+/// [`CliError::Failed`] with what is left when the time is over, or when an instance is no longer
+/// DRAINING.
+pub async fn drained(session: &Session, names: &[InstanceName], limit: Duration) -> CliResult {
+    let deadline = Instant::now() + limit;
+    let mut snapshots = session.client.snapshots();
+    let mut presence = session.presence();
+    let mut said = String::new();
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        if let Some(name) = names.iter().find(|name| !is_draining(&snapshot, name)) {
+            let what = format!("instance {name} is no longer DRAINING: someone activated it");
+            return Err(CliError::Failed(what));
+        }
+        let (left, alone) = tasks_on(&snapshot, names);
+        if left.is_empty() {
+            for task in alone {
+                out::note(format!(
+                    "left alone on {}: task {} of {}, which no service has (started by {})",
+                    task.instance,
+                    task.id.short(),
+                    task.task_definition,
+                    task.started_by
+                ));
+            }
+            return Ok(());
+        }
+        let now = left_in_short(&left);
+        if said != now {
+            out::note(&now);
+            said = now;
+        }
+        tokio::select! {
+            changed = snapshots.changed() => if changed.is_err() {
+                return Session::gone();
+            },
+            gone = presence.gone() => return Err(gone),
+            () = sleep_until(deadline) => {
+                let each = left.iter().map(|task| format!("\n  {}", stays(task, &snapshot)));
+                let each: String = each.collect();
+                let limit = limit.as_secs();
+                return Err(CliError::Failed(format!("not empty within {limit} s:{each}")));
+            }
+        }
+    }
+}
+
+/// An instance that the config no longer has is as good as drained.
+fn is_draining(snapshot: &Snapshot, name: &InstanceName) -> bool {
+    let instance = snapshot.state.instances.get(name);
+    instance.is_none_or(|it| it.status == InstanceStatus::Draining)
+}
+
+/// The tasks on these instances whose stop is not confirmed: those of services, and the others.
+fn tasks_on<'a>(snapshot: &'a Snapshot, names: &[InstanceName]) -> (Vec<&'a Task>, Vec<&'a Task>) {
+    let all = snapshot.state.tasks.values().map(AsRef::as_ref);
+    let here = |task: &&Task| names.contains(&task.instance) && !task.is_stopped();
+    all.filter(here).partition(|task| task.service.is_some())
+}
+
+/// `left: 3 of web on h1, 1 of api on h2`
+fn left_in_short(left: &[&Task]) -> String {
+    let mut counts: BTreeMap<_, u32> = BTreeMap::new();
+    for task in left {
+        *counts.entry((&task.instance, &task.service)).or_default() += 1;
+    }
+    let each = counts.into_iter().map(|((instance, service), count)| {
+        let service = service.as_ref().map_or("", ServiceName::as_str);
+        format!("{count} of {service} on {instance}")
+    });
+    format!("left: {}", each.collect::<Vec<_>>().join(", "))
+}
+
+/// A task that has not left, and what is known of why.
+fn stays(task: &Task, snapshot: &Snapshot) -> String {
+    let service = task.service.as_ref();
+    let mut text = format!(
+        "task {} of {} on {}: {}",
+        task.id.short(),
+        service.map_or("", ServiceName::as_str),
+        task.instance,
+        task.last_status.as_str()
+    );
+    if let Some(until) = task.protected_until.filter(|until| *until > snapshot.at) {
+        text.push_str(&format!(", protected until {}", time::local(until)));
+    }
+    let instance = snapshot.state.instances.get(&task.instance);
+    if instance.is_some_and(|it| !it.is_connected()) {
+        text.push_str(", its instance does not answer");
+    }
+    let service = service.and_then(|name| snapshot.state.service(&task.cluster, name));
+    if let Some(unplaced) = service.and_then(|it| it.unplaced.as_ref()) {
+        text.push_str(&format!(", no place elsewhere: {}", unplaced.message));
+    }
+    text
 }
 
 fn ended(snapshot: &Snapshot, ids: &[TaskId]) -> CliResult {

@@ -1,7 +1,8 @@
 //! Bad hosts: instances on which tasks of one service's revision keep failing are tried last.
 //!
 //! Only for that revision: a service's revision that fails for lack of a file on one host says nothing
-//! about another service there. The instance still takes such tasks if no other does.
+//! about another service there. The instance still takes such tasks if no other does. A service
+//! looks at its own tasks; a task that is run by hand, at all tasks of its definition in the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use std::sync::Arc;
 use super::rollout::Turn;
 use crate::model::{InstanceName, StopCode, Task, TaskDefinitionId, TimeMs};
 
-/// So many failures of a service's revision on one instance make it a bad host for that revision.
+/// So many failures of a revision on one instance make it a bad host for that revision.
 pub const BAD_HOST_FAILURES: u32 = 5;
 /// Failures count for so long, in milliseconds.
 pub const BAD_HOST_WINDOW_MS: u64 = 300_000;
 
-/// How many of a service's tasks of that revision failed on each instance within the window.
+/// How many of these tasks that are of that revision failed on each instance within the window.
 pub(crate) fn failures<'a>(
     tasks: impl Iterator<Item = &'a Task>,
     revision: &TaskDefinitionId,
@@ -40,11 +41,15 @@ fn failed(task: &Task, revision: &TaskDefinitionId, now: TimeMs) -> bool {
         .stopping_at
         .or(task.stopped_at)
         .is_some_and(|at| now.since_ms(at) < BAD_HOST_WINDOW_MS);
-    let failed = matches!(
+    has_failed(task) && recent && task.task_definition == *revision
+}
+
+/// Whether it ended by itself, whenever that was.
+pub(super) fn has_failed(task: &Task) -> bool {
+    matches!(
         task.stop_code,
         Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited)
-    );
-    failed && recent && task.task_definition == *revision
+    )
 }
 
 impl Turn<'_> {

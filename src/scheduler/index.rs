@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bad;
 use super::feasible::Ask;
 use super::node::{Holder, Node, Tentative};
 use super::rank::Ranker;
 use crate::model::service::PlacementStrategy;
 use crate::model::state::ServiceKey;
-use crate::model::{Change, Instance, InstanceName, Resources, State, Task, TaskId};
+use crate::model::{
+    Change, Instance, InstanceName, Resources, State, Task, TaskDefinitionId, TaskId,
+};
 
 /// So many changes of nodes are remembered at least; a ranker further behind looks at all.
 const JOURNAL_MAX: usize = 32_768;
@@ -28,6 +31,8 @@ pub struct Index {
     pub(crate) services: BTreeMap<ServiceKey, BTreeMap<TaskId, Arc<Task>>>,
     /// Tasks of no service whose stop is not confirmed.
     pub(crate) standalone: BTreeMap<TaskId, Arc<Task>>,
+    /// Tasks that ended by themselves and are still known, by what they are copies of.
+    pub(crate) failed: BTreeMap<TaskDefinitionId, BTreeMap<TaskId, Arc<Task>>>,
     /// Tasks that name an instance which is not there.
     astray: BTreeMap<InstanceName, BTreeMap<TaskId, Arc<Task>>>,
     /// Nodes with something tentative on them.
@@ -46,6 +51,7 @@ impl PartialEq for Index {
         self.nodes == other.nodes
             && self.services == other.services
             && self.standalone == other.standalone
+            && self.failed == other.failed
             && self.astray == other.astray
             && self.tentative == other.tentative
     }
@@ -156,11 +162,14 @@ impl Index {
     /// Takes a task's value in, in place of the one that is known.
     fn put_task(&mut self, known: Option<&Arc<Task>>, task: &Arc<Task>) {
         if let Some(known) = known
-            && (known.instance != task.instance || service_key(known) != service_key(task))
+            && (known.instance != task.instance
+                || known.task_definition != task.task_definition
+                || service_key(known) != service_key(task))
         {
             // A task stays where it is and whose it is; a change log is believed all the same.
             self.remove_task(known);
         }
+        self.note_failure(task);
         match self.position(&task.instance) {
             Some(at) => {
                 if let Some(node) = self.nodes.get_mut(at) {
@@ -187,7 +196,28 @@ impl Index {
         }
     }
 
+    /// Keeps in mind which tasks ended by themselves.
+    fn note_failure(&mut self, task: &Arc<Task>) {
+        if bad::has_failed(task) {
+            let id = task.task_definition.clone();
+            let failed = self.failed.entry(id).or_default();
+            failed.insert(task.id, task.clone());
+        } else {
+            self.forget_failure(task);
+        }
+    }
+
+    fn forget_failure(&mut self, task: &Task) {
+        if let Some(failed) = self.failed.get_mut(&task.task_definition) {
+            failed.remove(&task.id);
+            if failed.is_empty() {
+                self.failed.remove(&task.task_definition);
+            }
+        }
+    }
+
     fn remove_task(&mut self, task: &Task) {
+        self.forget_failure(task);
         if let Some(at) = self.position(&task.instance)
             && let Some(node) = self.nodes.get_mut(at)
         {

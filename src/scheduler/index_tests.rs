@@ -6,7 +6,7 @@ use super::{Index, fixture};
 use crate::model::id::IdSource;
 use crate::model::{
     Change, Connection, DesiredStatus, HostPort, Instance, InstanceStatus, LastStatus, Protocol,
-    State, Task, TaskId, TimeMs,
+    State, StopCode, Task, TaskId, TimeMs,
 };
 
 const STORIES: u64 = 300;
@@ -54,7 +54,8 @@ fn port(dice: &mut Dice) -> HostPort {
 
 fn task(dice: &mut Dice, state: &State) -> Task {
     let id = TaskId(u128::from(dice.below(20)));
-    let definition = fixture::definition("web", 1, 1, 1, &[]);
+    let revision = 1 + dice.below(2) as u32;
+    let definition = fixture::definition("web", revision, 1, 1, &[]);
     let name = format!("i{}", dice.below(7));
     let mut task = match state.tasks.get(&id) {
         // Now and then a log tells of a task that moved; it is believed.
@@ -79,6 +80,7 @@ fn task(dice: &mut Dice, state: &State) -> Task {
         task.desired_status = DesiredStatus::Stopped;
         task.last_status = [LastStatus::Stopping, LastStatus::Stopped][dice.below(2) as usize];
     }
+    task.stop_code = [None, Some(StopCode::EssentialContainerExited)][dice.below(2) as usize];
     task.lost_at = (dice.below(4) == 0).then_some(TimeMs(1));
     task
 }

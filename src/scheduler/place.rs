@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bad;
 use super::feasible::{self, Ask, Rejection};
 use super::ground::{Deal, Ground};
 use super::index::Index;
@@ -61,8 +62,8 @@ pub struct Placement {
     pub message: String,
 }
 
-/// Finds an instance for each task, or says what every instance lacks. Nothing in it depends on
-/// `now` yet; it is an argument so that a rule may.
+/// Finds an instance for each task, or says what every instance lacks. Instances on which tasks of
+/// that definition failed too often before `now` are tried last.
 #[must_use]
 pub fn place(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> Placement {
     place_with(&mut Index::new(state), state, now, request)
@@ -74,19 +75,28 @@ pub fn place(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> Placemen
 pub fn place_with(
     index: &mut Index,
     state: &State,
-    _now: TimeMs,
+    now: TimeMs,
     request: &PlaceRequest<'_>,
 ) -> Placement {
     let items = request.capacity_provider_strategy;
     let who = (rank::hash(0, &state.control_plane), request.group);
+    let failed = index.failed.get(&request.definition.id());
+    let failed = failed.into_iter().flat_map(BTreeMap::values);
+    let here = failed.filter(|task| &task.cluster == request.cluster);
+    let bad = bad::hosts(&bad::failures(
+        here.map(AsRef::as_ref),
+        &request.definition.id(),
+        now,
+    ));
     let mut way = |provider: Option<&CapacityProviderName>| {
-        let ask = Ask::new(
+        let mut ask = Ask::new(
             request.cluster,
             Ground::of(request.launch_type, provider),
             request.definition.resources(),
             (request.constraints.iter()).chain(&request.definition.placement_constraints),
         )
         .on(request.definition.runtime_platform.as_ref());
+        ask.last.clone_from(&bad);
         let ranker = index
             .take_kept(&ask, request.strategies, who)
             .unwrap_or_else(|| Ranker::of_group(index, &ask, request.strategies, who));

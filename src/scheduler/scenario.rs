@@ -12,6 +12,7 @@
 //! scale NAME N · update NAME REVISION · delete NAME
 //! drain I · activate I · disconnect I · reconnect I
 //! crash NAME [all | on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
+//! run FAMILY:N COUNT · crash by hand FAMILY on I · by hand FAMILY (tasks that no service has)
 //! patience NAME S (for failing health checks)  ·  protect NAME S on I  ·  unprotect NAME on I
 //! plan       one pass; hosts do not act yet          act      hosts do as they are told
 //! settle     plan and act until nothing is left, deployments completed
@@ -208,6 +209,19 @@ impl Script {
             ["activate", name] => world.set_status(name, InstanceStatus::Active),
             ["disconnect", name] => world.disconnect(name),
             ["reconnect", name] => world.reconnect(name),
+            ["run", definition, count] => {
+                let placement = world.run(definition, count.parse().unwrap());
+                let first = placement.placed.first();
+                let told = first.map(|it| format!("the first to {}: {}", it.instance, it.reason));
+                return told.into_iter().collect();
+            }
+            ["crash", "by", "hand", family, "on", instance] => {
+                for task in world.by_hand(family) {
+                    if task.instance.as_str() == *instance {
+                        world.crash(task.id);
+                    }
+                }
+            }
             ["crash", name, rest @ ..] => {
                 for id in self.pick(name, rest) {
                     self.world.crash(id);
@@ -276,6 +290,7 @@ impl Script {
         let world = &self.world;
         match words {
             ["show", name] => vec![self.show(name)],
+            ["by", "hand", family] => vec![world.spread_of(&world.by_hand(family))],
             ["events"] => self.events(),
             ["deployments", name] => world
                 .service(name)

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::reconcile::COMPLETION_SETTLE_MS;
-use super::{check_plan, fixture, plan};
+use super::{PlaceRequest, Placement, check_plan, fixture, place, plan};
 use crate::model::id::IdSource;
 use crate::model::service::Service;
 use crate::model::task::Health;
 use crate::model::{
     Change, ClusterName, Connection, DesiredStatus, Instance, InstanceStatus, LastStatus,
-    RolloutState, State, StopCode, Task, TaskDefinition, TaskId, TimeMs,
+    LaunchType, RolloutState, State, StopCode, Task, TaskDefinition, TaskId, TimeMs,
 };
 use crate::scheduler::Plan;
 
@@ -36,6 +36,42 @@ impl World {
     pub fn put_definition(&mut self, definition: TaskDefinition) {
         self.state
             .apply(&Change::TaskDefinition(Arc::new(definition)));
+    }
+
+    /// Runs tasks by hand, and gives where they go and why.
+    pub fn run(&mut self, definition: &str, count: u32) -> Placement {
+        let definition = self.state.task_definitions[&definition
+            .parse::<crate::model::TaskDefinitionId>()
+            .unwrap()]
+            .clone();
+        let family = definition.family.as_str();
+        let request = PlaceRequest {
+            cluster: &ClusterName::default_cluster(),
+            definition: &definition,
+            group: &format!("family:{family}"),
+            constraints: &[],
+            strategies: &[],
+            launch_type: LaunchType::Ec2,
+            capacity_provider_strategy: &[],
+            count,
+        };
+        let placement = place(&self.state, self.now, &request);
+        for placed in &placement.placed {
+            let id = self.ids.task_id();
+            let mut task = fixture::task(id, family, &definition, placed.instance.as_str());
+            (task.created_at, task.started_at) = (self.now, Some(self.now));
+            self.state.apply(&Change::Task(Arc::new(task)));
+        }
+        placement
+    }
+
+    /// Tasks of that family which no service has and whose stop is not confirmed.
+    pub fn by_hand(&self, family: &str) -> Vec<Arc<Task>> {
+        let all = self.state.tasks.values();
+        let of = |it: &&Arc<Task>| {
+            it.service.is_none() && it.task_definition.family.as_str() == family && !it.is_stopped()
+        };
+        all.filter(of).cloned().collect()
     }
 
     pub fn service(&self, name: &str) -> &Arc<Service> {
@@ -202,7 +238,11 @@ impl World {
 
     /// `ops-1 2 ops-2 1`: RUNNING and PENDING tasks of a service by instance.
     pub fn spread(&self, service: &str) -> String {
-        let tasks = self.tasks(service);
+        self.spread_of(&self.tasks(service))
+    }
+
+    /// The same of any tasks.
+    pub fn spread_of(&self, tasks: &[Arc<Task>]) -> String {
         let parts: Vec<String> = self
             .state
             .instances

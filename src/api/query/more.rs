@@ -64,7 +64,7 @@ mod tests {
     use crate::controller::core::{Input, decide};
     use crate::controller::wire;
     use crate::model::snapshot::Live;
-    use crate::model::{Change, Cluster, ClusterName, Partition, Snapshot, TimeMs};
+    use crate::model::{Change, Cluster, ClusterName, Partition, Snapshot, TaskId, TimeMs};
     use crate::scheduler::fixture;
     use crate::scheduler::world::World;
 
@@ -176,5 +176,41 @@ mod tests {
             again.as_object_mut().unwrap().remove(told_only);
         }
         assert!(wire::decode("PutSchedule", &again).is_ok());
+    }
+
+    #[test]
+    fn protection_is_told_of_the_tasks_named_or_of_all_that_are_protected() {
+        let create = json!({"serviceName": "job", "taskDefinition": "job", "desiredCount": 2});
+        let run = json!({"taskDefinition": "job"});
+        let mut snapshot = snapshot(&[("CreateService", create), ("RunTask", run)]);
+        let of = |snapshot: &Snapshot, service: bool| -> Vec<TaskId> {
+            let tasks = snapshot.state.tasks.values();
+            let those = tasks.filter(|it| it.service.is_some() == service);
+            those.map(|it| it.id).collect()
+        };
+        let (held, free) = (of(&snapshot, true)[0], of(&snapshot, true)[1]);
+        let alone = of(&snapshot, false)[0];
+        snapshot.at = TimeMs(fixture::START.0);
+        let mut task = (*snapshot.state.tasks[&held]).clone();
+        task.protected_until = Some(snapshot.at.plus_ms(60_000));
+        snapshot.state.apply(&Change::Task(Arc::new(task)));
+        let ask =
+            |snapshot: &Snapshot, body: Value| query(snapshot, "GetTaskProtection", &body).unwrap();
+        let arn = |id: TaskId| format!("arn:aws:ecs:local:123456789012:task/default/{id}");
+        let protected = json!({
+            "taskArn": arn(held), "protectionEnabled": true,
+            "expirationDate": snapshot.at.plus_ms(60_000).as_wire_seconds(),
+        });
+        let open = json!({"taskArn": arn(free), "protectionEnabled": false});
+        let all = ask(&snapshot, json!({}));
+        assert_eq!(all, json!({"protectedTasks": [protected], "failures": []}));
+        let named = json!({"tasks": [held.to_string(), arn(free), alone.to_string()]});
+        let told = ask(&snapshot, named);
+        assert_eq!(told["protectedTasks"], json!([protected, open]));
+        // A task without a service cannot be protected.
+        let failures = json!([{"arn": arn(alone), "reason": "MISSING"}]);
+        assert_eq!(told["failures"], failures);
+        snapshot.at = snapshot.at.plus_ms(60_000);
+        assert_eq!(ask(&snapshot, json!({}))["protectedTasks"], json!([]));
     }
 }
