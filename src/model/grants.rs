@@ -78,23 +78,32 @@ impl fmt::Display for MissingGrant {
             Some(container) => write!(f, "container {container} asks for {}", self.asked)?,
             None => write!(f, "the task asks for {}", self.asked)?,
         }
+        let mend = self.mend();
+        match &self.gap {
+            Gap::NoRole => write!(f, ", and names no task role: {mend}"),
+            Gap::UnknownRole(role) => {
+                write!(f, ", and its task role {role} is not in the config: {mend}")
+            }
+            Gap::NotGranted(role) => {
+                write!(f, ", which task role {role} does not grant: {mend}")
+            }
+        }
+    }
+}
+
+impl MissingGrant {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn mend(&self) -> String {
         let line = self.asked.line();
         match &self.gap {
-            Gap::NoRole => write!(
-                f,
-                ", and names no task role: give it a taskRoleArn, and in the config a [[role]] of \
-                 that name with {line}"
+            Gap::NoRole => format!(
+                "give it a taskRoleArn, and in the config a [[role]] of that name with {line}"
             ),
-            Gap::UnknownRole(role) => write!(
-                f,
-                ", and its task role {role} is not in the config: add [[role]] name = \"{role}\" \
-                 with {line}"
-            ),
-            Gap::NotGranted(role) => write!(
-                f,
-                ", which task role {role} does not grant: add it to {line} of [[role]] {role} in \
-                 the config"
-            ),
+            Gap::UnknownRole(role) => format!("add [[role]] name = \"{role}\" with {line}"),
+            Gap::NotGranted(role) => {
+                format!("add it to {line} of [[role]] {role} in the config")
+            }
         }
     }
 }

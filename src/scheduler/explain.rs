@@ -12,8 +12,10 @@ use super::index::Index;
 use super::place::{PlaceRequest, place};
 use super::reconcile;
 use super::rollout::Turn;
-use super::smallest::{Seeker, Smallest, smallest};
+use super::smallest::{Mend, Seeker, Smallest, smallest};
 use crate::model::capacity::launch_type_of;
+use crate::model::grants;
+use crate::model::parameters::TaskOverride;
 use crate::model::service::{RolloutState, Service, ServiceStatus};
 use crate::model::{
     ClusterName, DesiredStatus, InstanceName, LaunchType, ServiceName, State, Task,
@@ -68,6 +70,54 @@ pub struct Explanation {
     pub smallest: Option<Smallest>,
 }
 
+impl Explanation {
+    /// What asks for more than its role grants starts nowhere, whatever room there is: says so,
+    /// where it is the case, in place of who takes one more.
+    fn granted(
+        mut self,
+        state: &State,
+        id: &TaskDefinitionId,
+        overrides: Option<&TaskOverride>,
+    ) -> Self {
+        let Some(definition) = state.task_definitions.get(id) else {
+            return self;
+        };
+        let missing = grants::missing(&state.roles, definition, overrides);
+        if missing.is_empty() {
+            return self;
+        }
+        let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let words = words.join("; ");
+        // A service that lacks tasks for it has said so.
+        if !self.answer.iter().any(|line| line.contains(&words)) {
+            self.answer.push(format!(
+                "Nothing starts from {id}, which asks for more than its task role grants: {words}."
+            ));
+        }
+        let asked: Vec<String> = missing.iter().map(|it| it.asked.to_string()).collect();
+        let lacks = format!("no role grants its task {}", asked.join(" and "));
+        for verdict in &mut self.instances {
+            if std::mem::take(&mut verdict.takes) {
+                verdict.reasons = vec![format!("it has room, but {lacks}")];
+            } else {
+                verdict.reasons.push(lacks.clone());
+            }
+        }
+        // There may be room to make besides; without the grant it would be made for nothing.
+        let mends = missing
+            .iter()
+            .map(|it| format!("{}: {}", it.asked, it.mend()));
+        let mends: Vec<String> = mends.collect();
+        self.smallest = Some(Smallest {
+            instance: None,
+            sentence: format!("Grant {}.", mends.join("; ")),
+            mends: mends.into_iter().map(Mend::Other).collect(),
+            commands: Vec::new(),
+        });
+        self
+    }
+}
+
 /// What one instance says to a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -93,12 +143,14 @@ pub fn task(state: &State, now: TimeMs, id: TaskId) -> Option<Explanation> {
         None => definition(state, now, &task.cluster, &task.task_definition)
             .map_or((Vec::new(), None), |it| (it.instances, it.smallest)),
     };
-    Some(Explanation {
+    let told = Explanation {
         subject: format!("task {id}"),
         answer: task_answer(state, now, task),
         instances,
         smallest,
-    })
+    };
+    let overrides = task.overrides.as_deref();
+    Some(told.granted(state, &task.task_definition, overrides))
 }
 
 fn task_answer(state: &State, now: TimeMs, task: &Task) -> Vec<String> {
@@ -160,11 +212,15 @@ pub fn service(
         }
         _ => (Vec::new(), None),
     };
-    Some(Explanation {
+    let told = Explanation {
         subject: format!("service {name}"),
         answer: service_answer(state, now, service),
         instances,
         smallest,
+    };
+    Some(match service.primary() {
+        Some(primary) => told.granted(state, &primary.task_definition, None),
+        None => told,
     })
 }
 
@@ -196,12 +252,14 @@ pub fn definition(
         count: 1,
     };
     let placement = place(state, now, &request);
+    let granted = grants::missing(&state.roles, definition, None).is_empty();
     let answer = match placement.placed.first() {
-        Some(placed) => format!(
+        Some(_) if !granted => None,
+        Some(placed) => Some(format!(
             "One more task of it, run by hand, would go to {}.",
             placed.instance
-        ),
-        None => placement.message,
+        )),
+        None => Some(placement.message),
     };
     let smallest = (placement.placed.is_empty())
         .then(|| smallest_for(state, now, &request))
@@ -216,12 +274,13 @@ pub fn definition(
         takes: false,
         reasons: refusal.reasons,
     });
-    Some(Explanation {
+    let told = Explanation {
         subject: format!("task definition {id}"),
-        answer: vec![answer],
+        answer: answer.into_iter().collect(),
         instances: takes.chain(refuses).collect(),
         smallest,
-    })
+    };
+    Some(told.granted(state, id, None))
 }
 
 fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> {

@@ -22,6 +22,8 @@ mod plan;
 mod rank;
 mod reconcile;
 mod rollout;
+#[cfg(test)]
+mod runners_up;
 mod shares;
 pub mod smallest;
 mod words;

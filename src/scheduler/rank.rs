@@ -9,10 +9,11 @@
 //! costs the logarithm of the number of instances, and re-keys the buckets that share a value
 //! with the chosen node: one, for one spread over zones. `random` draws among all that fit.
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::bad::{BAD_HOST_FAILURES, BAD_HOST_WINDOW_MS};
 use super::feasible::Ask;
 use super::index::Index;
 use super::node::Node;
@@ -21,6 +22,8 @@ use crate::model::id::mix;
 use crate::model::instance::attribute;
 use crate::model::service::{PlacementStrategy, PlacementStrategyKind};
 
+pub(crate) use words::whose;
+
 /// So many strategies count; ECS allows no more.
 const STRATEGIES_MAX: usize = 5;
 /// Where the fewest tasks overall stand in a key: after whether it is tried last, and the
@@ -28,6 +31,9 @@ const STRATEGIES_MAX: usize = 5;
 const TASKS_AT: usize = STRATEGIES_MAX + 1;
 /// Where the lot stands in a key.
 const LOT_AT: usize = STRATEGIES_MAX + 2;
+
+/// So many of those that come after the chosen one are named with it.
+const NEXT_MAX: usize = 2;
 
 /// How a node stands; the smaller, the better.
 type Key = [u64; STRATEGIES_MAX + 3];
@@ -105,6 +111,8 @@ pub(crate) struct Ranker {
     /// What the caller asked for, to know it again.
     seed: u64,
     name: String,
+    /// Whose tasks spreading counts, in words.
+    pub whose: String,
     strategies: Vec<PlacementStrategy>,
     criteria: Vec<Criterion>,
     /// Nodes that no standing filter refuses, in order.
@@ -175,6 +183,7 @@ impl Ranker {
             source,
             seed,
             name: name.to_owned(),
+            whose: name.to_owned(),
             strategies: strategies.to_vec(),
             criteria: Vec::new(),
             candidates: Vec::new(),
@@ -284,15 +293,37 @@ impl Ranker {
     /// The best node that fits, and why it is the best.
     pub fn best(&mut self, index: &Index, ask: &Ask) -> Option<(usize, Arc<str>)> {
         self.catch_up(index, ask);
+        let first = self.first();
+        let ((key, at), next) = first.split_first()?;
+        let mut reason = self.reason(index, *at);
+        self.say_next(&mut reason, index, key, next);
+        Some((*at, reason.into()))
+    }
+
+    /// The best nodes that fit, in order: one, and those that are named with it. As many buckets
+    /// hold them, and in each of those they are among as many first ones.
+    fn first(&self) -> Vec<(Key, usize)> {
+        const MOST: usize = NEXT_MAX + 1;
+        let mut first = Vec::with_capacity(MOST * MOST);
         let random = |criterion: &Criterion| matches!(criterion, Criterion::Random { .. });
-        let at = if self.criteria.iter().any(random) {
-            let fitting = self.candidates.iter();
-            let all = fitting.filter_map(|&at| Some((self.full(at)?, at)));
-            all.min().map(|(_, at)| at)
+        if self.criteria.iter().any(random) {
+            for &at in &self.candidates {
+                first.extend(self.full(at).map(|key| (key, at)));
+                if first.len() == MOST * MOST {
+                    first.sort_unstable();
+                    first.truncate(MOST);
+                }
+            }
         } else {
-            self.tops.first().map(|(_, at, _)| *at)
-        }?;
-        Some((at, self.reason(index, at).into()))
+            let buckets = self.tops.iter().take(MOST);
+            for bucket in buckets.filter_map(|(.., number)| self.buckets.get(*number)) {
+                let order = bucket.order.iter().take(MOST);
+                first.extend(order.map(|(key, at)| (self.share(*key, bucket.example), *at)));
+            }
+        }
+        first.sort_unstable();
+        first.truncate(MOST);
+        first
     }
 
     /// Takes a placed task into account, where the index does not.
@@ -499,27 +530,6 @@ impl Ranker {
         }
         Some(key)
     }
-
-    fn reason(&self, index: &Index, at: usize) -> String {
-        let mut reason = String::new();
-        let key = self.keys.get(at).copied().flatten();
-        if key.is_some_and(|key| key[0] > 0) {
-            let minutes = BAD_HOST_WINDOW_MS / 60_000;
-            reason.push_str(&format!(
-                "tried last: {BAD_HOST_FAILURES} or more such tasks failed on it in {minutes} minutes; "
-            ));
-        }
-        for criterion in &self.criteria {
-            if let Some(node) = index.nodes.get(at) {
-                let counted = self.counted.get(at).copied().unwrap_or(0);
-                criterion.reason(&mut reason, node, (at, counted), &self.name);
-                reason.push_str("; ");
-            }
-        }
-        let (fitting, asked) = (self.fitting, self.asked);
-        reason.push_str(&format!("{fitting} of {asked} instances fit"));
-        reason
-    }
 }
 
 fn stands(ask: &Ask, node: &Node) -> bool {
@@ -601,24 +611,5 @@ impl Criterion {
         {
             of.push(bucket);
         }
-    }
-
-    fn reason(&self, to: &mut String, node: &Node, here: (usize, u32), name: &str) {
-        let (at, counted) = here;
-        let text = match self {
-            Self::Spread { field, .. } | Self::SpreadNodes { field } => {
-                let count = self.count(at).unwrap_or(counted);
-                let tasks = if count == 1 { "task" } else { "tasks" };
-                let value = node.instance.attribute(field).unwrap_or("(none)");
-                let field = field.strip_prefix("attribute:").unwrap_or(field);
-                format!("spread over {field}: {value} had {count} {tasks} of {name}")
-            }
-            Self::PackCpu => format!("binpack: {} CPU units free, the least", node.free_cpu()),
-            Self::PackMemory => {
-                format!("binpack: {} MiB free, the least", node.free_memory())
-            }
-            Self::Random { .. } => "drawn at random".to_owned(),
-        };
-        to.push_str(&text);
     }
 }

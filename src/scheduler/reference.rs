@@ -100,8 +100,17 @@ fn key(
     }
 }
 
+/// How an instance stands under each strategy, its tasks in all, its lot, its name.
+pub(super) type Standing = (Vec<i128>, usize, u64, crate::model::InstanceName);
+
 /// The instance that the next task goes to.
 fn next(state: &State, request: &PlaceRequest<'_>) -> Option<crate::model::InstanceName> {
+    let mut ranked = ranked(state, request).into_iter();
+    ranked.next().map(|(.., name)| name)
+}
+
+/// The instances that the next task can go to, the best first.
+pub(super) fn ranked(state: &State, request: &PlaceRequest<'_>) -> Vec<Standing> {
     let default = rank::default_strategies();
     let strategies = if request.strategies.is_empty() {
         &default[..]
@@ -123,7 +132,7 @@ fn next(state: &State, request: &PlaceRequest<'_>) -> Option<crate::model::Insta
         })
         .collect();
     fitting.sort();
-    fitting.into_iter().next().map(|(.., name)| name)
+    fitting
 }
 
 /// Places one after the other, each time looking at the whole state again.
@@ -144,11 +153,11 @@ fn slow(state: &State, request: &PlaceRequest<'_>) -> Vec<crate::model::Instance
 }
 
 /// One instance: zone, cpu, memory, foreign memory, what is special about it.
-type Host = (u8, u64, u64, u64, u8);
+pub(super) type Host = (u8, u64, u64, u64, u8);
 /// One task there: host, cpu, memory, port, group, what became of it.
-type There = (usize, u64, u64, u8, bool, u8);
+pub(super) type There = (usize, u64, u64, u8, bool, u8);
 
-fn build(hosts: &[Host], tasks: &[There]) -> State {
+pub(super) fn build(hosts: &[Host], tasks: &[There]) -> State {
     let instances = hosts.iter().enumerate().map(|(n, host)| {
         let (zone, cpu, memory, foreign, special) = host;
         let disk = if special & 1 == 0 { "ssd" } else { "hdd" };
@@ -200,7 +209,7 @@ fn build(hosts: &[Host], tasks: &[There]) -> State {
     state
 }
 
-fn strategies() -> impl Strategy<Value = Vec<PlacementStrategy>> {
+pub(super) fn strategies() -> impl Strategy<Value = Vec<PlacementStrategy>> {
     let one = prop_oneof![
         Just((
             PlacementStrategyKind::Spread,

@@ -12,7 +12,7 @@ use super::feasible::Ask;
 use super::form::{self, Born};
 use super::ground::Ground;
 use super::index::Index;
-use super::rank::Ranker;
+use super::rank::{self, Ranker};
 use super::reconcile::{self, Member, Place};
 use crate::model::grants::{self, MissingGrant};
 use crate::model::id::IdSource;
@@ -441,17 +441,15 @@ impl<'a> Turn<'a> {
             let members = self.members.iter().filter(|m| test(m));
             members.filter_map(|m| m.node).collect()
         };
-        let ranker = Ranker::new(
+        let mut ranker = Ranker::new(
             index,
             &ask,
             &service.placement_strategy,
-            (
-                super::rank::hash(0, &state.control_plane),
-                service.name.as_str(),
-            ),
+            (rank::hash(0, &state.control_plane), service.name.as_str()),
             &nodes(&|m| m.wanted() && m.place == Place::Keeper),
             &nodes(&|m| !m.stopping),
         );
+        ranker.whose = rank::whose(service, &self.members);
         Search {
             provider: provider.cloned(),
             group: format!("service:{}", service.name).into(),

@@ -19,6 +19,7 @@
 //! wait S     time goes on by S seconds
 //! roll NAME  settle, one task at a time, sampling the floor and the ceiling throughout
 //! show NAME · events · deployments NAME · history NAME · refusals NAME · explain NAME · wake
+//! why NAME   what placed each of its tasks
 //! ```
 
 use std::collections::BTreeMap;
@@ -349,6 +350,17 @@ impl Script {
                 let smallest = smallest.map(|it| format!("smallest change: {}", it.sentence));
                 let shown = told.answer.iter().cloned().chain(verdicts);
                 shown.chain(smallest).collect()
+            }
+            ["why", name] => {
+                let tasks = world.tasks(name);
+                let said = tasks.iter().map(|task| {
+                    let (id, on) = (task.id, &task.instance);
+                    format!("(task {id}) on {on}: {}", task.placement)
+                });
+                let said: Vec<String> = said.collect();
+                let mut said: Vec<String> = said.iter().map(|line| self.short(line)).collect();
+                said.sort();
+                said
             }
             ["wake"] => {
                 let plan = super::plan(&world.state, world.now, &mut world.ids.clone());
