@@ -3,13 +3,14 @@
 //! One by one, each placement is a request of its own: an instance is chosen, the whole task is
 //! made, and its change is applied to the index and to the state, as the controller does. In
 //! groups, one request asks for many tasks; each is then made and applied all the same. Bytes a
-//! task are what the process grew by (RSS), divided by the tasks. Nothing is asserted: a shared
-//! machine is noisy, so read the ratios. `QD_BENCH_SCALE=10` makes every fleet's tasks ten times
-//! fewer.
+//! task are what the process grew by (RSS), divided by the tasks; every fleet has a process of its
+//! own, so that none grows into what another gave back. Nothing is asserted: a shared machine is
+//! noisy, so read the ratios. `QD_BENCH_SCALE=10` makes every fleet's tasks ten times fewer.
 
 use std::error::Error;
+use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use quarterdeck::model::id::IdSource;
 use quarterdeck::model::instance::attribute;
@@ -28,6 +29,7 @@ const GROUP: u32 = 10;
 const ZONES: usize = 3;
 const NOW: TimeMs = TimeMs(1_700_000_000_000);
 
+#[derive(Clone, Copy)]
 struct Run {
     name: &'static str,
     instances: usize,
@@ -37,58 +39,103 @@ struct Run {
 }
 
 struct Figures {
-    placing: Duration,
+    /// Wall time of all placements.
+    seconds: f64,
     placed: u32,
+    asked: u32,
     bytes: Option<u64>,
 }
 
-fn main() -> Outcome<()> {
-    let scale: u32 = match std::env::var("QD_BENCH_SCALE") {
-        Ok(text) => text.parse()?,
-        Err(_) => 1,
-    };
-    let run = |name, instances, tasks: u32, group, binpack| Run {
+/// The environment variable that names the one fleet that a process is for.
+const ONE: &str = "QD_BENCH_FLEET";
+
+const fn run(name: &'static str, instances: usize, tasks: u32, group: u32, binpack: bool) -> Run {
+    Run {
         name,
         instances,
-        tasks: (tasks / scale.max(1)).max(group),
+        tasks,
         group,
         binpack,
-    };
-    println!("fleet                                        placements/s  us each  bytes/task");
-    let runs = [
-        run("1,000 x 100,000 one by one", 1_000, 100_000, 1, false),
-        run("1,000 x 100,000 in groups", 1_000, 100_000, GROUP, false),
-        run("100,000 x 1,000 one by one", 100_000, 1_000, 1, false),
-        run(
-            "10,000 x 1,000,000 zones, binpack",
-            10_000,
-            1_000_000,
-            1,
-            true,
-        ),
-    ];
-    for run in runs {
-        show(&run, &measure(&run)?);
     }
-    println!("\nThe same number of tasks, one by one, over more instances:");
+}
+
+const FLEETS: [Run; 7] = [
+    run("1,000 x 100,000 one by one", 1_000, 100_000, 1, false),
+    run("1,000 x 100,000 in groups", 1_000, 100_000, GROUP, false),
+    run("100,000 x 1,000 one by one", 100_000, 1_000, 1, false),
+    run(
+        "10,000 x 1,000,000 zones, binpack",
+        10_000,
+        1_000_000,
+        1,
+        true,
+    ),
+    run("1,000 instances", 1_000, 20_000, 1, false),
+    run("10,000 instances", 10_000, 20_000, 1, false),
+    run("100,000 instances", 100_000, 20_000, 1, false),
+];
+
+/// From this fleet on, they differ in the number of instances only.
+const OVER_INSTANCES: usize = 4;
+
+fn main() -> Outcome<()> {
+    if let Ok(one) = std::env::var(ONE) {
+        let fleet = FLEETS.get(one.parse::<usize>()?).ok_or("no such fleet")?;
+        return alone(*fleet);
+    }
+    println!("fleet                                        placements/s  us each  bytes/task");
     let mut first = None;
-    for (name, instances) in [
-        ("1,000 instances", 1_000),
-        ("10,000 instances", 10_000),
-        ("100,000 instances", 100_000),
-    ] {
-        let run = run(name, instances, 20_000, 1, false);
-        let figures = measure(&run)?;
-        show(&run, &figures);
-        let each = figures.placing.as_secs_f64() / f64::from(figures.placed.max(1));
-        let first = *first.get_or_insert(each);
-        println!("    {:.2} times the cost at 1,000 instances", each / first);
+    for (number, fleet) in FLEETS.iter().enumerate() {
+        if number == OVER_INSTANCES {
+            println!("\nThe same number of tasks, one by one, over more instances:");
+        }
+        let figures = apart(number)?;
+        show(fleet, &figures);
+        if number >= OVER_INSTANCES {
+            let each = figures.seconds / f64::from(figures.placed.max(1));
+            let first = *first.get_or_insert(each);
+            println!("    {:.2} times the cost at 1,000 instances", each / first);
+        }
     }
     Ok(())
 }
 
+/// Measures a fleet in a process of its own.
+fn apart(number: usize) -> Outcome<Figures> {
+    let mut process = Command::new(std::env::current_exe()?);
+    let said = process.env(ONE, number.to_string()).output()?;
+    if !said.status.success() {
+        return Err(String::from_utf8_lossy(&said.stderr).into());
+    }
+    let text = String::from_utf8(said.stdout)?;
+    let mut words = text.split_whitespace();
+    let mut next = || words.next().ok_or("a fleet's process said too little");
+    Ok(Figures {
+        seconds: next()?.parse()?,
+        placed: next()?.parse()?,
+        asked: next()?.parse()?,
+        bytes: next()?.parse().ok(),
+    })
+}
+
+/// Measures the fleet that this process is for.
+fn alone(mut run: Run) -> Outcome<()> {
+    let scale: u32 = match std::env::var("QD_BENCH_SCALE") {
+        Ok(text) => text.parse()?,
+        Err(_) => 1,
+    };
+    run.tasks = (run.tasks / scale.max(1)).max(run.group);
+    let figures = measure(&run)?;
+    let bytes = figures.bytes.map_or("?".to_owned(), |it| it.to_string());
+    println!(
+        "{} {} {} {bytes}",
+        figures.seconds, figures.placed, run.tasks
+    );
+    Ok(())
+}
+
 fn show(run: &Run, figures: &Figures) {
-    let seconds = figures.placing.as_secs_f64();
+    let seconds = figures.seconds;
     let placed = f64::from(figures.placed.max(1));
     let bytes = figures
         .bytes
@@ -100,8 +147,8 @@ fn show(run: &Run, figures: &Figures) {
         seconds * 1e6 / placed,
         bytes
     );
-    if figures.placed < run.tasks {
-        println!("    {} tasks found no place", run.tasks - figures.placed);
+    if figures.placed < figures.asked {
+        println!("    {} found no place", figures.asked - figures.placed);
     }
 }
 
@@ -166,13 +213,14 @@ fn measure(run: &Run) -> Outcome<Figures> {
             break;
         }
     }
-    let placing = start.elapsed();
+    let seconds = start.elapsed().as_secs_f64();
     let grown = resident()
         .zip(before)
         .map(|(after, before)| after.saturating_sub(before) / u64::from(placed.max(1)));
     Ok(Figures {
-        placing,
+        seconds,
         placed,
+        asked: run.tasks,
         // Of a few tasks over a large fleet, the fleet's own pages would be counted.
         bytes: grown.filter(|_| placed >= 10_000),
     })

@@ -376,7 +376,8 @@ impl Fleet {
                 container_port: 8080,
                 host_port: port,
                 protocol: Protocol::Tcp,
-            }],
+            }]
+            .into(),
             ..Container::new(c.name.clone(), true, c.health_check.is_some())
         };
         let deployment =

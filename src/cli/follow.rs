@@ -384,8 +384,9 @@ pub fn failure(task: &Task) -> String {
             .map(|code| format!("exit code {code}"));
         let reason = container
             .reason
-            .clone()
-            .filter(|it| !text.contains(it.as_str()));
+            .as_deref()
+            .filter(|it| !text.contains(it))
+            .map(str::to_owned);
         let parts: Vec<String> = [code, reason].into_iter().flatten().collect();
         if !parts.is_empty() {
             text.push_str(&format!(" ({}: {})", container.name, parts.join(", ")));

@@ -212,7 +212,10 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
                 .as_ref()
                 .map_or_else(String::new, ToString::to_string),
         ),
-        ("address", task.address.clone().unwrap_or_default()),
+        (
+            "address",
+            task.address.as_deref().unwrap_or_default().to_owned(),
+        ),
         (
             "status",
             format!("{} (desired {wanted})", task.last_status.as_str()),
@@ -270,7 +273,9 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
                 .unwrap_or_default(),
             if it.essential { "yes" } else { "no" }.to_owned(),
             it.runtime_id.chars().take(12).collect(),
-            it.reason.clone().unwrap_or_else(|| restarts(it)),
+            it.reason
+                .as_deref()
+                .map_or_else(|| restarts(it), str::to_owned),
         ]);
     }
     table.print("it has no containers")

@@ -276,7 +276,13 @@ async fn a_listener_that_falls_behind_is_told_to_begin_anew() {
 fn digests(snapshot: &Snapshot, service: &str) -> Vec<String> {
     let tasks = serving(snapshot, service).into_iter();
     tasks
-        .map(|task| task.containers[0].image_digest.clone().unwrap())
+        .map(|task| {
+            task.containers[0]
+                .image_digest
+                .as_deref()
+                .unwrap()
+                .to_owned()
+        })
         .collect()
 }
 

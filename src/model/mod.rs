@@ -15,6 +15,7 @@ pub mod members;
 pub mod observation;
 pub mod overrides;
 pub mod parameters;
+pub mod rare;
 pub mod resources;
 pub mod role;
 pub mod schedule;
@@ -39,6 +40,7 @@ pub use id::{
 };
 pub use instance::{Connection, Instance, InstanceStatus};
 pub use observation::Observation;
+pub use rare::Rare;
 pub use resources::{CpuUnits, HostPort, MemoryMib, Protocol, Resources};
 pub use role::Role;
 pub use schedule::Schedule;

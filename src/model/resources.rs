@@ -6,6 +6,8 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
+use super::rare::Rare;
+
 macro_rules! amount {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -104,11 +106,11 @@ pub struct Resources {
     /// Memory in MiB.
     pub memory: MemoryMib,
     /// Fixed host ports. Ephemeral ones are the engine's to choose and are not counted.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub ports: BTreeSet<HostPort>,
+    #[serde(default, skip_serializing_if = "Rare::is_empty")]
+    pub ports: Rare<BTreeSet<HostPort>>,
     /// Whole resources by name: `GPU`, and what else instances name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub named: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Rare::is_empty")]
+    pub named: Rare<BTreeMap<String, u64>>,
 }
 
 impl Resources {
@@ -116,7 +118,9 @@ impl Resources {
     pub fn add(&mut self, other: &Self) {
         self.cpu += other.cpu;
         self.memory += other.memory;
-        self.ports.extend(other.ports.iter().copied());
+        if !other.ports.is_empty() {
+            self.ports.extend(other.ports.iter().copied());
+        }
         for (name, count) in &other.named {
             let here = self.named.entry(name.clone()).or_default();
             *here = here.saturating_add(*count);

@@ -10,6 +10,7 @@ use super::id::{
     TaskDefinitionId, TaskId,
 };
 use super::parameters::TaskOverride;
+use super::rare::Rare;
 use super::resources::{Protocol, Resources};
 use super::tag::Tag;
 use super::time::TimeMs;
@@ -120,7 +121,7 @@ pub struct Container {
     pub exit_code: Option<i64>,
     /// Why it ended or could not start, in the words of ECS: `OutOfMemoryError: …`,
     /// `CannotPullContainerError: …`.
-    pub reason: Option<String>,
+    pub reason: Option<Box<str>>,
     /// Its health check's word.
     pub health: Health,
     /// Whether it has a health check at all.
@@ -130,9 +131,9 @@ pub struct Container {
     /// Whether the kernel killed it for memory; told apart from an ordinary exit 137.
     pub oom_killed: bool,
     /// Digest of the image it runs, once known.
-    pub image_digest: Option<String>,
+    pub image_digest: Option<Arc<str>>,
     /// Published ports.
-    pub network_bindings: Vec<NetworkBinding>,
+    pub network_bindings: Rare<Vec<NetworkBinding>>,
     /// How often its restart policy has started it again.
     #[serde(default)]
     pub restart_count: u32,
@@ -211,11 +212,11 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<Arc<TaskOverride>>,
     /// Tags.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<Tag>,
+    #[serde(default, skip_serializing_if = "Rare::is_empty")]
+    pub tags: Rare<Vec<Tag>>,
     /// Its own address on its instance's bridge, if its containers share a network of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
+    pub address: Option<Box<str>>,
     /// Until when neither scale-in nor a deployment stops it (ECS: task protection).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected_until: Option<TimeMs>,
@@ -236,7 +237,7 @@ impl Container {
             essential,
             oom_killed: false,
             image_digest: None,
-            network_bindings: Vec::new(),
+            network_bindings: Rare::default(),
             restart_count: 0,
             started_at: None,
         }
@@ -278,7 +279,7 @@ impl Task {
             launch_type: LaunchType::default(),
             capacity_provider: None,
             overrides: None,
-            tags: Vec::new(),
+            tags: Rare::default(),
             address: None,
             protected_until: None,
         }

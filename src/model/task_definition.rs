@@ -553,7 +553,7 @@ impl TaskDefinition {
                 .flat_map(|c| &c.port_mappings)
                 .filter_map(|mapping| self.host_port(mapping))
                 .collect(),
-            named: self.named(),
+            named: self.named().into(),
         }
     }
 

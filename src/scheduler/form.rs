@@ -36,7 +36,7 @@ pub(crate) fn task(born: Born<'_>) -> Task {
         resources: born.resources,
         placement: born.placement,
         launch_type: born.service.launch_type,
-        tags: tags(born.service, born.definition),
+        tags: tags(born.service, born.definition).into(),
         capacity_provider: born.capacity_provider,
         ..Task::new(
             born.id,

@@ -179,8 +179,8 @@ fn container(
     let runtime_id = Some(container.runtime_id.clone()).filter(|id| !id.is_empty());
     set(&mut body, "runtimeId", runtime_id);
     set(&mut body, "exitCode", container.exit_code);
-    set(&mut body, "reason", container.reason.clone());
-    set(&mut body, "imageDigest", container.image_digest.clone());
+    set(&mut body, "reason", container.reason.as_deref());
+    set(&mut body, "imageDigest", container.image_digest.as_deref());
     body
 }
 
@@ -211,7 +211,7 @@ mod tests {
         let without = task(&State::default(), &it);
         assert_eq!(without["attachments"], json!([]));
         assert_eq!(without["containers"][0]["networkInterfaces"], json!([]));
-        it.address = Some("172.18.0.7".to_owned());
+        it.address = Some("172.18.0.7".into());
         let with = task(&State::default(), &it);
         let attachment = &with["attachments"][0];
         assert_eq!(attachment["type"], "ElasticNetworkInterface");

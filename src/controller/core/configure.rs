@@ -101,7 +101,7 @@ fn upsert(work: &mut Work, settings: &InstanceSettings) {
             attributes,
             reserved: settings.reserved.clone(),
             capacity: Resources {
-                named: settings.resources.clone(),
+                named: settings.resources.clone().into(),
                 ..Resources::default()
             },
             capacity_provider: settings.capacity_provider.clone(),
@@ -132,7 +132,7 @@ fn upsert(work: &mut Work, settings: &InstanceSettings) {
     instance.attributes = attributes;
     instance.endpoint = settings.endpoint.to_string();
     instance.reserved = settings.reserved.clone();
-    instance.capacity.named.clone_from(&settings.resources);
+    instance.capacity.named = settings.resources.clone().into();
     instance
         .capacity_provider
         .clone_from(&settings.capacity_provider);

@@ -6,7 +6,7 @@ use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::shared::Shared;
 use crate::model::task::{Container, Health, NetworkBinding};
 use crate::model::{
-    ContainerName, DesiredStatus, LastStatus, StopCode, Task, TaskDefinition, TimeMs,
+    ContainerName, DesiredStatus, LastStatus, Rare, StopCode, Task, TaskDefinition, TimeMs,
 };
 
 /// ECS's words for a container that the kernel killed.
@@ -100,7 +100,7 @@ fn of_holder(task: &mut Task, seen: &Seen<'_>, definition: &TaskDefinition, now:
     if !shared.network {
         return;
     }
-    task.address.clone_from(&holder.address);
+    task.address = holder.address.as_deref().map(Into::into);
     for container in &mut task.containers {
         if container.last_status != LastStatus::Running {
             continue;
@@ -115,8 +115,9 @@ fn of_holder(task: &mut Task, seen: &Seen<'_>, definition: &TaskDefinition, now:
             })
         };
         let bindings = holder.network_bindings.iter().filter(of_container);
-        container.network_bindings = bindings.cloned().collect();
-        container.network_bindings.sort_unstable();
+        let mut bindings: Vec<_> = bindings.cloned().collect();
+        bindings.sort_unstable();
+        container.network_bindings = bindings.into();
     }
 }
 
@@ -148,16 +149,16 @@ fn about_to_restart(container: &mut Container, observed: &ObservedContainer) {
     container.started_at = container.started_at.or(observed.started_at);
     how_it_ended(container, observed);
     container.health = Health::Unknown;
-    container.network_bindings.clear();
+    container.network_bindings = Rare::default();
 }
 
 fn how_it_ended(container: &mut Container, observed: &ObservedContainer) {
     container.exit_code = observed.exit_code;
     container.oom_killed = observed.oom_killed;
     if observed.oom_killed {
-        container.reason = Some(OUT_OF_MEMORY.to_owned());
+        container.reason = Some(OUT_OF_MEMORY.into());
     } else if !observed.error.is_empty() {
-        container.reason = Some(observed.error.clone());
+        container.reason = Some(observed.error.as_str().into());
     }
 }
 
@@ -179,8 +180,8 @@ fn take_in(container: &mut Container, observed: &ObservedContainer, by_policy: b
     // A container that was made from a digest runs it, whatever the engine calls its image.
     let made_from = observed.image.split_once('@').map(|(_, digest)| digest);
     let digest = made_from.or(observed.image_digest.as_deref());
-    if let Some(digest) = digest {
-        container.image_digest = Some(digest.to_owned());
+    if let Some(digest) = digest.filter(|it| container.image_digest.as_deref() != Some(*it)) {
+        container.image_digest = Some(digest.into());
     }
     if observed.state.has_ended() {
         container.last_status = LastStatus::Stopped;
@@ -199,7 +200,7 @@ fn take_in(container: &mut Container, observed: &ObservedContainer, by_policy: b
     let mut bindings = observed.network_bindings.clone();
     // Engines list them in no order; a change of order is no change.
     bindings.sort_unstable();
-    container.network_bindings = bindings;
+    container.network_bindings = bindings.into();
 }
 
 /// A container that is not listed: not made yet, or made and removed since. That the agent
@@ -209,7 +210,7 @@ fn missing(container: &mut Container, desired: DesiredStatus) {
         return;
     }
     if desired == DesiredStatus::Running || container.last_status >= LastStatus::Running {
-        container.reason = Some(REMOVED.to_owned());
+        container.reason = Some(REMOVED.into());
     }
     container.last_status = LastStatus::Stopped;
 }

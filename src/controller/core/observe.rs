@@ -322,7 +322,8 @@ fn tell_task(work: &mut Work, before: &Task, after: &Task) {
 /// How a container ended: `web: exit code 137, OutOfMemoryError: …`.
 fn end(container: &Container) -> Option<String> {
     let code = container.exit_code.map(|code| format!("exit code {code}"));
-    let parts: Vec<String> = code.into_iter().chain(container.reason.clone()).collect();
+    let reason = container.reason.as_deref().map(str::to_owned);
+    let parts: Vec<String> = code.into_iter().chain(reason).collect();
     (!parts.is_empty()).then(|| format!("{}: {}", container.name, parts.join(", ")))
 }
 
@@ -384,7 +385,7 @@ fn task_failed(work: &mut Work, id: TaskId, container: &str, reason: &str) {
         .iter_mut()
         .find(|c| c.name.as_str() == container);
     if let Some(failed) = failed {
-        failed.reason = Some(reason.to_owned());
+        failed.reason = Some(reason.into());
     }
     ask_stop(
         &mut task,

@@ -60,7 +60,7 @@ fn change(
         Resource::Task(_, id) => {
             let cluster = find::cluster(work, None, arn)?;
             let mut task = (*find::task(work, &cluster, id)?).clone();
-            task.tags = checked(&task.tags)?;
+            task.tags = checked(&task.tags)?.into();
             let task = work.put_task(task);
             work.operator(&*task, format!("(task {}) was {did} by {who}.", task.id));
         }

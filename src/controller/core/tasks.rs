@@ -14,7 +14,9 @@ use crate::controller::command::{
 };
 use crate::model::tag::{self, PropagateTags};
 use crate::model::task_definition::TaskDefinitionStatus;
-use crate::model::{Change, ClusterName, DesiredStatus, StopCode, Task, TaskDefinition, validate};
+use crate::model::{
+    Change, ClusterName, DesiredStatus, Rare, StopCode, Task, TaskDefinition, validate,
+};
 use crate::scheduler::{self, PlaceRequest, Placed};
 
 /// ECS's limit for the tasks of one RunTask.
@@ -127,6 +129,7 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
     );
     // One text for all of the request's tasks: there may be many.
     let group: Arc<str> = group.into();
+    let tags = Rare::from(tags);
     let started_by: Arc<str> = request.started_by.as_deref().unwrap_or(who).into();
     let client_token: Option<Arc<str>> = request.client_token.as_deref().map(Into::into);
     let unplaced = placement.unplaced;

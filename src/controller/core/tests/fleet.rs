@@ -186,7 +186,7 @@ fn what_a_renamed_instance_left_running_is_in_the_way_until_it_is_gone() {
     rig.connect("new");
     let new = rig.instance("new");
     assert_eq!((new.foreign.cpu.0, new.foreign.memory.0), (100, 200));
-    assert_eq!(new.foreign.ports, BTreeSet::from([port]));
+    assert_eq!(*new.foreign.ports, BTreeSet::from([port]));
     assert_eq!(rig.tasks(), vec![], "its port is not free yet");
 
     rig.hosts.insert(instance_name("new"), Vec::new());

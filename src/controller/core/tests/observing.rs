@@ -145,7 +145,7 @@ fn what_belongs_to_no_task_here_counts_as_used_while_it_is_up() {
     assert_eq!(instance.foreign_count, 4);
     assert_eq!(instance.foreign.cpu, CpuUnits(400));
     assert_eq!(instance.foreign.memory, MemoryMib(800));
-    assert_eq!(instance.foreign.ports, BTreeSet::from([port]));
+    assert_eq!(*instance.foreign.ports, BTreeSet::from([port]));
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn a_task_that_cannot_start_says_why_and_keeps_its_place_until_that_is_confirmed
     let task = rig.task(id);
     assert_eq!(task.stop_code, Some(StopCode::TaskFailedToStart));
     assert_eq!(task.stopped_reason.as_deref(), Some(reason.as_str()));
-    assert_eq!(task.containers[0].reason.as_ref(), Some(&reason));
+    assert_eq!(task.containers[0].reason.as_deref(), Some(reason.as_str()));
     assert!(!task.is_stopped());
     rig.told("failed to start on (instance a): container main: CannotPullContainerError");
     rig.observe(failed);
