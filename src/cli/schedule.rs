@@ -5,6 +5,7 @@ use serde_json::json;
 use super::args::{Output, ScheduleVerb};
 use super::error::{CliError, CliResult};
 use super::out::{self, Table};
+use super::service::launch;
 use super::session::Session;
 use super::time;
 use crate::agent::{Clock as _, SystemClock};
@@ -207,6 +208,10 @@ fn show(session: &Session, name: &str, output: Output) -> CliResult {
         ("runs", runs(&schedule)),
         ("next", next(&schedule, now)),
         ("overlap", overlap.to_owned()),
+        (
+            "launch",
+            launch(schedule.launch_type, &schedule.capacity_provider_strategy),
+        ),
         ("overrides", overrides.unwrap_or_default()),
         ("tags", out::tags(&schedule.tags)),
     ];

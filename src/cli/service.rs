@@ -13,7 +13,8 @@ use crate::controller::command::{DeleteService, DeploymentConfigurationUpdate, U
 use crate::model::service::SchedulingStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    LastStatus, Revision, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId,
+    CapacityProviderStrategyItem, LastStatus, LaunchType, Revision, RolloutState, Service,
+    Snapshot, State, Task, TaskDefinitionId,
 };
 
 /// How many deployments that are over `show` prints.
@@ -403,10 +404,12 @@ fn images(deployment: &crate::model::Deployment) -> String {
 }
 
 /// Its launch type, or the shares of its capacity providers.
-fn launch(service: &Service) -> String {
-    let strategy = &service.capacity_provider_strategy;
+pub(super) fn launch(
+    launch_type: Option<LaunchType>,
+    strategy: &[CapacityProviderStrategyItem],
+) -> String {
     if strategy.is_empty() {
-        return service.launch_type.as_str().to_owned();
+        return launch_type.map_or("", LaunchType::as_str).to_owned();
     }
     let each = strategy.iter().map(|item| {
         let base = match item.base {
@@ -465,7 +468,13 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
                 bounds.ceiling(service.desired_count)
             ),
         ),
-        ("launch", launch(&service)),
+        (
+            "launch",
+            launch(
+                Some(service.launch_type),
+                &service.capacity_provider_strategy,
+            ),
+        ),
         (
             "circuit breaker",
             match (breaker.enable, breaker.rollback) {

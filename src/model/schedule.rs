@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::capacity::{CapacityProviderStrategyItem, LaunchType};
 use super::id::{ClusterName, ScheduleName, TaskId};
 use super::parameters::TaskOverride;
 use super::service::{PlacementConstraint, PlacementStrategy};
@@ -46,6 +47,12 @@ pub struct Schedule {
     /// RunTask's strategies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placement_strategy: Vec<PlacementStrategy>,
+    /// RunTask's launch type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<LaunchType>,
+    /// RunTask's capacity provider strategy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// What its tasks have otherwise than their definition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<TaskOverride>,

@@ -3,14 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RunTask;
+use super::{RunTask, ground};
 use crate::model::calendar::{Expression, Zone};
 use crate::model::parameters::TaskOverride;
 use crate::model::schedule::{Overlap, Schedule};
 use crate::model::service::{PlacementConstraint, PlacementStrategy};
 use crate::model::tag::{self, Tag};
 use crate::model::validate::{self, Fault};
-use crate::model::{ScheduleName, TimeMs};
+use crate::model::{CapacityProviderStrategyItem, LaunchType, ScheduleName, TimeMs};
 
 /// Tasks of one run, at most: ECS's limit for a RunTask.
 pub const TASK_COUNT_MAX: u32 = 10;
@@ -46,6 +46,12 @@ pub struct PutSchedule {
     /// RunTask's strategies.
     #[serde(default)]
     pub placement_strategy: Vec<PlacementStrategy>,
+    /// RunTask's launch type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<LaunchType>,
+    /// RunTask's capacity provider strategy; not together with a launch type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// RunTask's overrides.
     #[serde(default)]
     pub overrides: Option<TaskOverride>,
@@ -100,7 +106,24 @@ impl PutSchedule {
             &self.placement_strategy,
         ));
         faults.extend(tag::faults("tags", &self.tags));
+        faults.extend(ground(self.launch_type, &self.capacity_provider_strategy));
         faults
+    }
+
+    /// What a run of it asks for, but for whose tasks they are.
+    #[must_use]
+    pub fn run(self) -> RunTask {
+        RunTask {
+            cluster: self.cluster,
+            count: self.task_count,
+            placement_constraints: self.placement_constraints,
+            placement_strategy: self.placement_strategy,
+            launch_type: self.launch_type,
+            capacity_provider_strategy: self.capacity_provider_strategy,
+            overrides: self.overrides,
+            tags: self.tags,
+            ..RunTask::new(self.task_definition)
+        }
     }
 
     /// The request that would make this schedule again.
@@ -118,6 +141,8 @@ impl PutSchedule {
             overlap: schedule.overlap,
             placement_constraints: schedule.placement_constraints,
             placement_strategy: schedule.placement_strategy,
+            launch_type: schedule.launch_type,
+            capacity_provider_strategy: schedule.capacity_provider_strategy,
             overrides: schedule.overrides,
             tags: schedule.tags,
         }
@@ -128,15 +153,9 @@ impl PutSchedule {
 #[must_use]
 pub fn run_task(schedule: &Schedule) -> RunTask {
     RunTask {
-        cluster: Some(schedule.cluster.to_string()),
-        count: schedule.task_count,
         group: Some(schedule.group()),
         started_by: Some(schedule.started_by()),
-        placement_constraints: schedule.placement_constraints.clone(),
-        placement_strategy: schedule.placement_strategy.clone(),
-        overrides: schedule.overrides.clone(),
-        tags: schedule.tags.clone(),
-        ..RunTask::new(schedule.task_definition.clone())
+        ..PutSchedule::of(schedule).run()
     }
 }
 

@@ -1,12 +1,15 @@
 //! What a set of commands comes to at once: what a plan promises, and an apply keeps or refuses.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{
-    DesiredStatus, InstanceName, Service, ServiceStatus, State, Task, TaskDefinitionId, TaskId,
+    DesiredStatus, InstanceName, Schedule, Service, ServiceStatus, State, Task, TaskDefinitionId,
+    TaskId,
 };
 
 /// How many differences between two sets of effects are named; the rest is counted.
@@ -173,6 +176,10 @@ fn differences(before: &State, after: &State) -> Vec<String> {
             {
                 lines.push(format!("- task definition {id}: becomes INACTIVE"));
             }
+            Some(old) if old.tags != definition.tags => {
+                let (old, new) = (json(&old.tags), json(&definition.tags));
+                lines.push(format!("~ task definition {id}: tags {old} → {new}"));
+            }
             Some(_) => {}
         }
     }
@@ -185,20 +192,21 @@ fn differences(before: &State, after: &State) -> Vec<String> {
             lines.push(format!("- service {}", service.name));
         }
     }
+    schedules(&mut lines, before, after);
+    marks(&mut lines, before, after);
     lines
 }
 
 fn service_lines(lines: &mut Vec<String>, old: Option<&Service>, new: &Service) {
     let name = &new.name;
-    let definition = |service: &Service| {
-        service
-            .primary()
-            .map_or_else(String::new, |primary| primary.task_definition.to_string())
-    };
     let Some(old) = old.filter(|old| old.status != ServiceStatus::Inactive) else {
         if new.status == ServiceStatus::Active {
-            let (count, runs) = (new.desired_count, definition(new));
-            lines.push(format!("+ service {name}: {count} × {runs}"));
+            let plain = Service::new(new.name.clone(), new.cluster.clone(), new.created_at);
+            let runs = new
+                .primary()
+                .map_or_else(String::new, |primary| primary.task_definition.to_string());
+            let (count, more) = (new.desired_count, beside(members(new), &members(&plain)));
+            lines.push(format!("+ service {name}: {count} × {runs}{more}"));
         }
         return;
     };
@@ -206,40 +214,9 @@ fn service_lines(lines: &mut Vec<String>, old: Option<&Service>, new: &Service) 
         lines.push(format!("- service {name}: its tasks stop"));
         return;
     }
-    let members: [(&str, String, String); 6] = [
-        (
-            "desiredCount",
-            old.desired_count.to_string(),
-            new.desired_count.to_string(),
-        ),
-        ("taskDefinition", definition(old), definition(new)),
-        (
-            "deploymentConfiguration",
-            json(&old.deployment_configuration),
-            json(&new.deployment_configuration),
-        ),
-        (
-            "placementConstraints",
-            json(&old.placement_constraints),
-            json(&new.placement_constraints),
-        ),
-        (
-            "placementStrategy",
-            json(&old.placement_strategy),
-            json(&new.placement_strategy),
-        ),
-        (
-            "hostLossGracePeriodSeconds",
-            old.grace_s.to_string(),
-            new.grace_s.to_string(),
-        ),
-    ];
+    let (before, after) = (members(old), members(new));
     let count = lines.len();
-    for (member, old, new) in members {
-        if old != new {
-            lines.push(format!("~ service {name}: {member} {old} → {new}"));
-        }
-    }
+    changed_members(lines, &format!("service {name}"), &before, &after);
     let id = |service: &Service| service.primary().map(|primary| primary.id.clone());
     if lines.len() == count && id(old) != id(new) {
         lines.push(format!(
@@ -248,7 +225,268 @@ fn service_lines(lines: &mut Vec<String>, old: Option<&Service>, new: &Service) 
     }
 }
 
+/// What people decide of a service, under ECS's names. What the scheduler notes of it is no part.
+fn members(service: &Service) -> Members {
+    let definition = service.primary().map(|primary| &primary.task_definition);
+    Members::from([
+        ("desiredCount", plain(&service.desired_count)),
+        ("taskDefinition", plain(&definition)),
+        (
+            "deploymentConfiguration",
+            plain(&service.deployment_configuration),
+        ),
+        (
+            "placementConstraints",
+            plain(&service.placement_constraints),
+        ),
+        ("placementStrategy", plain(&service.placement_strategy)),
+        ("hostLossGracePeriodSeconds", plain(&service.grace_s)),
+        ("schedulingStrategy", plain(&service.scheduling_strategy)),
+        ("launchType", plain(&service.launch_type)),
+        (
+            "capacityProviderStrategy",
+            plain(&service.capacity_provider_strategy),
+        ),
+        (
+            "healthCheckGracePeriodSeconds",
+            plain(&service.health_check_grace_period_s),
+        ),
+        ("tags", plain(&service.tags)),
+        ("propagateTags", plain(&service.propagate_tags)),
+        ("unsupported", plain(&service.unsupported)),
+    ])
+}
+
+/// Members by their names.
+type Members = BTreeMap<&'static str, Value>;
+
+/// A line for each member that is another.
+fn changed_members(lines: &mut Vec<String>, what: &str, old: &Members, new: &Members) {
+    for (member, value) in new {
+        let before = old.get(member);
+        if before != Some(value) {
+            let before = before.map_or_else(String::new, plain_words);
+            let after = plain_words(value);
+            lines.push(format!("~ {what}: {member} {before} → {after}"));
+        }
+    }
+}
+
+/// The members of something new that are not as they are where nothing is said, other than those
+/// that its headline names.
+fn beside(mut members: Members, default: &Members) -> String {
+    for told in ["desiredCount", "taskDefinition", "scheduleExpression"] {
+        members.remove(told);
+    }
+    let empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    members.retain(|member, value| !empty(value) && default.get(member) != Some(value));
+    let each = members
+        .iter()
+        .map(|(member, value)| format!(", {member} {}", plain_words(value)));
+    each.collect()
+}
+
+/// Text without its quotes, all else as JSON.
+fn plain_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What people decide of a schedule: when it is due next and what came of it are no part.
+fn timetable(schedule: &Schedule) -> Members {
+    Members::from([
+        ("scheduleExpression", plain(&schedule.schedule_expression)),
+        (
+            "scheduleExpressionTimezone",
+            plain(&schedule.schedule_expression_timezone),
+        ),
+        ("taskDefinition", plain(&schedule.task_definition)),
+        ("taskCount", plain(&schedule.task_count)),
+        ("enabled", plain(&schedule.enabled)),
+        ("overlap", plain(&schedule.overlap)),
+        (
+            "placementConstraints",
+            plain(&schedule.placement_constraints),
+        ),
+        ("placementStrategy", plain(&schedule.placement_strategy)),
+        ("launchType", plain(&schedule.launch_type)),
+        (
+            "capacityProviderStrategy",
+            plain(&schedule.capacity_provider_strategy),
+        ),
+        ("overrides", plain(&schedule.overrides)),
+        ("tags", plain(&schedule.tags)),
+    ])
+}
+
+/// Schedules that were made, changed or deleted.
+fn schedules(lines: &mut Vec<String>, before: &State, after: &State) {
+    for (key, new) in &after.schedules {
+        let what = format!("schedule {}", new.name);
+        match before.schedules.get(key) {
+            Some(old) if Arc::ptr_eq(old, new) => {}
+            Some(old) => changed_members(lines, &what, &timetable(old), &timetable(new)),
+            None => {
+                let more = beside(timetable(new), &Members::new());
+                let (times, runs) = (&new.schedule_expression, &new.task_definition);
+                lines.push(format!("+ {what}: {times} runs {runs}{more}"));
+            }
+        }
+    }
+    for (key, old) in &before.schedules {
+        if !after.schedules.contains_key(key) {
+            lines.push(format!("- schedule {}", old.name));
+        }
+    }
+}
+
+/// What changed of tasks that neither started nor stopped: their tags, and whether they are
+/// protected. For how long is a matter of time, which is no part.
+fn marks(lines: &mut Vec<String>, before: &State, after: &State) {
+    let marks = |task: &Task| {
+        Members::from([
+            ("tags", plain(&task.tags)),
+            ("protectionEnabled", plain(&task.protected_until.is_some())),
+        ])
+    };
+    for (id, new) in &after.tasks {
+        if let Some(old) = before.tasks.get(id)
+            && !Arc::ptr_eq(old, new)
+        {
+            let what = format!("task {id} of {}", subject(new));
+            changed_members(lines, &what, &marks(old), &marks(new));
+        }
+    }
+}
+
+fn plain<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
 /// A value as JSON. Our types have text keys only, which is all that could fail.
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::rig::Rig;
+    use super::*;
+
+    /// What a request comes to.
+    fn effects(rig: &mut Rig, operation: &str, body: Value) -> Vec<String> {
+        let before = rig.state.clone();
+        rig.ask(operation, body).unwrap();
+        let effects = Effects::between(&before, &rig.state);
+        assert_eq!(effects.moves, [], "no task moves");
+        effects.differences
+    }
+
+    #[test]
+    fn what_moves_no_task_is_an_effect_too() {
+        let mut rig = Rig::new(&[("a", "z1")]);
+        rig.register("web", json!({}));
+        rig.create("web", 1);
+        rig.settle();
+        let task = rig.tasks()[0].id;
+        let arn = |rest: &str| format!("arn:aws:ecs:local:123456789012:{rest}");
+        let mut said = |operation, body| effects(&mut rig, operation, body);
+        let put = json!({"name": "nightly", "taskDefinition": "web", "taskCount": 2,
+                         "scheduleExpression": "rate(1 hour)"});
+        assert_eq!(
+            said("PutSchedule", put.clone()),
+            [
+                "+ schedule nightly: rate(1 hour) runs web, enabled true, overlap FORBID, taskCount 2"
+            ]
+        );
+        let mut other = put.clone();
+        other["launchType"] = "EC2".into();
+        other["enabled"] = false.into();
+        assert_eq!(
+            said("PutSchedule", other),
+            [
+                "~ schedule nightly: enabled true → false",
+                "~ schedule nightly: launchType null → EC2",
+            ]
+        );
+        assert_eq!(
+            said("DeleteSchedule", json!({"name": "nightly"})),
+            ["- schedule nightly"]
+        );
+        let tags = json!([{"key": "team", "value": "db"}]);
+        let id = task.to_string();
+        for (rest, what) in [
+            ("service/default/web".to_owned(), "service web".to_owned()),
+            (
+                "task-definition/web:1".to_owned(),
+                "task definition web:1".to_owned(),
+            ),
+            (format!("task/default/{id}"), format!("task {id} of web")),
+        ] {
+            let tag = json!({"resourceArn": arn(&rest), "tags": tags});
+            assert_eq!(
+                said("TagResource", tag),
+                [format!(
+                    "~ {what}: tags [] → [{{\"key\":\"team\",\"value\":\"db\"}}]"
+                )]
+            );
+        }
+        let protect = json!({"tasks": [id], "protectionEnabled": true});
+        assert_eq!(
+            said("UpdateTaskProtection", protect),
+            [format!(
+                "~ task {id} of web: protectionEnabled false → true"
+            )]
+        );
+        for (member, value, words) in [
+            (
+                "propagateTags",
+                json!("SERVICE"),
+                "propagateTags NONE → SERVICE",
+            ),
+            (
+                "healthCheckGracePeriodSeconds",
+                json!(9),
+                "healthCheckGracePeriodSeconds null → 9",
+            ),
+            (
+                "hostLossGracePeriodSeconds",
+                json!(7),
+                "hostLossGracePeriodSeconds 30 → 7",
+            ),
+            (
+                "enableExecuteCommand",
+                json!(true),
+                "unsupported {} → {\"enableExecuteCommand\":true}",
+            ),
+        ] {
+            let update = json!({"service": "web", member: value});
+            assert_eq!(
+                said("UpdateService", update),
+                [format!("~ service web: {words}")]
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_service_is_told_with_all_that_is_not_as_usual() {
+        let mut rig = Rig::new(&[]);
+        rig.register("web", json!({}));
+        let before = rig.state.clone();
+        rig.create("web", 2);
+        let create = json!({"serviceName": "logs", "taskDefinition": "web",
+            "schedulingStrategy": "DAEMON", "tags": [{"key": "a"}]});
+        rig.ask("CreateService", create).unwrap();
+        let lines = Effects::between(&before, &rig.state).differences;
+        assert!(lines[0].starts_with("+ service logs: 0 × web:1, deploymentConfiguration {"));
+        assert!(
+            lines[0].contains(", schedulingStrategy DAEMON, tags [{"),
+            "{lines:?}"
+        );
+        assert_eq!(lines[1], "+ service web: 2 × web:1");
+    }
 }

@@ -37,15 +37,13 @@ pub(super) fn put(
     let mut faults = request.faults();
     faults.extend(expressions(&request.placement_constraints));
     find::refuse(ErrorKind::InvalidParameterException, &faults)?;
-    let definition = find::definition(work, &request.task_definition)?;
-    if let Some(overrides) = &request.overrides {
-        let faults = overrides.faults(&definition);
-        find::refuse(ErrorKind::InvalidParameterException, &faults)?;
-    }
     let (expression, zone) = request
         .calendar()
         .map_err(|_| invalid("scheduleExpression"))?;
     let before = of_name(work, &cluster, &request.name);
+    if !only_turns_off(before.as_deref(), &request) {
+        tasks::ready(work, &cluster, &request.clone().run())?;
+    }
     if before.is_none() && here(work, &cluster).count() >= SCHEDULES_MAX {
         return Err(invalid(format!(
             "Cluster {cluster} has {SCHEDULES_MAX} schedules, which is the most that are allowed."
@@ -92,6 +90,8 @@ pub(super) fn put(
         overlap: request.overlap,
         placement_constraints: request.placement_constraints,
         placement_strategy: request.placement_strategy,
+        launch_type: request.launch_type,
+        capacity_provider_strategy: request.capacity_provider_strategy,
         overrides: request.overrides.filter(|it| !it.is_empty()),
         tags: request.tags,
     });
@@ -101,6 +101,17 @@ pub(super) fn put(
         work.operator(&schedule.cluster, message);
     }
     Ok(Response::Schedule(schedule))
+}
+
+/// Whether it disables a schedule, or leaves a disabled one, and changes nothing else: that must be
+/// possible although the schedule could not run any more.
+fn only_turns_off(before: Option<&Schedule>, request: &PutSchedule) -> bool {
+    let same = before.map(|old| PutSchedule {
+        cluster: request.cluster.clone(),
+        enabled: false,
+        ..PutSchedule::of(old)
+    });
+    same.as_ref() == Some(request)
 }
 
 fn told(before: Option<&Schedule>, now: &Schedule, zone: &Zone, who: &str) -> String {

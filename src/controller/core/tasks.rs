@@ -12,6 +12,7 @@ use crate::controller::command::{
     CommandError, DeregisterTaskDefinition, ErrorKind, Failure, RegisterTaskDefinition, Response,
     RunTask, StopTask,
 };
+use crate::model::parameters::TaskOverride;
 use crate::model::tag::{self, PropagateTags};
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{
@@ -79,35 +80,15 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
             return Ok(Response::Tasks(known, Vec::new()));
         }
     }
-    check(request)?;
-    let written = find::definition(work, &request.task_definition)?;
-    let overrides = request.overrides.clone().filter(|it| !it.is_empty());
-    let definition = match &overrides {
-        None => written,
-        Some(overrides) => {
-            let faults = overrides.faults(&written);
-            find::refuse(ErrorKind::InvalidParameterException, &faults)?;
-            Arc::new(written.with_overrides(overrides))
-        }
-    };
-    find::granted(work, &definition, overrides.as_ref())?;
-    let overrides = overrides.map(Arc::new);
+    let Ready {
+        definition,
+        overrides,
+        chosen,
+    } = ready(work, &cluster, request)?;
     let tags = match request.propagate_tags {
         PropagateTags::TaskDefinition => tag::merged(&definition.tags, &request.tags),
         _ => request.tags.clone(),
     };
-    let chosen = ground::choose(
-        work,
-        &cluster,
-        request.launch_type,
-        &request.capacity_provider_strategy,
-    )?;
-    ground::check(
-        chosen.launch_type,
-        &definition,
-        &request.placement_constraints,
-        &request.placement_strategy,
-    )?;
     let group = request
         .group
         .clone()
@@ -168,6 +149,51 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         work.operator(&**task, message);
     }
     Ok(Response::Tasks(tasks, failures))
+}
+
+/// What a RunTask comes to before places are looked for.
+pub(super) struct Ready {
+    /// As the tasks run it, overrides included.
+    definition: Arc<TaskDefinition>,
+    overrides: Option<Arc<TaskOverride>>,
+    chosen: Chosen,
+}
+
+/// Refuses what could never run, wherever there is room.
+pub(super) fn ready(
+    work: &Work,
+    cluster: &ClusterName,
+    request: &RunTask,
+) -> Result<Ready, CommandError> {
+    check(request)?;
+    let written = find::definition(work, &request.task_definition)?;
+    if let Some(overrides) = &request.overrides {
+        let faults = overrides.faults(&written);
+        find::refuse(ErrorKind::InvalidParameterException, &faults)?;
+    }
+    let overrides = request.overrides.clone().filter(|it| !it.is_empty());
+    let definition = match &overrides {
+        None => written,
+        Some(overrides) => Arc::new(written.with_overrides(overrides)),
+    };
+    find::granted(work, &definition, overrides.as_ref())?;
+    let chosen = ground::choose(
+        work,
+        cluster,
+        request.launch_type,
+        &request.capacity_provider_strategy,
+    )?;
+    ground::check(
+        chosen.launch_type,
+        &definition,
+        &request.placement_constraints,
+        &request.placement_strategy,
+    )?;
+    Ok(Ready {
+        definition,
+        overrides: overrides.map(Arc::new),
+        chosen,
+    })
 }
 
 fn check(request: &RunTask) -> Result<(), CommandError> {

@@ -305,6 +305,11 @@ impl Shape {
                 ("overlap", Plain),
                 ("placementConstraints", Many(Self::PlacementConstraint)),
                 ("placementStrategy", Many(Self::PlacementStrategy)),
+                ("launchType", Plain),
+                (
+                    "capacityProviderStrategy",
+                    Many(Self::CapacityProviderStrategyItem),
+                ),
                 ("overrides", One(Self::TaskOverride)),
                 ("tags", Many(Self::Tag)),
             ],

@@ -99,3 +99,32 @@ fn the_state_has_the_roles_of_the_configuration_and_no_others() {
     rig.configure();
     assert!(rig.state.roles.is_empty());
 }
+
+#[test]
+fn a_schedule_that_its_role_does_not_let_run_is_refused_and_can_still_be_turned_off() {
+    let mut rig = rig(&["db-password"]);
+    let put = |enabled: bool, expression: &str| {
+        json!({"name": "nightly", "taskDefinition": "web", "scheduleExpression": expression,
+               "enabled": enabled})
+    };
+    let hourly = "rate(1 hour)";
+    for enabled in [true, false] {
+        let (kind, message) = rig.refused("PutSchedule", put(enabled, hourly));
+        assert_eq!(kind, ErrorKind::InvalidParameterException);
+        assert!(message.contains("the secret key"), "{message}");
+    }
+    rig.fleet.roles = vec![role(&["db-password", "key"])];
+    configure(&mut rig);
+    rig.ask("PutSchedule", put(true, hourly)).unwrap();
+    // Overrides may name another role.
+    let mut other = put(true, hourly);
+    other["overrides"] = json!({"taskRoleArn": "nobody"});
+    let (_, message) = rig.refused("PutSchedule", other);
+    assert!(message.contains("nobody"), "{message}");
+    // The grant goes: the schedule can be turned off as it is, and not be changed otherwise.
+    rig.fleet.roles = vec![role(&["db-password"])];
+    configure(&mut rig);
+    rig.refused("PutSchedule", put(false, "rate(2 hours)"));
+    rig.ask("PutSchedule", put(false, hourly)).unwrap();
+    rig.refused("PutSchedule", put(true, hourly));
+}

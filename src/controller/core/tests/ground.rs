@@ -222,3 +222,64 @@ fn a_strategy_shares_tasks_among_its_providers_and_a_wrong_one_is_refused() {
     assert!(rig.service("web").capacity_provider_strategy.is_empty());
     assert_eq!(rig.service("web").launch_type, LaunchType::Ec2);
 }
+
+#[test]
+fn a_schedule_runs_where_it_says_and_is_refused_where_it_never_could() {
+    let mut rig = rig();
+    let put = |name: &str, definition: &str, more: Value| {
+        let mut body = json!({
+            "name": name, "taskDefinition": definition, "scheduleExpression": "rate(1 hour)",
+        });
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        body
+    };
+    let spot = json!({"capacityProviderStrategy": [{"capacityProvider": "spot", "weight": 1}],
+                      "taskCount": 2});
+    rig.ask("PutSchedule", put("cheap", "web", spot.clone()))
+        .unwrap();
+    let fargate = json!({"launchType": "FARGATE"});
+    rig.ask("PutSchedule", put("far", "big", fargate.clone()))
+        .unwrap();
+    rig.wake_after(60 * 60_000);
+    let mut went: Vec<_> = rig.tasks();
+    went.sort_by_key(|it| it.instance.clone());
+    assert_eq!(places(&went), ["far", "spot", "spot"]);
+    assert_eq!(went[0].launch_type, LaunchType::Fargate);
+    assert_eq!(went[1].capacity_provider.as_ref().unwrap().as_str(), "spot");
+    for (definition, mut more, member, value, says) in [
+        (
+            "web",
+            spot,
+            "launchType",
+            json!("EC2"),
+            "launchType is given too",
+        ),
+        (
+            "web",
+            fargate.clone(),
+            "tags",
+            json!([]),
+            "does not support launch_type FARGATE",
+        ),
+        (
+            "big",
+            fargate,
+            "placementStrategy",
+            json!([{"type": "random"}]),
+            "placementStrategy: not supported with FARGATE",
+        ),
+        (
+            "web",
+            json!({}),
+            "capacityProviderStrategy",
+            json!([{"capacityProvider": "nowhere", "weight": 1}]),
+            "nowhere was not found",
+        ),
+    ] {
+        more[member] = value;
+        let (_, message) = rig.refused("PutSchedule", put("wrong", definition, more));
+        assert!(message.contains(says), "{message}");
+    }
+}

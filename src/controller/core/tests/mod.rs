@@ -6,7 +6,7 @@ mod observing;
 mod overriding;
 mod pins;
 mod purging;
-mod rig;
+pub(super) mod rig;
 mod schedules;
 mod services;
 mod storm;

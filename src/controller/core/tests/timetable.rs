@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! now DATE TIME        the clock is set, in Europe/Berlin; nothing looks at it meanwhile
-//! schedule NAME EXPRESSION… [in ZONE] [allow]      every schedule runs the definition job
+//! schedule NAME EXPRESSION… [in ZONE] [allow] [as LAUNCHTYPE]
+//!                      every schedule runs the definition job; says why if it is refused
 //! wait MINUTES         time goes on, and the control plane looks whenever it wants to
 //! away MINUTES         time goes on without a control plane, which then starts again
 //! finish               the tasks that run end by themselves
@@ -45,7 +46,7 @@ impl Script {
                 let at = Expression::parse(&text).unwrap();
                 self.rig.now = at.next(&self.zone, TimeMs(0), TimeMs(0)).unwrap();
             }
-            ["schedule", name, rest @ ..] => self.schedule(name, rest),
+            ["schedule", name, rest @ ..] => return self.schedule(name, rest),
             ["wait", text] => {
                 let end = self.rig.now.plus_ms(minutes(text));
                 while let Some(at) = self.rig.wake_at.filter(|at| *at <= end) {
@@ -77,7 +78,11 @@ impl Script {
         Vec::new()
     }
 
-    fn schedule(&mut self, name: &str, rest: &[&str]) {
+    fn schedule(&mut self, name: &str, rest: &[&str]) -> Vec<String> {
+        let (rest, more) = match rest {
+            [rest @ .., "as", launch_type] => (rest, json!({"launchType": launch_type})),
+            _ => (rest, json!({})),
+        };
         let (rest, overlap) = match rest.split_last() {
             Some((&"allow", rest)) => (rest, "ALLOW"),
             _ => (rest, "FORBID"),
@@ -91,7 +96,17 @@ impl Script {
         if let Some(zone) = zone.get(1) {
             body["scheduleExpressionTimezone"] = (*zone).into();
         }
-        self.rig.ask("PutSchedule", body).unwrap();
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        match self.rig.ask("PutSchedule", body) {
+            Ok(_) => Vec::new(),
+            Err(refusal) => refusal
+                .message
+                .lines()
+                .map(|it| format!("refused: {it}"))
+                .collect(),
+        }
     }
 
     fn events(&mut self) -> Vec<String> {
