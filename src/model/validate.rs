@@ -23,7 +23,7 @@ mod network;
 mod secrets;
 mod service;
 
-pub use capacity::{STRATEGY_ITEMS_MAX, capacity_provider_strategy};
+pub use capacity::capacity_provider_strategy;
 pub use elsewhere::{Elsewhere, asks_for_something, elsewhere};
 pub use fargate::fargate;
 pub use network::PORTS_MAX;

@@ -26,6 +26,18 @@ pub enum Violation {
         /// MiB that its tasks hold.
         memory: MemoryMib,
     },
+    /// An instance's tasks hold more of a named resource than it has.
+    #[error("instance {instance}: its tasks hold {held} {name}, it has {has}")]
+    OvercommittedNamed {
+        /// The instance.
+        instance: InstanceName,
+        /// The resource, such as `GPU`.
+        name: String,
+        /// How many its tasks hold.
+        held: u64,
+        /// How many it has.
+        has: u64,
+    },
     /// Two tasks hold one host port.
     #[error("instance {instance}: tasks {first} and {second} both hold host port {port}")]
     SamePort {
@@ -197,6 +209,18 @@ fn instances(state: &State, index: &Index, found: &mut Vec<Violation>) {
                 memory: node.used_memory,
             });
         }
+        for name in node.named() {
+            let (held, has) = (node.used_named(name), has.named.get(name));
+            let has = has.copied().unwrap_or(0);
+            if held > has {
+                found.push(Violation::OvercommittedNamed {
+                    instance: node.instance.name.clone(),
+                    name: name.to_owned(),
+                    held,
+                    has,
+                });
+            }
+        }
     }
     let mut ports: BTreeMap<(&InstanceName, HostPort), TaskId> = BTreeMap::new();
     for task in state.tasks.values().filter(|task| !task.is_stopped()) {
@@ -255,5 +279,60 @@ fn active(service: &Service, count: u32, found: &mut Vec<Violation>) {
             tasks: count,
             ceiling,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Change;
+    use crate::model::parameters::ResourceRequirement;
+    use crate::scheduler::fixture;
+
+    #[test]
+    fn no_more_of_a_named_resource_is_handed_out_than_there_is() {
+        let mut instance = fixture::instance("ops-1", "a", 4096, 4096, &[]);
+        instance.capacity.named.insert("GPU".to_owned(), 3);
+        instance.reserved.named.insert("GPU".to_owned(), 1);
+        let mut before = fixture::state([instance]);
+        let mut definition = fixture::definition("web", 1, 1, 1, &[]);
+        let container = &mut definition.container_definitions[0];
+        container.resource_requirements.push(ResourceRequirement {
+            value: "1".to_owned(),
+            kind: "GPU".to_owned(),
+        });
+        let service = fixture::service("web", 4);
+        before.apply(&Change::TaskDefinition(definition.clone().into()));
+        before.apply(&Change::Service(service.into()));
+        let mut ids = fixture::ids();
+        let mut tasks = Vec::new();
+        let mut with = |count: usize| {
+            let mut state = before.clone();
+            tasks.resize_with(count, || {
+                let mut task = fixture::task(ids.task_id(), "web", &definition, "ops-1");
+                task.service = Some(fixture::service_name("web"));
+                task
+            });
+            for task in &tasks {
+                state.apply(&Change::Task(task.clone().into()));
+            }
+            let starts = tasks.clone();
+            let plan = Plan {
+                starts,
+                ..Plan::default()
+            };
+            check_plan(&before, &plan, &state)
+        };
+        assert_eq!(with(2), []);
+        // The third is the host's own: nothing starts on it, and it is not beyond what there is.
+        let kept = with(3);
+        assert!(
+            matches!(kept[..], [Violation::NoRoom { .. }, ..]),
+            "{kept:?}"
+        );
+        assert_eq!(
+            with(4)[0].to_string(),
+            "instance ops-1: its tasks hold 4 GPU, it has 3"
+        );
     }
 }

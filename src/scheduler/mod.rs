@@ -24,8 +24,10 @@ mod reconcile;
 mod rollout;
 #[cfg(test)]
 mod runners_up;
+mod scale_in;
 mod shares;
 pub mod smallest;
+mod strategy;
 mod words;
 
 #[cfg(test)]
@@ -56,5 +58,5 @@ pub use ground::Ground;
 pub use index::Index;
 pub use place::{PlaceRequest, Placed, Placement, place, place_with};
 pub use plan::{Plan, REFUSALS_MAX, Stop, plan, plan_with};
-pub use rank::default_strategies;
 pub use reconcile::COMPLETION_SETTLE_MS;
+pub use strategy::default_strategies;

@@ -155,26 +155,22 @@ impl Node {
     }
 
     /// How much of a named resource there is to give.
-    #[allow(dead_code)] // until a filter asks for it
     pub fn room_named(&self, name: &str) -> u64 {
         self.room.named.get(name).copied().unwrap_or(0)
     }
 
     /// How much of a named resource our tasks hold.
-    #[allow(dead_code)] // until a filter asks for it
     pub fn used_named(&self, name: &str) -> u64 {
         let held = self.held.named.get(name).copied().unwrap_or(0);
         u64::try_from(held).unwrap_or(u64::MAX)
     }
 
     /// How much of a named resource nobody holds.
-    #[allow(dead_code)] // until a filter asks for it
     pub fn free_named(&self, name: &str) -> u64 {
         self.room_named(name).saturating_sub(self.used_named(name))
     }
 
     /// Every named resource that it has or that a task holds.
-    #[allow(dead_code)] // until a filter asks for it
     pub fn named(&self) -> BTreeSet<&str> {
         let has = self.room.named.keys();
         has.chain(self.held.named.keys())
@@ -222,10 +218,20 @@ impl Node {
         Holder::Task {
             id: task.id,
             service: task.service.clone(),
-            stopping: task.desired_status == DesiredStatus::Stopped
-                || task.last_status > LastStatus::Running
-                || self.stopping.contains(&task.id),
+            stopping: self.leaves(task),
         }
+    }
+
+    fn leaves(&self, task: &Task) -> bool {
+        task.desired_status == DesiredStatus::Stopped
+            || task.last_status > LastStatus::Running
+            || self.stopping.contains(&task.id)
+    }
+
+    /// Tasks on it whose stop was asked for and is not confirmed.
+    pub fn leaving(&self) -> impl Iterator<Item = &Arc<Task>> {
+        let all = self.all.values();
+        all.filter(|task| !task.is_stopped() && self.leaves(task))
     }
 
     /// Takes a task in that names this instance, in place of its value before.

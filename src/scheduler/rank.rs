@@ -17,15 +17,13 @@ use std::sync::Arc;
 use super::feasible::Ask;
 use super::index::Index;
 use super::node::Node;
+use super::strategy::{Measure, STRATEGIES_MAX, measures};
 use crate::model::Instance;
 use crate::model::id::mix;
-use crate::model::instance::attribute;
-use crate::model::service::{PlacementStrategy, PlacementStrategyKind};
+use crate::model::service::PlacementStrategy;
 
 pub(crate) use words::whose;
 
-/// So many strategies count; ECS allows no more.
-const STRATEGIES_MAX: usize = 5;
 /// Where the fewest tasks overall stand in a key: after whether it is tried last, and the
 /// strategies.
 const TASKS_AT: usize = STRATEGIES_MAX + 1;
@@ -37,21 +35,6 @@ const NEXT_MAX: usize = 2;
 
 /// How a node stands; the smaller, the better.
 type Key = [u64; STRATEGIES_MAX + 3];
-
-/// What a service that names no strategy gets: over zones, then over instances.
-#[must_use]
-pub fn default_strategies() -> Vec<PlacementStrategy> {
-    [
-        format!("attribute:{}", attribute::AVAILABILITY_ZONE),
-        "instanceId".to_owned(),
-    ]
-    .into_iter()
-    .map(|field| PlacementStrategy {
-        kind: PlacementStrategyKind::Spread,
-        field: Some(field),
-    })
-    .collect()
-}
 
 /// A stable hash of a text (FNV-1a, then mixed).
 #[must_use]
@@ -212,16 +195,10 @@ impl Ranker {
             self.group = nodes.iter().map(|node| counts(node).wanted).collect();
         }
         self.total = self.counted.iter().copied().map(u64::from).sum();
-        let default;
-        let strategies = if self.strategies.is_empty() {
-            default = default_strategies();
-            &default
-        } else {
-            &self.strategies
-        };
         let seed = hash(self.seed, &self.name);
-        self.criteria = (strategies.iter().take(STRATEGIES_MAX))
-            .map(|strategy| Criterion::new(index, strategy, seed, &self.counted))
+        self.criteria = measures(&self.strategies)
+            .into_iter()
+            .map(|measure| Criterion::new(index, measure, seed, &self.counted))
             .collect();
         let of_cluster = |node: &&Node| node.instance.cluster == ask.cluster;
         self.asked = nodes.iter().filter(of_cluster).count();
@@ -547,30 +524,25 @@ fn tally(size: usize, nodes: &[usize]) -> Vec<u32> {
 }
 
 impl Criterion {
-    fn new(index: &Index, strategy: &PlacementStrategy, seed: u64, counted: &[u32]) -> Self {
-        let field = strategy.field.as_deref().unwrap_or_default();
-        match strategy.kind {
-            PlacementStrategyKind::Spread if matches!(field, "instanceId" | "host") => {
-                Self::SpreadNodes {
-                    field: field.to_owned(),
-                }
-            }
-            PlacementStrategyKind::Spread => Self::spread(index, field, counted),
-            PlacementStrategyKind::Binpack if field.eq_ignore_ascii_case("cpu") => Self::PackCpu,
-            PlacementStrategyKind::Binpack => Self::PackMemory,
-            PlacementStrategyKind::Random => Self::Random {
+    fn new(index: &Index, measure: Measure, seed: u64, counted: &[u32]) -> Self {
+        match measure {
+            Measure::Spread(field) => Self::spread(index, field, counted),
+            Measure::SpreadNodes(field) => Self::SpreadNodes { field },
+            Measure::FreeCpu => Self::PackCpu,
+            Measure::FreeMemory => Self::PackMemory,
+            Measure::Lot => Self::Random {
                 salt: hash(seed, "random"),
             },
         }
     }
 
-    fn spread(index: &Index, field: &str, counted: &[u32]) -> Self {
+    fn spread(index: &Index, field: String, counted: &[u32]) -> Self {
         let mut values: BTreeMap<&str, usize> = BTreeMap::new();
         let mut member = Vec::with_capacity(index.nodes.len());
         for node in &index.nodes {
             let next = values.len();
             // Instances without the attribute are one failure domain of their own.
-            let value = node.instance.attribute(field).unwrap_or_default();
+            let value = node.instance.attribute(&field).unwrap_or_default();
             member.push(*values.entry(value).or_insert(next));
         }
         let mut counts = vec![0u32; values.len()];
@@ -580,7 +552,7 @@ impl Criterion {
             }
         }
         Self::Spread {
-            field: field.to_owned(),
+            field,
             member,
             buckets: vec![Vec::new(); counts.len()],
             counts,

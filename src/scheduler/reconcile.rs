@@ -1,6 +1,5 @@
 //! Desired against observed, for one service: who counts, who must go, who is lost.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::index::Index;
@@ -193,109 +192,6 @@ fn place(index: &Index, service: &Service, task: &Task, now: TimeMs) -> Place {
 pub(crate) fn judge(index: &Index, service: &Service, members: &mut [Member<'_>], now: TimeMs) {
     for member in members {
         member.place = place(index, service, member.task, now);
-    }
-}
-
-/// Picks `count` of `among` to stop. Scale-in mirrors spreading: first those not yet running,
-/// then from the fullest zone, there from the fullest instance, there the newest.
-pub(crate) fn scale_in(
-    index: &Index,
-    members: &[Member<'_>],
-    among: &[usize],
-    count: usize,
-) -> Vec<usize> {
-    let mut left: Vec<usize> = among.to_vec();
-    let mut chosen = Vec::new();
-    // Newest last, so that each instance's stack gives its newest first.
-    left.sort_by_key(|&m| members.get(m).map(|m| (m.task.created_at, m.task.id)));
-    let (ready, pending): (Vec<_>, Vec<_>) = left.into_iter().partition(|&m| {
-        members
-            .get(m)
-            .is_some_and(|m| m.task.last_status == LastStatus::Running)
-    });
-    // Those that run but fail or await their health check go before those that serve.
-    let (serving, waiting): (Vec<_>, Vec<_>) = ready
-        .into_iter()
-        .partition(|&m| members.get(m).is_some_and(Member::serving));
-    let mut fullness = Fullness::new(index, members, among);
-    for class in [pending, waiting, serving] {
-        let wanted = count.saturating_sub(chosen.len());
-        chosen.extend(fullness.take(class, members, wanted));
-    }
-    chosen
-}
-
-/// How full zones and instances are with the tasks among which is chosen.
-struct Fullness<'a> {
-    zone_of: BTreeMap<Option<usize>, &'a str>,
-    zones: BTreeMap<&'a str, usize>,
-    nodes: BTreeMap<Option<usize>, usize>,
-}
-
-impl<'a> Fullness<'a> {
-    fn new(index: &'a Index, members: &[Member<'_>], among: &[usize]) -> Self {
-        let mut fullness = Self {
-            zone_of: BTreeMap::new(),
-            zones: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-        };
-        for &m in among {
-            let node = members.get(m).and_then(|m| m.node);
-            let zone = node
-                .and_then(|at| index.nodes.get(at))
-                .map_or("", |n| n.instance.zone());
-            fullness.zone_of.insert(node, zone);
-            *fullness.zones.entry(zone).or_default() += 1;
-            *fullness.nodes.entry(node).or_default() += 1;
-        }
-        fullness
-    }
-
-    fn take(&mut self, class: Vec<usize>, members: &[Member<'_>], count: usize) -> Vec<usize> {
-        if class.len() <= count {
-            for &m in &class {
-                self.gone(members.get(m).and_then(|m| m.node));
-            }
-            return class;
-        }
-        let mut stacks: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
-        for m in class {
-            let node = members.get(m).and_then(|m| m.node);
-            stacks.entry(node).or_default().push(m);
-        }
-        let mut chosen = Vec::with_capacity(count);
-        while chosen.len() < count {
-            let fullest = stacks.iter().max_by_key(|(node, stack)| {
-                let zone = self.zone_of.get(node).copied().unwrap_or_default();
-                let newest = stack.last().and_then(|&m| members.get(m));
-                (
-                    self.zones.get(zone).copied(),
-                    self.nodes.get(node).copied(),
-                    newest.map(|m| (m.task.created_at, m.task.id)),
-                )
-            });
-            let Some(node) = fullest.map(|(node, _)| *node) else {
-                break;
-            };
-            self.gone(node);
-            if let Some(stack) = stacks.get_mut(&node) {
-                chosen.extend(stack.pop());
-                if stack.is_empty() {
-                    stacks.remove(&node);
-                }
-            }
-        }
-        chosen
-    }
-
-    fn gone(&mut self, node: Option<usize>) {
-        let zone = self.zone_of.get(&node).copied().unwrap_or_default();
-        if let Some(count) = self.zones.get_mut(zone) {
-            *count = count.saturating_sub(1);
-        }
-        if let Some(count) = self.nodes.get_mut(&node) {
-            *count = count.saturating_sub(1);
-        }
     }
 }
 

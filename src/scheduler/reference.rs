@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 
-use super::{Index, PlaceRequest, Rejection, fixture, place, place_with, rank};
+use super::{Index, PlaceRequest, Rejection, default_strategies, fixture, place, place_with, rank};
 use crate::model::id::mix;
 use crate::model::service::{
     PlacementConstraint, PlacementConstraintKind, PlacementStrategy, PlacementStrategyKind,
@@ -111,7 +111,7 @@ fn next(state: &State, request: &PlaceRequest<'_>) -> Option<crate::model::Insta
 
 /// The instances that the next task can go to, the best first.
 pub(super) fn ranked(state: &State, request: &PlaceRequest<'_>) -> Vec<Standing> {
-    let default = rank::default_strategies();
+    let default = default_strategies();
     let strategies = if request.strategies.is_empty() {
         &default[..]
     } else {

@@ -248,7 +248,7 @@ impl<'a> Turn<'a> {
         let surplus = (old as usize).saturating_sub(desired);
         let old = self.which(|m| m.may_go() && m.place != Place::Keeper);
         let surplus = surplus.min(old.len());
-        let chosen = reconcile::scale_in(index, &self.members, &old, surplus);
+        let chosen = self.scale_in(index, &old, surplus);
         self.stop_all(index, chosen, &Why::Surplus);
         self.trim_those(index, Member::may_go);
     }
@@ -273,7 +273,7 @@ impl<'a> Turn<'a> {
         if over > 0 {
             let which = self.which(test);
             let over = over.min(which.len());
-            let chosen = reconcile::scale_in(index, &self.members, &which, over);
+            let chosen = self.scale_in(index, &which, over);
             self.stop_all(index, chosen, &Why::Surplus);
         }
     }
@@ -294,7 +294,7 @@ impl<'a> Turn<'a> {
         let desired = self.service.desired_count;
         let excess = self.count(Member::serving).saturating_sub(desired) as usize;
         let leavers = self.which(|m| m.serving() && m.may_go() && m.place != Place::Keeper);
-        for at in reconcile::scale_in(index, &self.members, &leavers, excess.min(leavers.len())) {
+        for at in self.scale_in(index, &leavers, excess.min(leavers.len())) {
             let why = self.why(at);
             self.stop(index, at, why);
         }
@@ -302,7 +302,7 @@ impl<'a> Turn<'a> {
         let stay = desired.saturating_sub(self.count(Member::serving)) as usize;
         let unhealthy = self.which(|m| m.wanted() && m.place == Place::Unhealthy);
         let go = unhealthy.len().saturating_sub(stay);
-        let chosen = reconcile::scale_in(index, &self.members, &unhealthy, go);
+        let chosen = self.scale_in(index, &unhealthy, go);
         self.stop_all(index, chosen, &Why::Unhealthy);
     }
 
@@ -315,10 +315,10 @@ impl<'a> Turn<'a> {
         let unhealthy = self.which(|m| m.wanted() && m.place == Place::Unhealthy);
         let waiting = self.which(|m| m.may_go() && !m.serving() && m.place == Place::Draining);
         let serving = self.which(|m| m.serving() && m.may_go() && m.place != Place::Keeper);
-        let mut order = reconcile::scale_in(index, &self.members, &unhealthy, unhealthy.len());
+        let mut order = self.scale_in(index, &unhealthy, unhealthy.len());
         order.extend(waiting);
         let budget = budget.min(serving.len());
-        order.extend(reconcile::scale_in(index, &self.members, &serving, budget));
+        order.extend(self.scale_in(index, &serving, budget));
         self.victims = order.into();
     }
 

@@ -8,7 +8,7 @@
 //! definition FAMILY:N cpu N memory N [port P] [udp P] [GPU N] [health] [X86_64 | ARM64] [role R] [secret S] [mount PATH]
 //! role NAME [secrets S] [paths PATH] · unrole NAME
 //! service NAME count N | daemon [min P] [max P] [grace S] [breaker] [rollback] [distinct]
-//!     [fargate] [on PROVIDER:BASE:WEIGHT,…] [where EXPRESSION]
+//!     [fargate] [on PROVIDER:BASE:WEIGHT,…] [by KIND:FIELD,…] [where EXPRESSION]
 //! scale NAME N · update NAME REVISION · delete NAME
 //! drain I · activate I · disconnect I · reconnect I
 //! crash NAME [all | on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
@@ -29,7 +29,8 @@ use super::world::World;
 use super::{check, explain, fixture};
 use crate::model::parameters::ResourceRequirement;
 use crate::model::service::{
-    PlacementConstraint, PlacementConstraintKind, SchedulingStrategy, ServiceStatus,
+    PlacementConstraint, PlacementConstraintKind, PlacementStrategy, PlacementStrategyKind,
+    SchedulingStrategy, ServiceStatus,
 };
 use crate::model::task::Health;
 use crate::model::task_definition::PortMapping;
@@ -96,6 +97,24 @@ fn strategy(items: &str) -> Vec<CapacityProviderStrategyItem> {
             base: parts[1].parse().unwrap(),
             weight: parts[2].parse().unwrap(),
         }
+    });
+    items.collect()
+}
+
+/// `spread:attribute:rack,binpack:cpu,random`
+fn placement(items: &str) -> Vec<PlacementStrategy> {
+    let items = items.split(',').map(|item| {
+        let (kind, field) = match item.split_once(':') {
+            Some((kind, field)) => (kind, Some(field.to_owned())),
+            None => (item, None),
+        };
+        let kind = match kind {
+            "spread" => PlacementStrategyKind::Spread,
+            "binpack" => PlacementStrategyKind::Binpack,
+            "random" => PlacementStrategyKind::Random,
+            _ => panic!("no such strategy: {item}"),
+        };
+        PlacementStrategy { kind, field }
     });
     items.collect()
 }
@@ -405,6 +424,9 @@ impl Script {
         if let Some(items) = after::<String>(rest, "on") {
             service.capacity_provider_strategy = strategy(&items);
         }
+        if let Some(items) = after::<String>(rest, "by") {
+            service.placement_strategy = placement(&items);
+        }
         if let Some(at) = rest.iter().position(|word| *word == "where") {
             service.placement_constraints.push(PlacementConstraint {
                 kind: PlacementConstraintKind::MemberOf,
@@ -552,6 +574,7 @@ scenarios! {
     rolling_update_in_place
     runtime_platform
     scale
+    scale_in
     full_instance
     given_up
     taken_port

@@ -2,8 +2,9 @@
 
 use super::ground::Deal;
 use super::index::Index;
-use super::reconcile::{self, Member, Place};
+use super::reconcile::{Member, Place};
 use super::rollout::{Search, Turn};
+use super::scale_in::ScaleIn;
 use crate::model::task_definition::TaskDefinition;
 use crate::model::{CapacityProviderName, State, Task};
 
@@ -60,7 +61,7 @@ impl Turn<'_> {
     pub fn surplus(&self, index: &Index, keepers: &[usize], count: usize) -> Vec<usize> {
         let items = self.service.capacity_provider_strategy.len();
         if items == 0 {
-            return reconcile::scale_in(index, &self.members, keepers, count);
+            return self.scale_in(index, keepers, count);
         }
         let mut groups: Vec<Vec<usize>> = vec![Vec::new(); items + 1];
         for &at in keepers {
@@ -85,8 +86,9 @@ impl Turn<'_> {
                 *taken += 1;
             }
         }
+        let mut choice = ScaleIn::new(index, self, keepers);
         let each = groups.iter().zip(take);
-        each.flat_map(|(group, count)| reconcile::scale_in(index, &self.members, group, count))
+        each.flat_map(|(group, count)| choice.take(group, count))
             .collect()
     }
 }

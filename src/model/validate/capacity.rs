@@ -6,7 +6,7 @@ use super::{Fault, Faults};
 use crate::model::capacity::{CapacityProviderStrategyItem, is_fargate};
 
 /// ECS's limit for the items of a strategy.
-pub const STRATEGY_ITEMS_MAX: usize = 20;
+const STRATEGY_ITEMS_MAX: usize = 20;
 /// ECS's limit for a base.
 const BASE_MAX: u32 = 100_000;
 /// ECS's limit for a weight.

@@ -53,7 +53,11 @@ pub(super) fn starts(before: &State, plan: &Plan, after: &State, found: &mut Vec
                 reason: refusals.join("; "),
             });
         }
-        if node.used_cpu > node.room.cpu || node.used_memory > node.room.memory {
+        let short = |name: &&str| node.used_named(name) > node.room_named(name);
+        if node.used_cpu > node.room.cpu
+            || node.used_memory > node.room.memory
+            || node.named().iter().any(short)
+        {
             found.push(Violation::NoRoom {
                 task: task.id,
                 instance: instance.clone(),
