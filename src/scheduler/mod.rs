@@ -28,6 +28,7 @@ mod scale_in;
 mod shares;
 pub mod smallest;
 mod strategy;
+mod victims;
 mod words;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! where the ceiling allows it; a task that serves is stopped only when the desired number
 //! serves without it, or when nothing could start otherwise, and then never below the floor.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bad;
@@ -14,6 +14,7 @@ use super::ground::Ground;
 use super::index::Index;
 use super::rank::{self, Ranker};
 use super::reconcile::{self, Member, Place};
+use super::victims::Victims;
 use crate::model::grants::{self, MissingGrant};
 use crate::model::id::IdSource;
 use crate::model::service::Service;
@@ -53,8 +54,7 @@ pub(crate) struct Turn<'a> {
     pub unplaced: u32,
     /// Of a DAEMON: the instances that should have a task and have no room for it.
     pub lacking: BTreeSet<usize>,
-    /// Serving tasks of other kinds that may be stopped, best first, within the floor.
-    victims: VecDeque<usize>,
+    victims: Victims,
 }
 
 /// What a placement needs, made once per service and pass.
@@ -97,7 +97,7 @@ impl<'a> Turn<'a> {
             missing: 0,
             unplaced: 0,
             lacking: BTreeSet::new(),
-            victims: VecDeque::new(),
+            victims: Victims::default(),
         }
     }
 
@@ -182,7 +182,7 @@ impl<'a> Turn<'a> {
             return;
         }
         self.stop_replaced(index);
-        self.line_up_victims(index);
+        self.victims = self.line_up_victims(index);
         self.trim(index);
         let need = self.need(now);
         if need > 0 {
@@ -257,8 +257,9 @@ impl<'a> Turn<'a> {
     /// ceiling: stops what may be stopped above the floor, then what does not serve yet.
     fn trim(&mut self, index: &mut Index) {
         while self.occupancy() > self.ceiling()
-            && let Some(victim) = self.victims.pop_front()
+            && let Some(victim) = self.victims.first()
         {
+            self.victims.take(victim);
             let why = self.why(victim);
             self.stop(index, victim, why);
         }
@@ -306,22 +307,6 @@ impl<'a> Turn<'a> {
         self.stop_all(index, chosen, &Why::Unhealthy);
     }
 
-    /// Who may be stopped to let something start: the unhealthy, and above the floor those that
-    /// serve and are to be replaced.
-    fn line_up_victims(&mut self, index: &Index) {
-        let desired = self.service.desired_count;
-        let floor = self.service.deployment_configuration.floor(desired);
-        let budget = self.count(Member::serving).saturating_sub(floor) as usize;
-        let unhealthy = self.which(|m| m.wanted() && m.place == Place::Unhealthy);
-        let waiting = self.which(|m| m.may_go() && !m.serving() && m.place == Place::Draining);
-        let serving = self.which(|m| m.serving() && m.may_go() && m.place != Place::Keeper);
-        let mut order = self.scale_in(index, &unhealthy, unhealthy.len());
-        order.extend(waiting);
-        let budget = budget.min(serving.len());
-        order.extend(self.scale_in(index, &serving, budget));
-        self.victims = order.into();
-    }
-
     fn start(
         &mut self,
         state: &State,
@@ -355,9 +340,9 @@ impl<'a> Turn<'a> {
         let mut occupancy = self.occupancy();
         let mut left = need;
         while left > 0 {
-            let victim = match (occupancy < ceiling, self.victims.front()) {
+            let victim = match (occupancy < ceiling, self.victims.first()) {
                 (true, _) => None,
-                (false, Some(victim)) => Some(*victim),
+                (false, Some(victim)) => Some(victim),
                 // The ceiling is reached and the floor too: the next step comes by itself.
                 (false, None) => break,
             };
@@ -374,7 +359,7 @@ impl<'a> Turn<'a> {
                 continue;
             };
             if let Some(victim) = victim {
-                self.victims.pop_front();
+                self.victims.take(victim);
                 for way in &mut ways {
                     self.stop_victim(index, way, victim);
                 }
@@ -473,16 +458,18 @@ impl<'a> Turn<'a> {
             return false;
         }
         let candidates: BTreeSet<usize> = search.ranker.candidates().iter().copied().collect();
-        let found = self.victims.iter().position(|&victim| {
+        let takes = |&(victim, _): &(usize, bool)| {
             self.members
                 .get(victim)
                 .and_then(|m| m.node)
                 .filter(|node| candidates.contains(node) && search.ranker.group_on(*node) == 1)
                 .and_then(|node| index.nodes.get(node))
                 .is_some_and(|node| search.ask.fits(node, 0))
-        });
-        match found.and_then(|at| self.victims.remove(at)) {
-            Some(victim) => {
+        };
+        let found = self.victims.iter().find(takes);
+        match found {
+            Some((victim, _)) => {
+                self.victims.take(victim);
                 self.stop_victim(index, search, victim);
                 true
             }
@@ -518,7 +505,7 @@ impl<'a> Turn<'a> {
                 break;
             }
             for victim in chosen {
-                self.victims.retain(|v| *v != victim);
+                self.victims.take(victim);
                 self.stop_victim(index, &mut search, victim);
                 if let Some(member) = self.members.get(victim) {
                     hopes.release(member);
@@ -545,15 +532,19 @@ impl<'a> Turn<'a> {
     /// The fewest victims, on the first instance that then will have room; empty if none has.
     fn room_makers(&self, index: &Index, search: &Search, hopes: &Hopes) -> Vec<usize> {
         let candidates: BTreeSet<usize> = search.ranker.candidates().iter().copied().collect();
-        let mut by_node: BTreeMap<usize, (Released, Vec<usize>)> = BTreeMap::new();
-        for &victim in &self.victims {
+        let mut by_node: BTreeMap<usize, (Released, Vec<usize>, usize)> = BTreeMap::new();
+        for (victim, serves) in self.victims.iter() {
             let Some(member) = self.members.get(victim) else {
                 continue;
             };
             let Some(node) = member.node.filter(|node| candidates.contains(node)) else {
                 continue;
             };
-            let (released, victims) = by_node.entry(node).or_default();
+            let (released, victims, serving) = by_node.entry(node).or_default();
+            *serving += usize::from(serves);
+            if *serving > self.victims.budget {
+                continue;
+            }
             released.add(&member.task.resources);
             victims.push(victim);
             let fewer = u32::try_from(victims.len()).unwrap_or(u32::MAX);

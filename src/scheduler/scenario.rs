@@ -576,6 +576,7 @@ scenarios! {
     scale
     scale_in
     full_instance
+    make_room
     given_up
     taken_port
     distinct_instance
