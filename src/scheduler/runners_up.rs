@@ -72,7 +72,7 @@ proptest! {
     ) {
         let mut state = reference::build(&hosts, &there);
         let (definition, cluster) = (fixture::definition("web", 1, 100, 100, &[]), ClusterName::default_cluster());
-        let default = rank::default_strategies();
+        let default = crate::scheduler::default_strategies();
         let used = if strategies.is_empty() { &default } else { &strategies };
         let mut ids = crate::model::id::IdSource::new(5);
         for _ in 0..rounds {
