@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::reference::{self, Standing};
-use super::{PlaceRequest, fixture, place, rank};
+use super::{PlaceRequest, default_strategies, fixture, place};
 use crate::model::service::{PlacementStrategy, PlacementStrategyKind};
 use crate::model::{Change, ClusterName, LaunchType, State, TaskDefinition};
 
@@ -72,7 +72,7 @@ proptest! {
     ) {
         let mut state = reference::build(&hosts, &there);
         let (definition, cluster) = (fixture::definition("web", 1, 100, 100, &[]), ClusterName::default_cluster());
-        let default = crate::scheduler::default_strategies();
+        let default = default_strategies();
         let used = if strategies.is_empty() { &default } else { &strategies };
         let mut ids = crate::model::id::IdSource::new(5);
         for _ in 0..rounds {
