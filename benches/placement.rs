@@ -186,9 +186,9 @@ fn measure(run: &Run) -> Outcome<Figures> {
         let count = run.group.min(run.tasks - placed);
         let placement = scheduler::place_with(&mut index, &state, NOW, &request(count));
         let unplaced = placement.unplaced;
-        // A request's tasks share their texts, as the controller makes them.
-        let group: Arc<str> = "family:web".into();
-        let started_by: Arc<str> = "bench".into();
+        // Tasks share their texts, as the controller makes them.
+        let group = index.shared("family:web");
+        let started_by = index.shared("bench");
         for at in placement.placed {
             let task = Task {
                 group: group.clone(),

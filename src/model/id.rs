@@ -104,6 +104,11 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Has its text in common with all equal ones.
+            pub fn share(&mut self, texts: &mut super::texts::Texts) {
+                texts.share(&mut self.0);
+            }
         }
 
         impl fmt::Display for $name {

@@ -26,6 +26,7 @@ pub mod state;
 pub mod tag;
 pub mod task;
 pub mod task_definition;
+pub mod texts;
 pub mod time;
 pub mod validate;
 
@@ -50,4 +51,5 @@ pub use state::State;
 pub use tag::{PropagateTags, Tag};
 pub use task::{DesiredStatus, LastStatus, StopCode, Task};
 pub use task_definition::{ContainerDefinition, TaskDefinition};
+pub use texts::Texts;
 pub use time::TimeMs;

@@ -19,6 +19,7 @@ use super::schedule::Schedule;
 use super::service::Service;
 use super::task::Task;
 use super::task_definition::{TaskDefinition, TaskDefinitionStatus};
+use super::texts::Texts;
 
 /// How many events a state keeps; older ones are in the change log.
 pub const EVENTS_MAX: usize = 1_000;
@@ -232,6 +233,9 @@ impl State {
 mod values {
     macro_rules! values {
         ($module:ident, $key:ty, $value:ty, |$item:ident| $of:expr) => {
+            values!($module, $key, $value, |$item| $of, |_: &mut Vec<_>| {});
+        };
+        ($module:ident, $key:ty, $value:ty, |$item:ident| $of:expr, $share:expr) => {
             pub mod $module {
                 #[allow(unused_imports)]
                 use super::super::*;
@@ -247,7 +251,8 @@ mod values {
                 pub fn deserialize<'de, D: Deserializer<'de>>(
                     from: D,
                 ) -> Result<OrdMap<$key, Arc<$value>>, D::Error> {
-                    let values = Vec::<Arc<$value>>::deserialize(from)?;
+                    let mut values = Vec::<Arc<$value>>::deserialize(from)?;
+                    $share(&mut values);
                     Ok(values.into_iter().map(|$item| ($of, $item)).collect())
                 }
             }
@@ -261,7 +266,15 @@ mod values {
         s.cluster.clone(),
         s.name.clone()
     ));
-    values!(tasks, TaskId, Task, |t| t.id);
+    values!(tasks, TaskId, Task, |t| t.id, |tasks: &mut Vec<
+        Arc<Task>,
+    >| {
+        // Each was read with texts of its own.
+        let mut texts = Texts::default();
+        for task in tasks.iter_mut().filter_map(Arc::get_mut) {
+            task.share(&mut texts);
+        }
+    });
     values!(roles, RoleName, Role, |r| r.name.clone());
     values!(schedules, ScheduleKey, Schedule, |s| (
         s.cluster.clone(),
@@ -296,6 +309,25 @@ mod tests {
         }
         assert_eq!(state.events.len(), EVENTS_MAX);
         assert_eq!(state.events.front().unwrap().at, TimeMs(5));
+    }
+
+    #[test]
+    fn tasks_that_are_read_have_their_texts_in_common() {
+        let mut state = State::default();
+        for id in 1..=2 {
+            let instance = InstanceName::new("ops-1").unwrap();
+            let definition = "web:1".parse().unwrap();
+            let cluster = ClusterName::default_cluster();
+            let mut task = Task::new(TaskId(id), cluster, instance, definition, TimeMs(1));
+            task.group = "family:web".into();
+            state.apply(&Change::Task(Arc::new(task)));
+        }
+        let text = serde_json::to_string(&state).unwrap();
+        let read: State = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, state);
+        let (one, two) = (&read.tasks[&TaskId(1)], &read.tasks[&TaskId(2)]);
+        assert!(Arc::ptr_eq(&one.group, &two.group));
+        assert!(std::ptr::eq(one.instance.as_str(), two.instance.as_str()));
     }
 
     #[test]

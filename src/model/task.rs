@@ -13,6 +13,7 @@ use super::parameters::TaskOverride;
 use super::rare::Rare;
 use super::resources::{Protocol, Resources};
 use super::tag::Tag;
+use super::texts::Texts;
 use super::time::TimeMs;
 
 /// What is wanted of a task (ECS: `desiredStatus`).
@@ -282,6 +283,25 @@ impl Task {
             tags: Rare::default(),
             address: None,
             protected_until: None,
+        }
+    }
+
+    /// Has its texts in common with the tasks that have equal ones, as a task has that was placed
+    /// and not read.
+    pub(crate) fn share(&mut self, texts: &mut Texts) {
+        self.cluster.share(texts);
+        self.instance.share(texts);
+        self.task_definition.family.share(texts);
+        self.service.iter_mut().for_each(|it| it.share(texts));
+        self.deployment.iter_mut().for_each(|it| it.share(texts));
+        let provider = self.capacity_provider.iter_mut();
+        provider.for_each(|it| it.share(texts));
+        texts.share(&mut self.group);
+        texts.share(&mut self.started_by);
+        for container in &mut self.containers {
+            container.name.share(texts);
+            let digest = container.image_digest.iter_mut();
+            digest.for_each(|it| texts.share(it));
         }
     }
 

@@ -10,7 +10,7 @@ use super::rank::Ranker;
 use crate::model::service::PlacementStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    Change, Instance, InstanceName, Resources, State, Task, TaskDefinitionId, TaskId,
+    Change, Instance, InstanceName, Resources, State, Task, TaskDefinitionId, TaskId, Texts,
 };
 
 /// So many changes of nodes are remembered at least; a ranker further behind looks at all.
@@ -43,6 +43,7 @@ pub struct Index {
     journal_start: u64,
     /// Rankers of earlier requests, the last used last. They save work and decide nothing.
     kept: Vec<(Ask, Ranker)>,
+    texts: Texts,
 }
 
 /// Two indexes are equal when every decision made with them is.
@@ -315,6 +316,11 @@ impl Index {
 }
 
 impl Index {
+    /// A text for new tasks, the same one for all that are equal: a group, who started them.
+    pub fn shared(&mut self, text: &str) -> Arc<str> {
+        self.texts.shared(text)
+    }
+
     fn touch(&mut self, at: usize) {
         self.journal.push(at);
         if self.journal.len() >= 2 * JOURNAL_MAX {

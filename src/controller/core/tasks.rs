@@ -108,10 +108,10 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
             count: request.count,
         },
     );
-    // One text for all of the request's tasks: there may be many.
-    let group: Arc<str> = group.into();
+    // One text for all that are equal: there may be very many tasks.
+    let group = work.index.shared(&group);
     let tags = Rare::from(tags);
-    let started_by: Arc<str> = request.started_by.as_deref().unwrap_or(who).into();
+    let started_by = (work.index).shared(request.started_by.as_deref().unwrap_or(who));
     let client_token: Option<Arc<str>> = request.client_token.as_deref().map(Into::into);
     let unplaced = placement.unplaced;
     let mut tasks = Vec::new();
