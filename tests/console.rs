@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quarterdeck::client::{ClientError, LogItem, LogTarget, Standing};
 use quarterdeck::controller::{Command, CommandError};
 use quarterdeck::model::{
-    Change, ClusterName, InstanceStatus, Service, Snapshot, Task, TaskId, TimeMs,
+    Change, ClusterName, InstanceStatus, LaunchType, Service, Snapshot, Task, TaskId, TimeMs,
 };
 use quarterdeck::tui::{Effect, Event, Model, update};
 
@@ -425,4 +425,46 @@ fn ten_thousand_instances_cost_no_more_rows_than_there_are() {
     assert!(screen.contains("Instances 10,012"), "{screen}");
     press(&mut model, "<pgup>g");
     assert!(selected(&model).contains("ops-a1"));
+}
+
+/// With FARGATE nobody sees an instance: the lists and pages of tasks name the launch type.
+#[test]
+fn a_fargate_task_is_shown_without_its_host() {
+    let mut fleet = snapshot();
+    let web = |task: &&Arc<Task>| task.service.as_ref() == Some(&service_name("web"));
+    let tasks: Vec<Arc<Task>> = fleet.state.tasks.values().filter(web).cloned().collect();
+    for task in &tasks {
+        let mut task = Task::clone(task);
+        task.launch_type = LaunchType::Fargate;
+        fleet.state.apply(&Change::Task(Arc::new(task)));
+    }
+    let mut model = console(LARGE);
+    see(&mut model, fleet);
+    press(&mut model, "jjjj2");
+    let line = |screen: &str| {
+        let mut lines = screen.lines().filter(|line| line.contains("▸"));
+        lines.next_back().unwrap_or_default().to_owned()
+    };
+    let screen = text(&frame(&model, LARGE));
+    let row = line(&screen);
+    assert!(row.contains("FARGATE") && !row.contains("ops-"), "{screen}");
+    press(&mut model, "<enter>");
+    let page = text(&frame(&model, LARGE));
+    let mut fields = page.lines().filter(|line| line.contains("  instance  "));
+    assert!(
+        fields.all(|line| line.contains("FARGATE eu-central-1")),
+        "{page}"
+    );
+    // The host's own page tells what occupies it.
+    let mut model = console(LARGE);
+    let mut fleet = snapshot();
+    for task in &tasks {
+        let mut task = Task::clone(task);
+        task.launch_type = LaunchType::Fargate;
+        fleet.state.apply(&Change::Task(Arc::new(task)));
+    }
+    see(&mut model, fleet);
+    press(&mut model, "3gg<enter>");
+    let page = text(&frame(&model, LARGE));
+    assert!(page.contains("web:7  a FARGATE task"), "{page}");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quarterdeck::model::instance::attribute;
 use quarterdeck::model::observation::AgentStatus;
 use quarterdeck::model::schedule::{RunOutcome, ScheduledRun};
-use quarterdeck::model::service::{Backoff, Refusal, Unplaced};
+use quarterdeck::model::service::{Backoff, ImagePin, Refusal, Unplaced};
 use quarterdeck::model::snapshot::Holder;
 use quarterdeck::model::task::{Container, Health, NetworkBinding, PullProgress};
 use quarterdeck::model::task_definition::{HealthCheck, KeyValue, PortMapping};
@@ -85,6 +85,23 @@ pub fn snapshot() -> Snapshot {
             user: "ops".into(),
             since: ago(600),
             simulated: true,
+        },
+    }
+}
+
+/// What an image stands for: what comes from the registry is pinned, what was built on a host
+/// cannot be.
+fn pin(image: &str) -> ImagePin {
+    let built = image.starts_with("redis");
+    let digest = format!(
+        "sha256:{:0<64}",
+        format!("{:x}", image.len() * 0x00ab_cdef_0123)
+    );
+    ImagePin {
+        digest: (!built).then_some(digest),
+        reason: match built {
+            true => "on ops-a3: it was built or loaded there, not pulled".into(),
+            false => String::new(),
         },
     }
 }
@@ -302,7 +319,12 @@ impl Fleet {
         let deployments = definitions.iter().map(|id| {
             let id = definition_id(id);
             let number = DeploymentId::from_number(u64::from(id.revision.0));
+            let containers = &self.state.task_definitions[&id].container_definitions;
+            let images = containers
+                .iter()
+                .map(|it| (it.image.clone(), pin(&it.image)));
             Deployment {
+                images: images.collect(),
                 rollout_state: rollout,
                 rollout_state_reason: String::new(),
                 updated_at: ago(5),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::controller::core::{self, Action, Course, Effects, Input, Served, decide};
 use crate::controller::{Command, CommandError, Response};
 use crate::model::id::mix;
+use crate::model::service::SchedulingStrategy;
 use crate::model::snapshot::Live;
 use crate::model::state::ServiceKey;
 use crate::model::{
@@ -64,6 +65,9 @@ pub struct ServiceCourse {
     pub cluster: ClusterName,
     /// Its name.
     pub service: ServiceName,
+    /// Whether it wants a number of tasks, or one on every instance.
+    #[serde(default)]
+    pub scheduling_strategy: SchedulingStrategy,
     /// How many tasks it wants in the end.
     pub desired: u32,
     /// The fewest that its deployment configuration lets serve.
@@ -117,7 +121,14 @@ impl ServiceCourse {
     pub fn after_a_loss(&self) -> String {
         let (fewest, desired, settled) = (self.fewest, self.desired, self.settled);
         let floor = self.floor;
-        let fares = if self.stays_below_its_floor() {
+        let fares = if self.scheduling_strategy == SchedulingStrategy::Daemon {
+            // Its count falls with the instances, and its floor with its count.
+            let gone = match self.lost {
+                1 => "its one task there goes with the instance".to_owned(),
+                lost => format!("its {lost} tasks there go with their instances"),
+            };
+            format!("{gone}, as it is a DAEMON; then {settled} of {desired} serve")
+        } else if self.stays_below_its_floor() {
             format!(
                 "falls to {fewest} of {desired} serving, below its floor of {floor}, and stays \
                  at {settled}"
@@ -419,6 +430,8 @@ fn services(course: &Course, which: impl Fn(&ServiceKey, &Served) -> bool) -> Ve
         .map(|(key, it)| ServiceCourse {
             cluster: key.0.clone(),
             service: key.1.clone(),
+            scheduling_strategy: (course.end.services.get(key))
+                .map_or_else(SchedulingStrategy::default, |it| it.scheduling_strategy),
             desired: it.desired,
             floor: it.floor,
             ceiling: it.ceiling,

@@ -101,7 +101,7 @@ fn task_of(session: &Session, snapshot: &Snapshot, text: &str) -> CliResult<Task
         many => {
             let tasks: Vec<String> = many
                 .iter()
-                .map(|task| format!("  {} on {}", task.id.short(), task.instance))
+                .map(|task| format!("  {} on {}", task.id.short(), task.whereabouts()))
                 .collect();
             Err(CliError::Usage(format!(
                 "service {} has {} running tasks; name the one you mean:\n{}",

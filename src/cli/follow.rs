@@ -366,7 +366,7 @@ pub fn reasons(state: &State, key: &ServiceKey, deployment: Option<&DeploymentId
         .filter_map(|task| {
             let why = failure(task);
             seen.insert(why.clone())
-                .then(|| format!("task {} on {}: {why}", task.id.short(), task.instance))
+                .then(|| format!("task {} on {}: {why}", task.id.short(), task.whereabouts()))
         })
         .take(REASONS_MAX)
         .collect()

@@ -212,7 +212,7 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
             format!("{} of {} MiB taken", held.memory, capacity.memory),
         ),
         ("resources", named(&held, capacity)),
-        ("serves", serves(&instance)),
+        ("serves", instance.serves()),
         (
             "others' containers",
             format!("{} run, never touched", instance.foreign_count),
@@ -237,15 +237,6 @@ fn named(held: &Resources, capacity: &Resources) -> String {
         format!("{name}: {taken} of {count} taken")
     });
     each.collect::<Vec<_>>().join("\n")
-}
-
-/// Whose tasks it takes, where it does not take any.
-fn serves(instance: &Instance) -> String {
-    match &instance.capacity_provider {
-        _ if instance.fargate => "FARGATE tasks only; API clients do not see it".to_owned(),
-        Some(provider) => format!("capacity provider {provider}"),
-        None => String::new(),
-    }
 }
 
 /// What a connection to one instance found.

@@ -5,7 +5,6 @@ use serde_json::json;
 use super::args::{Output, ScheduleVerb};
 use super::error::{CliError, CliResult};
 use super::out::{self, Table};
-use super::service::launch;
 use super::session::Session;
 use super::time;
 use crate::agent::{Clock as _, SystemClock};
@@ -15,6 +14,7 @@ use crate::controller::Command;
 use crate::controller::command::schedule::{NamedSchedule, PutSchedule};
 use crate::document::nearest;
 use crate::model::calendar::Zone;
+use crate::model::capacity::launch_words;
 use crate::model::schedule::{Overlap, Schedule, ScheduledRun};
 use crate::model::{ClusterName, Snapshot, State, TimeMs};
 
@@ -210,7 +210,7 @@ fn show(session: &Session, name: &str, output: Output) -> CliResult {
         ("overlap", overlap.to_owned()),
         (
             "launch",
-            launch(schedule.launch_type, &schedule.capacity_provider_strategy),
+            launch_words(schedule.launch_type, &schedule.capacity_provider_strategy).join("\n"),
         ),
         ("overrides", overrides.unwrap_or_default()),
         ("tags", out::tags(&schedule.tags)),

@@ -10,11 +10,11 @@ use super::{follow, resolve, time, wait};
 use crate::api::shape;
 use crate::controller::Command;
 use crate::controller::command::{DeleteService, DeploymentConfigurationUpdate, UpdateService};
+use crate::model::capacity::launch_words;
 use crate::model::service::SchedulingStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    CapacityProviderStrategyItem, LastStatus, LaunchType, Revision, RolloutState, Service,
-    Snapshot, State, Task, TaskDefinitionId,
+    LastStatus, Revision, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId,
 };
 
 /// How many deployments that are over `show` prints.
@@ -403,24 +403,6 @@ fn images(deployment: &crate::model::Deployment) -> String {
     lines.collect()
 }
 
-/// Its launch type, or the shares of its capacity providers.
-pub(super) fn launch(
-    launch_type: Option<LaunchType>,
-    strategy: &[CapacityProviderStrategyItem],
-) -> String {
-    if strategy.is_empty() {
-        return launch_type.map_or("", LaunchType::as_str).to_owned();
-    }
-    let each = strategy.iter().map(|item| {
-        let base = match item.base {
-            0 => String::new(),
-            base => format!("base {base}, "),
-        };
-        format!("{}: {base}weight {}", item.capacity_provider, item.weight)
-    });
-    each.collect::<Vec<_>>().join("\n")
-}
-
 async fn show(session: &Session, name: &str, output: Output) -> CliResult {
     let snapshot = session.whole().await;
     let state = &snapshot.state;
@@ -470,10 +452,11 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
         ),
         (
             "launch",
-            launch(
+            launch_words(
                 Some(service.launch_type),
                 &service.capacity_provider_strategy,
-            ),
+            )
+            .join("\n"),
         ),
         (
             "circuit breaker",

@@ -121,10 +121,7 @@ pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Tas
             task.id.short(),
             task.group.to_string(),
             task.task_definition.to_string(),
-            match task.launch_type {
-                LaunchType::Ec2 => task.instance.to_string(),
-                LaunchType::Fargate => "FARGATE".to_owned(),
-            },
+            task.whereabouts().to_owned(),
             task.last_status.as_str().to_owned(),
             health(task),
             time::age(task.created_at, snapshot.at),
@@ -196,16 +193,7 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
         ("task", task.id.to_string()),
         ("group", task.group.to_string()),
         ("definition", task.task_definition.to_string()),
-        (
-            "instance",
-            match task.launch_type {
-                LaunchType::Ec2 => task.instance.to_string(),
-                LaunchType::Fargate => format!(
-                    "FARGATE, on your host {}, which the scheduler chose",
-                    task.instance
-                ),
-            },
-        ),
+        ("instance", task.whereabouts().to_owned()),
         (
             "capacity provider",
             task.capacity_provider
@@ -344,7 +332,7 @@ async fn stop(
         "Task {} ({}) on {} is stopped{then}.",
         task.id.short(),
         task.group,
-        task.instance
+        task.whereabouts()
     );
     out::confirm(&effect, sure.yes).await?;
     let body = session

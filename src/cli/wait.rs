@@ -194,7 +194,7 @@ pub async fn tasks(session: &Session, ids: &[TaskId], until: Until, limit: Durat
                 out::note(format!(
                     "task {} on {}: {status}",
                     id.short(),
-                    task.instance
+                    task.whereabouts()
                 ));
             }
         }

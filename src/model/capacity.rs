@@ -56,6 +56,28 @@ pub fn launch_type_of(strategy: &[CapacityProviderStrategyItem]) -> LaunchType {
     }
 }
 
+/// The launch type, or each capacity provider's share where a strategy names some, in words.
+#[must_use]
+pub fn launch_words(
+    launch_type: Option<LaunchType>,
+    strategy: &[CapacityProviderStrategyItem],
+) -> Vec<String> {
+    if strategy.is_empty() {
+        return launch_type
+            .iter()
+            .map(|it| it.as_str().to_owned())
+            .collect();
+    }
+    let each = strategy.iter().map(|item| {
+        let base = match item.base {
+            0 => String::new(),
+            base => format!("base {base}, "),
+        };
+        format!("{}: {base}weight {}", item.capacity_provider, item.weight)
+    });
+    each.collect()
+}
+
 /// Whether it is one of [`FARGATE_PROVIDERS`].
 #[must_use]
 pub fn is_fargate(provider: &CapacityProviderName) -> bool {

@@ -150,6 +150,16 @@ impl Instance {
         }
     }
 
+    /// Whose tasks it takes, where it does not take any; else empty.
+    #[must_use]
+    pub fn serves(&self) -> String {
+        match &self.capacity_provider {
+            _ if self.fargate => "FARGATE tasks only; API clients do not see it".to_owned(),
+            Some(provider) => format!("capacity provider {provider}"),
+            None => String::new(),
+        }
+    }
+
     /// Its availability zone; empty if none is configured.
     #[must_use]
     pub fn zone(&self) -> &str {

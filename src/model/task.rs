@@ -330,6 +330,15 @@ impl Task {
             && (!checked || self.health() == Health::Healthy)
     }
 
+    /// Where it is, as people are told: its instance, or FARGATE, with which nobody sees one.
+    #[must_use]
+    pub fn whereabouts(&self) -> &str {
+        match self.launch_type {
+            LaunchType::Ec2 => self.instance.as_str(),
+            LaunchType::Fargate => self.launch_type.as_str(),
+        }
+    }
+
     /// Whether its stop is confirmed.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

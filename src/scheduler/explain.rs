@@ -155,11 +155,15 @@ pub fn task(state: &State, now: TimeMs, id: TaskId) -> Option<Explanation> {
 
 fn task_answer(state: &State, now: TimeMs, task: &Task) -> Vec<String> {
     let mut answer = vec![format!(
-        "It is {} (desired {}) on instance {}.",
+        "It is {} (desired {}) on {}{}.",
         task.last_status.as_str(),
         match task.desired_status {
             crate::model::DesiredStatus::Running => "RUNNING",
             crate::model::DesiredStatus::Stopped => "STOPPED",
+        },
+        match task.launch_type {
+            LaunchType::Ec2 => "instance ",
+            LaunchType::Fargate => "FARGATE, served by ",
         },
         task.instance
     )];

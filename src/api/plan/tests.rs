@@ -406,11 +406,7 @@ macro_rules! scenarios {
         $(
             #[test]
             fn $name() {
-                let text = include_str!(concat!(
-                    env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/", stringify!($name), ".txt"
-                ));
-                let seen = crate::scheduler::scenario::run_with(text, also);
-                assert!(seen == text, "the script now reads\n---\n{seen}---\n");
+                crate::scheduler::scenario::hold(stringify!($name), also);
             }
         )*
     };

@@ -10,7 +10,7 @@ use crate::model::observation::{EngineInfo, ObservedContainer};
 use crate::model::task::{Container, Health};
 use crate::model::{
     Connection, CpuUnits, DesiredStatus, EventKind, Instance, InstanceName, InstanceStatus,
-    LastStatus, MemoryMib, Observation, Resources, Severity, StopCode, Task, TaskId,
+    LastStatus, LaunchType, MemoryMib, Observation, Resources, Severity, StopCode, Task, TaskId,
 };
 
 /// The oldest API that is known to do: Docker 20.10.
@@ -281,11 +281,19 @@ pub(super) fn words(task: &Task) -> String {
     }
 }
 
+/// `(instance ops-1)`; FARGATE has none that anybody sees.
+pub(super) fn place(task: &Task) -> String {
+    match task.launch_type {
+        LaunchType::Ec2 => format!("(instance {})", task.instance),
+        LaunchType::Fargate => task.launch_type.as_str().to_owned(),
+    }
+}
+
 fn tell_task(work: &mut Work, before: &Task, after: &Task) {
     let who = words(after);
-    let host = &after.instance;
+    let host = place(after);
     if before.last_status < LastStatus::Running && after.last_status == LastStatus::Running {
-        let message = format!("{who} is RUNNING on (instance {host}).");
+        let message = format!("{who} is RUNNING on {host}.");
         work.event(Severity::Info, EventKind::Task, after, message);
     }
     tell_health(work, before, after, &who);
@@ -315,7 +323,7 @@ fn tell_task(work: &mut Work, before: &Task, after: &Task) {
     } else {
         Severity::Info
     };
-    let message = format!("{who} {verb} on (instance {host}): {reason}{ends}.");
+    let message = format!("{who} {verb} on {host}: {reason}{ends}.");
     work.event(severity, EventKind::Task, after, message);
 }
 
@@ -339,9 +347,9 @@ fn tell_restarts(work: &mut Work, before: &Task, after: &Task, who: &str) {
             ""
         };
         let message = format!(
-            "{who} restarted container {} on (instance {}){}{oom} (restart {}).",
+            "{who} restarted container {} on {}{}{oom} (restart {}).",
             is.name,
-            after.instance,
+            place(after),
             code.unwrap_or_default(),
             is.restart_count
         );
@@ -396,9 +404,9 @@ fn task_failed(work: &mut Work, id: TaskId, container: &str, reason: &str) {
     let after = work.put_task(task);
     if before.desired_status == DesiredStatus::Running {
         let message = format!(
-            "{} failed to start on (instance {}): container {container}: {reason}",
+            "{} failed to start on {}: container {container}: {reason}",
             words(&after),
-            after.instance
+            place(&after)
         );
         work.event(Severity::Warning, EventKind::Task, &*after, message);
     }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::find::{self, invalid};
+use super::observe::place;
 use super::services::expressions;
 use super::tasks;
 use super::work::Work;
@@ -425,10 +426,10 @@ fn in_the_way(work: &Work, schedule: &Schedule) -> Option<String> {
         more => format!(" and {more} others"),
     };
     Some(format!(
-        "(task {}){others} of an earlier run is still {} on (instance {})",
+        "(task {}){others} of an earlier run is still {} on {}",
         first.id,
         first.last_status.as_str(),
-        first.instance
+        place(first)
     ))
 }
 

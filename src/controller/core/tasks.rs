@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::derive::ask_stop;
 use super::find::{self, client, invalid};
 use super::ground::{self, Chosen};
-use super::observe::words;
+use super::observe::{place, words};
 use super::services::expressions;
 use super::work::Work;
 use crate::controller::command::{
@@ -140,10 +140,10 @@ pub(super) fn run(work: &mut Work, request: &RunTask, who: &str) -> Result<Respo
         .collect();
     for task in &tasks {
         let message = format!(
-            "{} of {} was run by {who} on (instance {}): {}",
+            "{} of {} was run by {who} on {}: {}",
             words(task),
             task.task_definition,
-            task.instance,
+            place(task),
             task.placement
         );
         work.operator(&**task, message);

@@ -295,7 +295,7 @@ fn stop(model: &Model, id: TaskId) -> Question {
     };
     Question {
         title,
-        effect: vec![then, format!("It runs on {}.", task.instance)],
+        effect: vec![then, format!("It runs on {}.", task.whereabouts())],
         cli,
         danger: task.service.is_none(),
     }

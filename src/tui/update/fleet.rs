@@ -241,7 +241,7 @@ fn task_logs(model: &mut Model, id: TaskId) -> Vec<Effect> {
         return Vec::new();
     };
     let of = task.service.as_ref().map_or("run by hand", |s| s.as_str());
-    let title = format!("task {} · {of} · {}", id.short(), task.instance);
+    let title = format!("task {} · {of} · {}", id.short(), task.whereabouts());
     let target = LogTarget::Task {
         task: id,
         container: None,

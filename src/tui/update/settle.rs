@@ -135,7 +135,7 @@ fn task_text(row: &TaskRow) -> String {
         task.task_definition,
         task.last_status.as_str(),
         row.stage,
-        task.instance,
+        task.whereabouts(),
         task.stopped_reason.as_deref().unwrap_or_default(),
     )
 }

@@ -6,10 +6,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::client::{About, Explanation};
+use crate::model::service::ImagePin;
 use crate::model::state::ServiceKey;
 use crate::model::tag::Tag;
 use crate::model::{
-    Connection, Event, Instance, InstanceName, RolloutState, Service, Task, TaskId,
+    Connection, Event, Instance, InstanceName, LaunchType, RolloutState, Service, Task, TaskId,
 };
 
 use crate::scheduler::smallest::Smallest;
@@ -29,6 +30,8 @@ mod task;
 
 /// Columns of the names at the left of a page.
 const NAME: usize = 16;
+/// Characters of a digest that are shown: `sha256:` and what Docker shows of an id.
+const DIGEST: usize = 19;
 /// How many instances a page shows the verdicts of.
 const VERDICTS: usize = 200;
 /// How many events a page shows.
@@ -295,6 +298,19 @@ fn spread(screen: &Screen<'_>, service: &Service) -> String {
     parts.join(", ")
 }
 
+/// What an image stands for throughout a deployment.
+fn pinned(pin: &ImagePin) -> String {
+    match &pin.digest {
+        Some(digest) => format!("pinned to {}", short_digest(digest)),
+        None => format!("not pinned: {}", pin.reason),
+    }
+}
+
+/// As much of a digest as tells it from others.
+fn short_digest(digest: &str) -> String {
+    digest.chars().take(DIGEST).collect()
+}
+
 /// Every reason with the instances that have it, the most frequent first.
 fn refusals(service: &Service) -> Vec<String> {
     let refusals = service.unplaced.iter().flat_map(|u| &u.refusals);
@@ -324,15 +340,17 @@ fn about_task(screen: &Screen<'_>, id: TaskId) -> Option<(Mood, String)> {
     let row = model.fleet.tasks.iter().find(|row| row.task.id == id)?;
     let task = &row.task;
     let name = id.short();
+    let host = match task.launch_type {
+        LaunchType::Ec2 => task.instance.as_str(),
+        LaunchType::Fargate => "its host",
+    };
     let words = match row.stage {
         Stage::Lost => format!(
-            "{name}: lost with {}, which has not answered for longer than the grace period",
-            task.instance
+            "{name}: lost with {host}, which has not answered for longer than the grace period"
         ),
-        Stage::Unreachable => format!(
-            "{name}: {} does not answer; what is shown is what was last heard",
-            task.instance
-        ),
+        Stage::Unreachable => {
+            format!("{name}: {host} does not answer; what is shown is what was last heard")
+        }
         _ => match (&task.stopped_reason, model.snapshot.live.pulls.get(&id)) {
             (Some(reason), _) => format!("{name}: {reason}{}", container_reasons(task)),
             (None, Some(pull)) => format!(
@@ -341,7 +359,9 @@ fn about_task(screen: &Screen<'_>, id: TaskId) -> Option<(Mood, String)> {
                 text::bytes(pull.done_bytes),
                 text::bytes(pull.total_bytes)
             ),
-            (None, None) => format!("{name}: on {}: {}", task.instance, task.placement),
+            (None, None) => {
+                format!("{name}: on {}: {}", task.whereabouts(), task.placement)
+            }
         },
     };
     Some((row.mood, words))

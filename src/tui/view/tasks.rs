@@ -70,7 +70,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(state(model, row), mood),
                 cell(task.service.as_ref().map_or(by_hand, |s| s.as_str()), plain),
                 cell(task.task_definition.to_string(), dim),
-                cell(task.instance.as_str(), plain),
+                cell(task.whereabouts(), plain),
                 cell(
                     screen.age(
                         task.stopped_at

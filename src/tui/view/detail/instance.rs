@@ -2,7 +2,7 @@
 
 use ratatui::text::Span;
 
-use crate::model::{Connection, Instance, Resources};
+use crate::model::{Connection, Instance, LaunchType, Resources};
 
 use super::super::super::fleet::Mood;
 use super::super::super::text::{self, count};
@@ -17,6 +17,10 @@ pub(super) fn write(sheet: &mut Sheet<'_>, instance: &Instance) {
     sheet.field_in("state", state, screen.theme.mood(mood));
     sheet.field("status", instance.status.as_str());
     sheet.field("endpoint", &instance.endpoint);
+    let serves = instance.serves();
+    if !serves.is_empty() {
+        sheet.field("serves", serves);
+    }
     connection(sheet, instance);
     sheet.field(
         "engine",
@@ -131,12 +135,19 @@ fn write_tasks(sheet: &mut Sheet<'_>, instance: &Instance) {
         let task = &row.task;
         let of = task.service.as_ref().map_or("run by hand", |s| s.as_str());
         let mood = screen.theme.mood(row.mood);
+        let fargate = match task.launch_type {
+            LaunchType::Ec2 => "",
+            LaunchType::Fargate => "  a FARGATE task",
+        };
         sheet.line(vec![
             Span::styled(format!("  {} ", theme::sign(row.mood)), mood),
             Span::raw(format!("{}  ", task.id.short())),
             Span::styled(format!("{:<16}", tasks::state(model, row)), mood),
             Span::styled(of.to_owned(), screen.theme.strong()),
-            Span::styled(format!("  {}", task.task_definition), screen.theme.dim()),
+            Span::styled(
+                format!("  {}{fargate}", task.task_definition),
+                screen.theme.dim(),
+            ),
         ]);
     }
     if sheet.lines.len() == before {

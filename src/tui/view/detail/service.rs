@@ -4,12 +4,13 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use crate::client::{About, Explanation};
-use crate::model::service::{PlacementConstraintKind, PlacementStrategyKind};
+use crate::model::capacity::launch_words;
+use crate::model::service::{PlacementConstraintKind, PlacementStrategyKind, SchedulingStrategy};
 use crate::model::{RolloutState, Service};
 
 use super::super::super::fleet::Mood;
 use super::super::super::text::count;
-use super::{Sheet, definition, refusals, service_state, spread};
+use super::{Sheet, definition, pinned, refusals, service_state, spread};
 
 pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     let screen = sheet.screen;
@@ -31,6 +32,9 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     }
     sheet.field("where", spread(screen, service));
     sheet.field("placement", placement(service));
+    let strategy = &service.capacity_provider_strategy;
+    let launch = launch_words(Some(service.launch_type), strategy);
+    sheet.field("launch type", launch.join(" · "));
     let bounds = &service.deployment_configuration;
     sheet.field(
         "rolling update",
@@ -89,7 +93,9 @@ fn placement(service: &Service) -> String {
         }
     });
     let mut parts: Vec<String> = strategies.collect();
-    if parts.is_empty() {
+    if service.scheduling_strategy == SchedulingStrategy::Daemon {
+        parts = vec!["DAEMON: one on every instance that takes it".to_owned()];
+    } else if parts.is_empty() {
         parts.push("spread over zones, then over instances".to_owned());
     }
     parts.extend(service.placement_constraints.iter().map(|c| match c.kind {
@@ -160,6 +166,9 @@ fn deployments(sheet: &mut Sheet<'_>, service: &Service) {
         ]);
         if !deployment.rollout_state_reason.is_empty() {
             sheet.field_in("", &deployment.rollout_state_reason, Style::new());
+        }
+        for (image, pin) in &deployment.images {
+            sheet.field("", format!("{image} · {}", pinned(pin)));
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::model::{LastStatus, Task, TimeMs};
 use super::super::super::fleet::{Mood, stage};
 use super::super::super::text;
 use super::super::{tasks, theme};
-use super::{Sheet, definition};
+use super::{Sheet, definition, pinned, short_digest};
 
 pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     let screen = sheet.screen;
@@ -39,7 +39,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     }
     let zone = model.fleet.instance(&task.instance);
     let zone = zone.map_or("", |row| row.instance.zone());
-    sheet.field("instance", format!("{} {zone}", task.instance));
+    sheet.field("instance", format!("{} {zone}", task.whereabouts()));
     sheet.field("why there", &task.placement);
     stopped(sheet, task);
     times(sheet, task);
@@ -57,6 +57,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     sheet.heading("Containers");
     for container in &task.containers {
         write_container(sheet, task, container);
+        image(sheet, task, container);
     }
     let explanation = sheet.explanation(&About::Task(task.id)).cloned();
     match &explanation {
@@ -149,8 +150,38 @@ fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
     if !container.runtime_id.is_empty() {
         sheet.field("  docker id", text::cut(&container.runtime_id, 13));
     }
-    if let Some(digest) = &container.image_digest {
-        sheet.field("  image", digest);
+}
+
+/// What its image is called, what that stands for throughout its deployment, and what it runs.
+fn image(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
+    let state = &sheet.screen.model.snapshot.state;
+    let definition = state.definition_of(task);
+    let image = definition
+        .as_ref()
+        .and_then(|it| it.container(&container.name));
+    let image = image.map(|it| it.image.clone());
+    let service = task.service.as_ref();
+    let service = service.and_then(|name| state.service(&task.cluster, name));
+    let deployments = service.into_iter().flat_map(|it| &it.deployments);
+    let pin = deployments
+        .filter(|it| Some(&it.id) == task.deployment.as_ref())
+        .find_map(|it| it.images.get(image.as_ref()?));
+    let runs = container.image_digest.as_deref();
+    let words = match (pin, runs) {
+        (Some(pin), _) => pinned(pin),
+        (None, Some(digest)) => short_digest(digest),
+        (None, None) => String::new(),
+    };
+    let other = pin.and_then(|pin| pin.digest.as_deref()) != runs;
+    let runs = runs.filter(|_| other && pin.is_some()).map(short_digest);
+    let parts = [
+        image,
+        Some(words).filter(|it| !it.is_empty()),
+        runs.map(|it| format!("runs {it}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if !parts.is_empty() {
+        sheet.field("  image", parts.join(" · "));
     }
 }
 
