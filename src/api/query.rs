@@ -23,6 +23,7 @@ use crate::model::{
     InstanceStatus, LaunchType, ServiceName, State, Task, TaskDefinition, TaskDefinitionId, TaskId,
 };
 use crate::model::{ServiceStatus, Snapshot};
+use crate::scheduler::{Expression, Index};
 
 /// The operations that ask and change nothing.
 pub const OPERATIONS: [&str; 18] = [
@@ -109,6 +110,14 @@ struct Describe {
 impl Describe {
     fn with_tags(&self) -> bool {
         self.include.iter().any(|word| word == "TAGS")
+    }
+
+    /// Without its tags, unless they are asked for.
+    fn tagged(&self, mut body: Value) -> Value {
+        if !self.with_tags() {
+            body["tags"] = json!([]);
+        }
+        body
     }
 }
 
@@ -212,7 +221,7 @@ fn describe_clusters(state: &State, asked: &Describe) -> Result<Value, CommandEr
         },
         |name| {
             let cluster = state.clusters.get(&ClusterName::new(name).ok()?)?;
-            Some(shape::cluster(state, cluster))
+            Some(asked.tagged(shape::cluster(state, cluster)))
         },
     )
 }
@@ -279,7 +288,7 @@ fn describe_instances(state: &State, asked: &Describe) -> Result<Value, CommandE
             let instance = state.instances.get(&InstanceName::new(name).ok()?)?;
             // What serves FARGATE stays out of sight.
             (instance.cluster == cluster.name && !instance.fargate)
-                .then(|| shape::container_instance(state, instance))
+                .then(|| asked.tagged(shape::container_instance(state, instance)))
         },
     )
 }
@@ -310,13 +319,7 @@ fn describe_tasks(state: &State, asked: &Describe) -> Result<Value, CommandError
         |id| under(&cluster.partition, "task", &cluster.name, id),
         |id| {
             let task = state.tasks.get(&id.parse::<TaskId>().ok()?)?;
-            (task.cluster == cluster.name).then(|| {
-                let mut body = shape::task(state, task);
-                if !asked.with_tags() {
-                    body["tags"] = json!([]);
-                }
-                body
-            })
+            (task.cluster == cluster.name).then(|| asked.tagged(shape::task(state, task)))
         },
     )
 }
@@ -417,14 +420,30 @@ fn list_clusters(state: &State, asked: &List) -> Result<Value, CommandError> {
     page("clusterArns", arns.collect(), asked)
 }
 
+/// An expression of the cluster query language over the instances of a state.
+struct Filter {
+    expression: Expression,
+    index: Index,
+}
+
+impl Filter {
+    fn read(state: &State, text: &str) -> Result<Self, CommandError> {
+        let expression = Expression::parse(text);
+        Ok(Self {
+            expression: expression.map_err(|error| invalid(format!("filter: {error}")))?,
+            index: Index::new(state),
+        })
+    }
+
+    fn takes(&self, name: &InstanceName) -> bool {
+        self.index.matches(name, &self.expression)
+    }
+}
+
 fn list_instances(state: &State, asked: &List) -> Result<Value, CommandError> {
     let cluster = cluster(state, asked.cluster.as_deref())?;
-    if asked.filter.as_ref().is_some_and(|text| !text.is_empty()) {
-        return Err(CommandError::new(
-            ErrorKind::UnsupportedFeatureException,
-            "filter is not supported yet; list all and choose",
-        ));
-    }
+    let filter = asked.filter.as_deref().filter(|text| !text.is_empty());
+    let filter = filter.map(|text| Filter::read(state, text)).transpose()?;
     let status = match asked.status.as_deref() {
         None => None,
         Some("ACTIVE") => Some(InstanceStatus::Active),
@@ -445,6 +464,7 @@ fn list_instances(state: &State, asked: &List) -> Result<Value, CommandError> {
         // What serves FARGATE stays out of sight.
         .filter(|it| it.cluster == cluster.name && !it.fargate)
         .filter(|it| status.is_none_or(|status| it.status == status))
+        .filter(|it| filter.as_ref().is_none_or(|filter| filter.takes(&it.name)))
         .map(|it| cluster.partition.instance(&cluster.name, &it.name));
     page("containerInstanceArns", arns.collect(), asked)
 }

@@ -21,7 +21,7 @@ pub async fn run(session: &Session, verb: &ClusterVerb, output: Output) -> CliRe
         ClusterVerb::Create(named) => (
             Command::CreateCluster(CreateCluster {
                 cluster_name: Some(named.name.clone()),
-                unsupported: std::collections::BTreeMap::new(),
+                ..CreateCluster::default()
             }),
             format!("created cluster {}", named.name),
         ),

@@ -605,6 +605,9 @@ pub struct CreateCluster {
     /// Name; `default` where nothing is said.
     #[serde(default)]
     pub cluster_name: Option<String>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
     /// Members not acted on.
     #[serde(default, skip_serializing_if = "Kept::is_empty")]
     pub unsupported: Kept,

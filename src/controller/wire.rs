@@ -412,12 +412,12 @@ mod tests {
 
     #[test]
     fn what_is_nested_too_deep_is_refused_before_it_is_stored() {
-        let mut tags = json!(1);
+        let mut kept = json!(1);
         for _ in 1..DEPTH_MAX {
-            tags = json!([tags]);
+            kept = json!([kept]);
         }
-        assert!(decode("CreateCluster", &json!({"tags": tags})).is_ok());
-        let refusal = decode("CreateCluster", &json!({"tags": [tags]})).unwrap_err();
+        assert!(decode("CreateCluster", &json!({"settings": kept})).is_ok());
+        let refusal = decode("CreateCluster", &json!({"settings": [kept]})).unwrap_err();
         assert!(refusal.message.contains("64 levels"), "{refusal}");
     }
 
@@ -562,7 +562,7 @@ mod tests {
             ),
             (
                 "CreateCluster",
-                json!({"clusterName": "b", "tags": [{"key": "k"}]}),
+                json!({"clusterName": "b", "tags": [{"key": "k", "value": ""}]}),
             ),
             ("DeleteCluster", json!({"cluster": "b"})),
         ] {

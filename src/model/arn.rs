@@ -103,11 +103,15 @@ pub enum Resource<'a> {
     Task(&'a str, &'a str),
     /// A service: its cluster and its name.
     Service(&'a str, &'a str),
+    /// A cluster: its name.
+    Cluster(&'a str),
+    /// A container instance: its cluster and its name.
+    Instance(&'a str, &'a str),
     /// A deployment of a service: the service's cluster and name, and the id's digits.
     ServiceDeployment(&'a str, &'a str, &'a str),
     /// A task definition: `family:revision`.
     TaskDefinition(&'a str),
-    /// Another kind, by its name in the ARN, such as `cluster`.
+    /// Another kind, by its name in the ARN, such as `task-set`.
     Other(&'a str),
 }
 
@@ -129,7 +133,9 @@ impl<'a> Resource<'a> {
                 let (service, id) = name.split_once('/')?;
                 Some(Self::ServiceDeployment(cluster, service, id))
             }
-            ("task" | "service" | "service-deployment", None) => None,
+            ("container-instance", Some((cluster, name))) => Some(Self::Instance(cluster, name)),
+            ("cluster", None) => Some(Self::Cluster(name)),
+            ("task" | "service" | "service-deployment" | "container-instance", None) => None,
             ("task-definition", _) => Some(Self::TaskDefinition(name)),
             _ => Some(Self::Other(kind)),
         }
@@ -169,7 +175,12 @@ mod tests {
         );
         assert_eq!(
             Resource::of(&of("cluster/blue")),
-            Some(Resource::Other("cluster"))
+            Some(Resource::Cluster("blue"))
+        );
+        let of_instance = of("container-instance/blue/ops-1");
+        assert_eq!(
+            Resource::of(&of_instance),
+            Some(Resource::Instance("blue", "ops-1"))
         );
         let of_service = of("service-deployment/blue/web/0001");
         assert_eq!(

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::arn::Partition;
 use super::capacity::CapacityProviderStrategyItem;
 use super::id::{CapacityProviderName, ClusterName};
+use super::tag::Tag;
 use super::time::TimeMs;
 
 /// A named pool of container instances. `default` exists without asking.
@@ -26,6 +27,9 @@ pub struct Cluster {
     /// instance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
 }
 
 impl Cluster {
@@ -44,6 +48,7 @@ impl Cluster {
             created_at,
             capacity_providers: Vec::new(),
             default_capacity_provider_strategy: Vec::new(),
+            tags: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{CapacityProviderName, ClusterName, InstanceName};
 use super::resources::Resources;
+use super::tag::Tag;
 use super::time::TimeMs;
 
 /// ECS's attribute names that the agent fills in from the engine's own info.
@@ -104,6 +105,9 @@ pub struct Instance {
     /// Whether it serves FARGATE tasks. It then takes no others.
     #[serde(default)]
     pub fargate: bool,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
 }
 
 impl Instance {
@@ -132,6 +136,7 @@ impl Instance {
             registered_at: None,
             capacity_provider: None,
             fargate: false,
+            tags: Vec::new(),
         }
     }
 

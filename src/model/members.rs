@@ -123,10 +123,10 @@ enum Holds {
 
 /// The members of one shape.
 struct Members {
-    /// Those that are acted on.
-    acted: &'static [(&'static str, Holds)],
-    /// Those that ECS knows and this program does not act on.
-    kept: &'static str,
+    /// Those that are acted on: its own, and those that it shares with other shapes.
+    acted: [&'static [(&'static str, Holds)]; 2],
+    /// Those that ECS knows and this program does not act on, in the same two parts.
+    kept: [&'static str; 2],
     /// Whether objects of this shape have an `unsupported` of their own.
     keeps: bool,
 }
@@ -160,18 +160,33 @@ impl Shape {
     /// Every member that ECS (or we) know for this shape.
     pub fn known(self) -> impl Iterator<Item = &'static str> {
         let members = self.members();
-        let acted = members.acted.iter().map(|(name, _)| *name);
-        acted.chain(members.kept.split_whitespace())
+        let acted = members.acted().map(|(name, _)| *name);
+        acted.chain(members.kept())
     }
 
     /// The members of this shape that are acted on.
     pub fn acted_on(self) -> impl Iterator<Item = &'static str> {
-        self.members().acted.iter().map(|(name, _)| *name)
+        self.members().acted().map(|(name, _)| *name)
     }
 
     fn members(self) -> Members {
-        let (acted, kept, keeps) = self.table();
-        Members { acted, kept, keeps }
+        let (own, kept, keeps) = self.table();
+        let (shared, kept_too) = self.shared();
+        Members {
+            acted: [own, shared],
+            kept: [kept, kept_too],
+            keeps,
+        }
+    }
+}
+
+impl Members {
+    fn acted(&self) -> impl Iterator<Item = &'static (&'static str, Holds)> + use<> {
+        self.acted.into_iter().flatten()
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.kept.into_iter().flat_map(str::split_whitespace)
     }
 }
 
@@ -236,11 +251,11 @@ fn walk(
         }
         let here = (join(&path, &name), join(&from_keeper, &name));
         let keeper = if members.keeps { &mut own } else { &mut *kept };
-        if let Some((_, holds)) = members.acted.iter().find(|(acted, _)| *acted == name) {
+        if let Some((_, holds)) = members.acted().find(|(acted, _)| *acted == name) {
             if let Some(child) = object.get_mut(&name) {
                 descend(*holds, child, &here, keeper, unknown);
             }
-        } else if members.kept.split_whitespace().any(|k| k == name) {
+        } else if members.kept().any(|k| k == name) {
             if let Some(value) = object.remove(&name) {
                 keeper.insert(here.1, value);
             }
@@ -286,7 +301,7 @@ fn descend(
 pub fn restore(shape: Shape, value: &mut Value) {
     let Value::Object(object) = value else { return };
     let members = shape.members();
-    for (name, holds) in members.acted {
+    for (name, holds) in members.acted() {
         match (holds, object.get_mut(*name)) {
             (One(shape), Some(child)) => restore(*shape, child),
             (Many(shape), Some(Value::Array(items))) => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bad;
+use super::expression::Expression;
 use super::feasible::Ask;
 use super::node::{Holder, Node, Tentative};
 use super::rank::Ranker;
@@ -254,6 +255,13 @@ impl Index {
             .flatten()
             .map(|(_, task)| task.clone())
             .collect()
+    }
+
+    /// Whether an instance, with what runs on it, meets an expression.
+    #[must_use]
+    pub fn matches(&self, instance: &InstanceName, expression: &Expression) -> bool {
+        let node = self.position(instance).and_then(|at| self.nodes.get(at));
+        node.is_some_and(|node| expression.matches(node))
     }
 
     /// Where an instance stands in `nodes`.

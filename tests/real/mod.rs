@@ -8,6 +8,7 @@ mod parameters;
 mod pins;
 mod pull;
 mod reasons;
+mod registry;
 mod rolling;
 mod secrets;
 mod ship;

@@ -2,42 +2,10 @@
 //! stood for when the deployment began.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::process::{Child, Command, Stdio};
 
-use super::engines::{Engines, IMAGE, skipped, wait_for};
+use super::engines::{Engines, IMAGE, wait_for};
+use super::registry::{Registry, installed};
 use super::ship::{PATIENCE, Ship};
-
-/// A registry that anyone may push to.
-struct Registry(Child);
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn registry(engines: &Engines, address: &str) -> Registry {
-    let dir = engines.dir.path().join("registry");
-    fs::create_dir_all(&dir).unwrap();
-    let config = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\nhttp: {{addr: {address}}}\n",
-        dir.display()
-    );
-    fs::write(dir.join("config.yml"), config).unwrap();
-    let child = Command::new("docker-registry")
-        .args(["serve", dir.join("config.yml").to_str().unwrap()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(dir.join("log")).unwrap())
-        .spawn()
-        .unwrap();
-    wait_for("the registry to listen", PATIENCE, || {
-        std::net::TcpStream::connect(address).is_ok()
-    });
-    Registry(child)
-}
 
 /// Gives the tag to another image and pushes it; the engine forgets both.
 fn push(engines: &Engines, image: &str, version: u32) {
@@ -75,15 +43,14 @@ fn pinned(ship: &Ship) -> String {
 
 #[test]
 fn every_task_of_a_deployment_runs_one_digest_though_the_tag_moves() {
-    if !std::path::Path::new("/usr/bin/docker-registry").exists() {
-        skipped("docker-registry is not installed");
+    if !installed() {
         return;
     }
     let Some(engines) = Engines::start(3) else {
         return;
     };
-    let address = format!("{}:5000", engines.host_address());
-    let running = registry(&engines, &address);
+    let running = Registry::start(&engines, None);
+    let address = running.address.clone();
     let image = format!("{address}/deck/app:1");
     push(&engines, &image, 1);
 

@@ -1,56 +1,27 @@
 //! Images come from a real registry that wants a password.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
 
-use super::engines::{Engines, IMAGE, skipped, wait_for};
+use super::engines::{Engines, IMAGE, wait_for};
+use super::registry::{Registry, installed};
 use super::ship::{PATIENCE, Ship};
 
 /// The user `deck` with the password `aye-aye`.
 const HTPASSWD: &str = "deck:$2b$05$abcdefghijklmnopqrstuuBpO0vqbDuJIawq39o0yc5ujhsmeKVt6\n";
 const AUTH: &str = "ZGVjazpheWUtYXll";
 
-struct Registry(Child);
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn an_image_is_pulled_with_the_credentials_of_dockers_own_config() {
-    if !std::path::Path::new("/usr/bin/docker-registry").exists() {
-        skipped("docker-registry is not installed");
+    if !installed() {
         return;
     }
     let Some(engines) = Engines::start(1) else {
         return;
     };
-    let dir = engines.dir.path().join("registry");
     let docker = engines.dir.path().join("docker");
-    fs::create_dir_all(&dir).unwrap();
     fs::create_dir_all(&docker).unwrap();
-    let address = format!("{}:5000", engines.host_address());
-    fs::write(dir.join("htpasswd"), HTPASSWD).unwrap();
-    let config = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {0}/data}}}}\nhttp: {{addr: {address}}}\n\
-         auth: {{htpasswd: {{realm: deck, path: {0}/htpasswd}}}}\n",
-        dir.display()
-    );
-    fs::write(dir.join("config.yml"), config).unwrap();
-    let child = Command::new("docker-registry")
-        .args(["serve", dir.join("config.yml").to_str().unwrap()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(dir.join("log")).unwrap())
-        .spawn()
-        .unwrap();
-    let _registry = Registry(child);
-    wait_for("the registry to listen", PATIENCE, || {
-        std::net::TcpStream::connect(&address).is_ok()
-    });
+    let registry = Registry::start(&engines, Some(HTPASSWD));
+    let address = &registry.address;
 
     let auths = format!("{{\"auths\": {{\"{address}\": {{\"auth\": \"{AUTH}\"}}}}}}");
     fs::write(docker.join("config.json"), auths).unwrap();

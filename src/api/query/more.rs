@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Describe, List, cluster, definition, describe, invalid, page, shape};
 use crate::controller::{CommandError, ErrorKind};
 use crate::model::arn::Resource;
-use crate::model::{ClusterName, Schedule, ScheduleName, ServiceName, State, TaskId};
+use crate::model::{ClusterName, InstanceName, Schedule, ScheduleName, ServiceName, State, TaskId};
 
 pub(super) fn list_schedules(state: &State, asked: &List) -> Result<Value, CommandError> {
     let cluster = cluster(state, asked.cluster.as_deref())?;
@@ -49,6 +49,17 @@ pub(super) fn list_tags(state: &State, asked: &Describe) -> Result<Value, Comman
             &service.ok_or_else(gone)?.tags
         }
         Resource::TaskDefinition(id) => &definition(state, id).ok_or_else(gone)?.tags,
+        Resource::Cluster(name) => {
+            let name = ClusterName::new(name).ok();
+            let found = name.and_then(|name| state.clusters.get(&name));
+            &found.ok_or_else(gone)?.tags
+        }
+        Resource::Instance(_, name) => {
+            let name = InstanceName::new(name).ok();
+            let found = name.and_then(|name| state.instances.get(&name));
+            let found = found.filter(|it| !it.fargate);
+            &found.ok_or_else(gone)?.tags
+        }
         Resource::Other(_) | Resource::ServiceDeployment(..) => return Ok(json!({"tags": []})),
     };
     Ok(json!({"tags": tags}))
@@ -212,5 +223,65 @@ mod tests {
         assert_eq!(told["failures"], failures);
         snapshot.at = snapshot.at.plus_ms(60_000);
         assert_eq!(ask(&snapshot, json!({}))["protectedTasks"], json!([]));
+    }
+
+    #[test]
+    fn clusters_and_instances_have_tags_that_are_given_where_they_are_asked_for() {
+        let arn = |rest: &str| format!("arn:aws:ecs:local:123456789012:{rest}");
+        let instance = arn("container-instance/default/a");
+        let tags = json!([{"key": "rack", "value": "7"}]);
+        let made = json!({"clusterName": "blue", "tags": tags});
+        let put = json!({"resourceArn": instance, "tags": tags});
+        let snapshot = snapshot(&[("CreateCluster", made), ("TagResource", put)]);
+        for (operation, asked, member, arn) in [
+            (
+                "DescribeClusters",
+                json!({"clusters": ["blue"]}),
+                "clusters",
+                arn("cluster/blue"),
+            ),
+            (
+                "DescribeContainerInstances",
+                json!({"containerInstances": ["a"]}),
+                "containerInstances",
+                instance,
+            ),
+        ] {
+            let told = |asked: &Value| query(&snapshot, operation, asked).unwrap();
+            assert_eq!(told(&asked)[member][0]["tags"], json!([]));
+            let mut with = asked;
+            with["include"] = json!(["TAGS"]);
+            assert_eq!(told(&with)[member][0]["tags"], tags);
+            let asked = json!({"resourceArn": arn});
+            let listed = query(&snapshot, "ListTagsForResource", &asked);
+            assert_eq!(listed.unwrap(), json!({"tags": tags}));
+        }
+    }
+
+    #[test]
+    fn instances_are_listed_by_an_expression() {
+        let run = json!({"taskDefinition": "job", "group": "batch"});
+        let mut snapshot = snapshot(&[("RunTask", run)]);
+        for (name, kind) in [("b", "ssd"), ("c", "ssd"), ("d", "tape")] {
+            let instance = fixture::instance(name, "z", 64, 64, &[("disk", kind)]);
+            snapshot.state.apply(&Change::Instance(Arc::new(instance)));
+        }
+        let ask = |filter: &str| {
+            let asked = json!({"filter": filter});
+            query(&snapshot, "ListContainerInstances", &asked)
+        };
+        let listed = |filter: &str| -> String {
+            let told = ask(filter).unwrap();
+            let arns = told["containerInstanceArns"].as_array().unwrap();
+            let name = |arn: &Value| arn.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            arns.iter().map(name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(listed(""), "a b c d");
+        assert_eq!(listed("attribute:disk == ssd"), "b c");
+        let other = "attribute:disk exists and not(attribute:disk == ssd)";
+        assert_eq!(listed(other), "d");
+        assert_eq!(listed("task:group == batch"), "a");
+        let refused = ask("attribute:disk =").unwrap_err();
+        assert!(refused.message.starts_with("filter: "), "{refused}");
     }
 }

@@ -38,7 +38,7 @@ pub fn container_instance(state: &State, instance: &Instance) -> Value {
             "agentVersion": env!("CARGO_PKG_VERSION"),
             "dockerVersion": format!("DockerVersion: {}", instance.docker_version),
         },
-        "attachments": [], "tags": [],
+        "attachments": [], "tags": instance.tags,
         "version": 1,
     });
     set_time(&mut body, "registeredAt", instance.registered_at);

@@ -90,7 +90,7 @@ pub fn cluster(state: &State, cluster: &Cluster) -> Value {
         "runningTasksCount": tally.running,
         "pendingTasksCount": tally.pending,
         "activeServicesCount": services.count(),
-        "statistics": [], "tags": [], "settings": [],
+        "statistics": [], "tags": cluster.tags, "settings": [],
         "capacityProviders": providers,
         "defaultCapacityProviderStrategy": cluster.default_capacity_provider_strategy,
     })

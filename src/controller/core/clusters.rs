@@ -3,7 +3,7 @@
 use super::find::{self, client, invalid};
 use super::work::Work;
 use crate::controller::command::{CommandError, CreateCluster, DeleteCluster, ErrorKind, Response};
-use crate::model::{Change, Cluster, ClusterName, ServiceStatus};
+use crate::model::{Change, Cluster, ClusterName, ServiceStatus, tag};
 
 pub(super) fn create(
     work: &mut Work,
@@ -16,8 +16,15 @@ pub(super) fn create(
     if let Some(cluster) = work.state.clusters.get(&name) {
         return Ok(Response::Cluster(cluster.clone()));
     }
+    find::refuse(
+        ErrorKind::InvalidParameterException,
+        &tag::faults("tags", &request.tags),
+    )?;
     let partition = work.state.partition(&ClusterName::default_cluster());
-    let cluster = work.put_cluster(Cluster::new(name.clone(), partition, false, work.now));
+    let cluster = work.put_cluster(Cluster {
+        tags: request.tags.clone(),
+        ..Cluster::new(name.clone(), partition, false, work.now)
+    });
     work.operator(&name, format!("(cluster {name}) was created by {who}."));
     Ok(Response::Cluster(cluster))
 }

@@ -58,9 +58,11 @@ fn clusters(work: &mut Work, configured: &[ClusterSettings]) {
     for settings in all {
         let known = work.state.clusters.get(&settings.name);
         let created_at = known.map_or(work.now, |cluster| cluster.created_at);
+        let tags = known.map_or_else(Vec::new, |cluster| cluster.tags.clone());
         work.put_cluster(Cluster {
             capacity_providers: settings.capacity_providers,
             default_capacity_provider_strategy: settings.default_capacity_provider_strategy,
+            tags,
             ..Cluster::new(settings.name, settings.partition, true, created_at)
         });
     }

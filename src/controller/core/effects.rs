@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::model::tag::Tag;
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{
     DesiredStatus, InstanceName, Schedule, Service, ServiceStatus, State, Task, TaskDefinitionId,
@@ -149,9 +150,14 @@ pub fn moved<'a>(
 
 fn differences(before: &State, after: &State) -> Vec<String> {
     let mut lines = Vec::new();
-    for name in after.clusters.keys() {
-        if !before.clusters.contains_key(name) {
-            lines.push(format!("+ cluster {name}"));
+    for (name, cluster) in &after.clusters {
+        match before.clusters.get(name) {
+            None => lines.push(format!("+ cluster {name}")),
+            Some(old) => tags(
+                &mut lines,
+                &format!("cluster {name}"),
+                (&old.tags, &cluster.tags),
+            ),
         }
     }
     for name in before.clusters.keys() {
@@ -161,10 +167,16 @@ fn differences(before: &State, after: &State) -> Vec<String> {
     }
     for (name, instance) in &after.instances {
         if let Some(old) = before.instances.get(name) {
+            let old_tags = &old.tags;
             let (old, new) = (old.status.as_str(), instance.status.as_str());
             if old != new {
                 lines.push(format!("~ container instance {name}: {old} → {new}"));
             }
+            tags(
+                &mut lines,
+                &format!("container instance {name}"),
+                (old_tags, &instance.tags),
+            );
         }
     }
     for (id, definition) in &after.task_definitions {
@@ -176,11 +188,11 @@ fn differences(before: &State, after: &State) -> Vec<String> {
             {
                 lines.push(format!("- task definition {id}: becomes INACTIVE"));
             }
-            Some(old) if old.tags != definition.tags => {
-                let (old, new) = (json(&old.tags), json(&definition.tags));
-                lines.push(format!("~ task definition {id}: tags {old} → {new}"));
-            }
-            Some(_) => {}
+            Some(old) => tags(
+                &mut lines,
+                &format!("task definition {id}"),
+                (&old.tags, &definition.tags),
+            ),
         }
     }
     for (key, service) in &after.services {
@@ -284,6 +296,12 @@ fn beside(mut members: Members, default: &Members) -> String {
         .iter()
         .map(|(member, value)| format!(", {member} {}", plain_words(value)));
     each.collect()
+}
+
+fn tags(lines: &mut Vec<String>, what: &str, (old, new): (&[Tag], &[Tag])) {
+    if old != new {
+        lines.push(format!("~ {what}: tags {} → {}", json(&old), json(&new)));
+    }
 }
 
 /// Text without its quotes, all else as JSON.
@@ -421,6 +439,11 @@ mod tests {
         let id = task.to_string();
         for (rest, what) in [
             ("service/default/web".to_owned(), "service web".to_owned()),
+            ("cluster/default".to_owned(), "cluster default".to_owned()),
+            (
+                "container-instance/default/a".to_owned(),
+                "container instance a".to_owned(),
+            ),
             (
                 "task-definition/web:1".to_owned(),
                 "task definition web:1".to_owned(),

@@ -6,10 +6,10 @@ use super::find::{self, client, invalid};
 use super::work::Work;
 use crate::controller::command::tagging::{TagResource, UntagResource};
 use crate::controller::command::{CommandError, ErrorKind, Response};
-use crate::model::Change;
 use crate::model::arn::Resource;
 use crate::model::tag::{self, TAGS_MAX, Tag};
 use crate::model::validate::Fault;
+use crate::model::{Change, InstanceName};
 
 pub(super) fn tag(
     work: &mut Work,
@@ -79,6 +79,31 @@ fn change(
             work.put(Change::TaskDefinition(Arc::new(definition)));
             work.operator(&crate::model::ClusterName::default_cluster(), message);
         }
+        Resource::Cluster(name) => {
+            let name = find::cluster(work, Some(name), "")?;
+            if let Some(mut cluster) = work.state.clusters.get(&name).map(|it| (**it).clone()) {
+                cluster.tags = checked(&cluster.tags)?;
+                work.put_cluster(cluster);
+                work.operator(&name, format!("(cluster {name}) was {did} by {who}."));
+            }
+        }
+        Resource::Instance(_, name) => {
+            let cluster = find::cluster(work, None, arn)?;
+            let found = InstanceName::new(name).ok();
+            let found = found.and_then(|name| work.state.instances.get(&name));
+            // What serves FARGATE stays out of sight.
+            let found = found.filter(|it| it.cluster == cluster && !it.fargate);
+            let found = found.ok_or_else(|| {
+                invalid(format!(
+                    "There is no container instance {name} in cluster {cluster}."
+                ))
+            })?;
+            let mut instance = (**found).clone();
+            instance.tags = checked(&instance.tags)?;
+            let message = format!("(instance {}) was {did} by {who}.", instance.name);
+            work.operator(&instance, message);
+            work.put_instance(instance);
+        }
         other @ (Resource::Other(_) | Resource::ServiceDeployment(..)) => {
             let kind = match other {
                 Resource::Other(kind) => kind,
@@ -87,8 +112,8 @@ fn change(
             return Err(CommandError::new(
                 ErrorKind::UnsupportedFeatureException,
                 format!(
-                    "tags of a {kind} are not supported; tasks, services and task definitions \
-                     have them"
+                    "tags of a {kind} are not supported; clusters, container instances, services, \
+                     tasks and task definitions have them"
                 ),
             ));
         }

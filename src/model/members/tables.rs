@@ -87,62 +87,18 @@ impl Shape {
             ),
             Self::CreateService => (
                 &[
-                    ("cluster", Plain),
                     ("serviceName", Plain),
-                    ("taskDefinition", Plain),
-                    ("desiredCount", Plain),
-                    (
-                        "deploymentConfiguration",
-                        One(Self::DeploymentConfiguration),
-                    ),
-                    ("placementConstraints", Many(Self::PlacementConstraint)),
-                    ("placementStrategy", Many(Self::PlacementStrategy)),
-                    ("hostLossGracePeriodSeconds", Plain),
                     ("schedulingStrategy", Plain),
-                    ("healthCheckGracePeriodSeconds", Plain),
                     ("launchType", Plain),
-                    (
-                        "capacityProviderStrategy",
-                        Many(Self::CapacityProviderStrategyItem),
-                    ),
                     ("clientToken", Plain),
                     ("tags", Many(Self::Tag)),
-                    ("propagateTags", Plain),
                 ],
-                "availabilityZoneRebalancing loadBalancers serviceRegistries \
-                 platformVersion role networkConfiguration \
-                 deploymentController \
-                 enableECSManagedTags enableExecuteCommand \
-                 serviceConnectConfiguration volumeConfigurations vpcLatticeConfigurations \
-                 gatewayConnectors monitoring",
+                "role",
                 true,
             ),
             Self::UpdateService => (
-                &[
-                    ("cluster", Plain),
-                    ("service", Plain),
-                    ("taskDefinition", Plain),
-                    ("desiredCount", Plain),
-                    (
-                        "deploymentConfiguration",
-                        One(Self::DeploymentConfiguration),
-                    ),
-                    ("placementConstraints", Many(Self::PlacementConstraint)),
-                    ("placementStrategy", Many(Self::PlacementStrategy)),
-                    ("hostLossGracePeriodSeconds", Plain),
-                    ("healthCheckGracePeriodSeconds", Plain),
-                    ("forceNewDeployment", Plain),
-                    ("propagateTags", Plain),
-                    (
-                        "capacityProviderStrategy",
-                        Many(Self::CapacityProviderStrategyItem),
-                    ),
-                ],
-                "availabilityZoneRebalancing networkConfiguration \
-                 platformVersion deploymentController \
-                 enableExecuteCommand enableECSManagedTags loadBalancers \
-                 serviceRegistries serviceConnectConfiguration volumeConfigurations \
-                 vpcLatticeConfigurations gatewayConnectors monitoring",
+                &[("service", Plain), ("forceNewDeployment", Plain)],
+                "",
                 true,
             ),
             Self::RunTask => (
@@ -170,12 +126,44 @@ impl Shape {
                 true,
             ),
             Self::CreateCluster => (
-                &[("clusterName", Plain)],
-                "tags settings configuration capacityProviders \
+                &[("clusterName", Plain), ("tags", Many(Self::Tag))],
+                "settings configuration capacityProviders \
                  defaultCapacityProviderStrategy serviceConnectDefaults",
                 true,
             ),
             _ => (self.small_table(), self.small_kept(), false),
+        }
+    }
+
+    /// The members that a shape has with others: those acted on, and those that are kept.
+    pub(super) fn shared(self) -> (&'static [(&'static str, Holds)], &'static str) {
+        match self {
+            Self::CreateService | Self::UpdateService => (
+                &[
+                    ("cluster", Plain),
+                    ("taskDefinition", Plain),
+                    ("desiredCount", Plain),
+                    (
+                        "deploymentConfiguration",
+                        One(Self::DeploymentConfiguration),
+                    ),
+                    ("placementConstraints", Many(Self::PlacementConstraint)),
+                    ("placementStrategy", Many(Self::PlacementStrategy)),
+                    ("hostLossGracePeriodSeconds", Plain),
+                    ("healthCheckGracePeriodSeconds", Plain),
+                    (
+                        "capacityProviderStrategy",
+                        Many(Self::CapacityProviderStrategyItem),
+                    ),
+                    ("propagateTags", Plain),
+                ],
+                "availabilityZoneRebalancing loadBalancers serviceRegistries \
+                 platformVersion networkConfiguration deploymentController \
+                 enableECSManagedTags enableExecuteCommand \
+                 serviceConnectConfiguration volumeConfigurations vpcLatticeConfigurations \
+                 gatewayConnectors monitoring",
+            ),
+            _ => (&[], ""),
         }
     }
 

@@ -100,7 +100,11 @@ fn tags_are_put_on_and_taken_off_by_arn() {
     let service = arn("service/default/web");
     let task = arn(&format!("task/default/{}", rig.tasks()[0].id));
     let definition = arn("task-definition/web:1");
-    for arn in [&service, &task, &definition] {
+    let (cluster, instance) = (
+        arn("cluster/default"),
+        arn("container-instance/default/ops-1"),
+    );
+    for arn in [&service, &task, &definition, &cluster, &instance] {
         let tags = json!([{"key": "a", "value": "1"}, {"key": "b", "value": "2"}]);
         rig.ask("TagResource", json!({"resourceArn": arn, "tags": tags}))
             .unwrap();
@@ -119,6 +123,11 @@ fn tags_are_put_on_and_taken_off_by_arn() {
         .latest_definition(&"web".parse().unwrap())
         .unwrap();
     assert_eq!(keys(&written.tags), ["b"]);
+    // The configuration knows nothing of tags, and takes none away.
+    rig.configure();
+    let cluster = &rig.state.clusters[&crate::model::ClusterName::default_cluster()];
+    assert_eq!(keys(&cluster.tags), ["b"]);
+    assert_eq!(keys(&rig.instance("ops-1").tags), ["b"]);
     let many: Vec<_> = (0..50)
         .map(|n| json!({"key": format!("k{n}"), "value": ""}))
         .collect();
@@ -126,8 +135,13 @@ fn tags_are_put_on_and_taken_off_by_arn() {
     assert!(why.contains("51 tags in all; at most 50"), "{why}");
     let tags = json!([{"key": "a", "value": ""}]);
     let ask = |arn: &str| json!({"resourceArn": arn, "tags": tags});
-    let (kind, _) = rig.refused("TagResource", ask(&arn("cluster/default")));
+    let (kind, _) = rig.refused("TagResource", ask(&arn("capacity-provider/spot")));
     assert_eq!(kind, ErrorKind::UnsupportedFeatureException);
+    let nope = ask(&arn("container-instance/default/nope"));
+    let (_, why) = rig.refused("TagResource", nope);
+    assert!(why.contains("There is no container instance nope"), "{why}");
+    let (kind, _) = rig.refused("TagResource", ask(&arn("cluster/nope")));
+    assert_eq!(kind, ErrorKind::ClusterNotFoundException);
     let (kind, _) = rig.refused("TagResource", ask(&arn("service/default/nope")));
     assert_eq!(kind, ErrorKind::ServiceNotFoundException);
     let (kind, _) = rig.refused("TagResource", ask("web"));
