@@ -145,11 +145,12 @@ impl Deal {
         }
     }
 
-    /// The item that has the most over its share, the later one of equals: scale-in takes there.
+    /// The item that has the most over its share of those that may give, the later one of equals:
+    /// scale-in takes there.
     #[must_use]
-    pub fn most_over(&self) -> Option<usize> {
+    pub fn most_over(&self, may: impl Fn(usize) -> bool) -> Option<usize> {
         (0..self.target.len())
-            .filter(|&at| self.have.get(at).is_some_and(|have| *have > 0))
+            .filter(|&at| may(at))
             .max_by_key(|&at| (-self.lack(at), at))
     }
 

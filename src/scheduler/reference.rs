@@ -1,17 +1,20 @@
 //! Placement as one would explain it on a whiteboard: slow, obvious, and compared with the real
 //! one by property tests.
 
+mod leaving;
+
 use proptest::prelude::*;
 use std::sync::Arc;
 
 use super::{Index, PlaceRequest, Rejection, default_strategies, fixture, place, place_with, rank};
 use crate::model::id::mix;
+use crate::model::parameters::ResourceRequirement;
 use crate::model::service::{
     PlacementConstraint, PlacementConstraintKind, PlacementStrategy, PlacementStrategyKind,
 };
 use crate::model::{
-    Change, Connection, HostPort, Instance, InstanceStatus, LaunchType, Protocol, State, Task,
-    TimeMs,
+    CapacityProviderName, CapacityProviderStrategyItem, Change, Connection, HostPort, Instance,
+    InstanceStatus, LaunchType, Protocol, Resources, State, Task, TaskDefinition, TimeMs,
 };
 
 /// So many random clusters are tried, each with several requests.
@@ -42,6 +45,40 @@ fn free(state: &State, instance: &Instance) -> (i128, i128) {
     (cpu.max(0), memory.max(0))
 }
 
+/// How much of a named resource nobody holds.
+fn free_named(state: &State, instance: &Instance, name: &str) -> i128 {
+    let of = |resources: &Resources| i128::from(resources.named.get(name).copied().unwrap_or(0));
+    let held: i128 = on(state, instance).iter().map(|it| of(&it.resources)).sum();
+    let room = of(&instance.capacity) - of(&instance.reserved) - of(&instance.foreign);
+    (room.max(0) - held).max(0)
+}
+
+/// Whether the task's images run there.
+fn runs(instance: &Instance, definition: &TaskDefinition) -> bool {
+    let Some(platform) = &definition.runtime_platform else {
+        return true;
+    };
+    let is = |name: &str, wanted: &Option<String>| match wanted {
+        None => true,
+        Some(wanted) => instance
+            .attribute(name)
+            .is_some_and(|is| is.to_lowercase() == wanted.to_lowercase()),
+    };
+    is("ecs.cpu-architecture", &platform.cpu_architecture)
+        && is("ecs.os-type", &platform.operating_system_family)
+}
+
+/// Whether instances of that kind are asked at all: FARGATE's, a provider's, or all others.
+fn asked(instance: &Instance, request: &PlaceRequest<'_>, provider: Option<&str>) -> bool {
+    let fargate = ["FARGATE", "FARGATE_SPOT"];
+    if request.launch_type == LaunchType::Fargate || provider.is_some_and(|p| fargate.contains(&p))
+    {
+        return instance.fargate;
+    }
+    let own = instance.capacity_provider.as_ref().map(|it| it.as_str());
+    !instance.fargate && (provider.is_none() || own == provider)
+}
+
 fn takes(state: &State, instance: &Instance, request: &PlaceRequest<'_>) -> bool {
     let asks = request.definition.resources();
     let here = on(state, instance);
@@ -65,6 +102,8 @@ fn takes(state: &State, instance: &Instance, request: &PlaceRequest<'_>) -> bool
         && i128::from(asks.cpu.0) <= cpu
         && i128::from(asks.memory.0) <= memory
         && !asks.ports.iter().any(taken)
+        && (asks.named.iter()).all(|(name, n)| i128::from(*n) <= free_named(state, instance, name))
+        && runs(instance, request.definition)
         && constraints
 }
 
@@ -103,14 +142,13 @@ fn key(
 /// How an instance stands under each strategy, its tasks in all, its lot, its name.
 pub(super) type Standing = (Vec<i128>, usize, u64, crate::model::InstanceName);
 
-/// The instance that the next task goes to.
-fn next(state: &State, request: &PlaceRequest<'_>) -> Option<crate::model::InstanceName> {
-    let mut ranked = ranked(state, request).into_iter();
-    ranked.next().map(|(.., name)| name)
-}
-
 /// The instances that the next task can go to, the best first.
 pub(super) fn ranked(state: &State, request: &PlaceRequest<'_>) -> Vec<Standing> {
+    ranked_of(state, request, None)
+}
+
+/// Those of a capacity provider.
+fn ranked_of(state: &State, request: &PlaceRequest<'_>, provider: Option<&str>) -> Vec<Standing> {
     let default = default_strategies();
     let strategies = if request.strategies.is_empty() {
         &default[..]
@@ -121,7 +159,7 @@ pub(super) fn ranked(state: &State, request: &PlaceRequest<'_>) -> Vec<Standing>
     let mut fitting: Vec<_> = state
         .instances
         .values()
-        .filter(|instance| takes(state, instance, request))
+        .filter(|instance| asked(instance, request, provider) && takes(state, instance, request))
         .map(|instance| {
             let keys: Vec<i128> = strategies
                 .iter()
@@ -135,21 +173,59 @@ pub(super) fn ranked(state: &State, request: &PlaceRequest<'_>) -> Vec<Standing>
     fitting
 }
 
-/// Places one after the other, each time looking at the whole state again.
+/// How many of `total` tasks each provider of a strategy should have: the bases first, then one
+/// after the other where the fewest are for the weight.
+fn shares(items: &[CapacityProviderStrategyItem], total: u32) -> Vec<u32> {
+    let mut left = total;
+    let mut share = Vec::new();
+    for item in items {
+        share.push(item.base.min(left));
+        left -= item.base.min(left);
+    }
+    let mut beyond = vec![0u32; items.len()];
+    for _ in 0..left {
+        let weighty = (0..items.len()).filter(|&at| items[at].weight > 0);
+        // Equal fractions, compared over their common denominator.
+        let all: u64 = items.iter().map(|it| u64::from(it.weight.max(1))).product();
+        let per = |at: &usize| u64::from(beyond[*at]) * (all / u64::from(items[*at].weight));
+        if let Some(at) = weighty.min_by_key(per) {
+            beyond[at] += 1;
+            share[at] += 1;
+        }
+    }
+    share
+}
+
+/// Places one after the other, each time looking at the whole state again: where a provider lacks
+/// the most of its share. One without room takes no more, and nobody takes its share.
 fn slow(state: &State, request: &PlaceRequest<'_>) -> Vec<crate::model::InstanceName> {
     let mut state = state.clone();
     let mut ids = crate::model::id::IdSource::new(99);
     let mut chosen = Vec::new();
-    for _ in 0..request.count {
-        let Some(name) = next(&state, request) else {
-            break;
+    let items = request.capacity_provider_strategy;
+    let mut lacks = match items {
+        [] => vec![(None, request.count)],
+        items => {
+            let names = items.iter().map(|it| Some(it.capacity_provider.as_str()));
+            names.zip(shares(items, request.count)).collect()
+        }
+    };
+    loop {
+        let lack = lacks.iter_mut().filter(|(_, lack)| *lack > 0).rev();
+        let Some((provider, lack)) = lack.max_by_key(|(_, lack)| *lack) else {
+            return chosen;
         };
+        let ranked = ranked_of(&state, request, *provider);
+        let Some((.., name)) = ranked.first() else {
+            *lack = 0;
+            continue;
+        };
+        *lack -= 1;
         let mut task = fixture::task(ids.task_id(), "web", request.definition, name.as_str());
         task.group = request.group.into();
         state.apply(&Change::Task(std::sync::Arc::new(task)));
-        chosen.push(name);
+        chosen.push(name.clone());
     }
-    chosen
 }
 
 /// One instance: zone, cpu, memory, foreign memory, what is special about it.
@@ -242,6 +318,74 @@ fn constraints() -> impl Strategy<Value = Vec<PlacementConstraint>> {
     proptest::collection::vec(one, 0..2)
 }
 
+/// What one instance is besides: how many GPUs, what it runs, whose it is.
+type Kit = (u64, u8, u8);
+
+/// Gives instances their kits, and every third task a GPU.
+fn equip(state: &mut State, kits: &[Kit]) {
+    let instances: Vec<_> = state.instances.values().cloned().collect();
+    for (instance, (gpus, platform, whose)) in instances.iter().zip(kits) {
+        let mut instance = instance.as_ref().clone();
+        instance.capacity.named = gpu(*gpus);
+        instance.reserved.named = gpu(u64::from(*gpus > 2));
+        let word = ["x86_64", "arm64", ""][usize::from(*platform % 3)];
+        if !word.is_empty() {
+            let name = "ecs.cpu-architecture".to_owned();
+            instance.attributes.insert(name, word.to_owned());
+        }
+        instance.fargate = *whose == 0;
+        instance.capacity_provider = ["p", "q"].get(usize::from(*whose)).map(|it| provider(it));
+        state.apply(&Change::Instance(Arc::new(instance)));
+    }
+    let tasks: Vec<_> = state.tasks.values().step_by(3).cloned().collect();
+    for task in tasks {
+        let mut task = task.as_ref().clone();
+        task.resources.named = gpu(1);
+        state.apply(&Change::Task(Arc::new(task)));
+    }
+}
+
+fn gpu(count: u64) -> crate::model::rare::Rare<std::collections::BTreeMap<String, u64>> {
+    let some = (count > 0).then(|| ("GPU".to_owned(), count));
+    some.into_iter()
+        .collect::<std::collections::BTreeMap<_, _>>()
+        .into()
+}
+
+fn provider(name: &str) -> CapacityProviderName {
+    CapacityProviderName::new(name).unwrap()
+}
+
+/// Launch type and strategy of a request.
+fn whose() -> impl Strategy<Value = (LaunchType, Vec<CapacityProviderStrategyItem>)> {
+    let item = |name: &'static str, least: u32| {
+        (0u32..3, least..4).prop_map(move |(base, weight)| CapacityProviderStrategyItem {
+            capacity_provider: provider(name),
+            base,
+            weight,
+        })
+    };
+    prop_oneof![
+        3 => Just((LaunchType::Ec2, Vec::new())),
+        1 => Just((LaunchType::Fargate, Vec::new())),
+        1 => item("FARGATE", 1).prop_map(|it| (LaunchType::Fargate, vec![it])),
+        3 => (item("p", 1), item("q", 0)).prop_map(|(p, q)| (LaunchType::Ec2, vec![p, q])),
+    ]
+}
+
+/// A definition that asks for GPUs and a platform too.
+fn wants(definition: &mut TaskDefinition, (gpus, platform): (u64, u8)) {
+    if gpus > 0 {
+        let container = &mut definition.container_definitions[0];
+        container.resource_requirements.push(ResourceRequirement {
+            value: gpus.to_string(),
+            kind: "GPU".to_owned(),
+        });
+    }
+    let word = [None, None, Some("X86_64"), Some("ARM64")][usize::from(platform % 4)];
+    definition.runtime_platform = fixture::platform(word.as_slice());
+}
+
 /// Something else that happens to a cluster between two requests.
 type Turn = (u8, usize, u64);
 
@@ -297,12 +441,17 @@ proptest! {
         asks in (0u64..700, 0u64..700, 0u8..4),
         counts in proptest::collection::vec(1u32..6, 1..5),
         turns in proptest::collection::vec((0u8..6, 0usize..40, 0u64..900), 0..8),
+        kits in proptest::collection::vec((0u64..5, 0u8..3, 0u8..6), 0..9),
+        more in (0u64..3, 0u8..4),
+        (launch_type, providers) in whose(),
     ) {
         let mut state = build(&hosts, &tasks);
+        equip(&mut state, &kits);
         let mut index = Index::new(&state);
         let mut ids = crate::model::id::IdSource::new(5);
         let ports: &[u16] = match asks.2 { 0 => &[8080], 1 => &[8081], _ => &[] };
-        let definition = fixture::definition("web", 1, asks.0, asks.1, ports);
+        let mut definition = fixture::definition("web", 1, asks.0, asks.1, ports);
+        wants(&mut definition, more);
         let mut turns = turns.into_iter();
         for count in counts {
             let request = PlaceRequest {
@@ -311,8 +460,8 @@ proptest! {
                 group: "family:web",
                 constraints: &constraints,
                 strategies: &strategies,
-                launch_type: LaunchType::Ec2,
-                capacity_provider_strategy: &[],
+                launch_type,
+                capacity_provider_strategy: &providers,
                 count,
             };
             let placement = place_with(&mut index, &state, fixture::START, &request);

@@ -1,8 +1,8 @@
 //! Which of a service's tasks stop first: the mirror of placement.
 //!
 //! Those not yet RUNNING go first, then those that run and do not serve, then those that serve;
-//! within each, first what stands on no known instance or on a bad host of its revision. Beyond
-//! that the service's own strategies decide, in their listed order: `spread` takes where the most
+//! within each, first what stands on no known instance, then what stands on a bad host of its
+//! revision. Beyond that the service's own strategies decide, in their listed order: `spread` takes where the most
 //! tasks are, `binpack` from the instance with the most left free, so that packed ones stay
 //! packed, `random` draws. Of equals, the instance with the most tasks in all gives its newest.
 //!
@@ -181,7 +181,7 @@ impl<'t> ScaleIn<'t> {
     /// Picks `count` of these members, in the order in which they should stop. What was picked
     /// before counts as gone.
     pub fn take(&mut self, among: &[usize], count: usize) -> Vec<usize> {
-        let mut classes: BTreeMap<(u8, bool), Vec<usize>> = BTreeMap::new();
+        let mut classes: BTreeMap<(u8, u8), Vec<usize>> = BTreeMap::new();
         for &at in among {
             if let Some(member) = self.members.get(at) {
                 classes.entry(self.class(member)).or_default().push(at);
@@ -195,7 +195,7 @@ impl<'t> ScaleIn<'t> {
     }
 
     /// The smaller, the sooner it goes.
-    fn class(&self, member: &Member<'_>) -> (u8, bool) {
+    fn class(&self, member: &Member<'_>) -> (u8, u8) {
         let stage = match member.task.last_status {
             LastStatus::Running if member.serving() => 2,
             LastStatus::Running => 1,
@@ -203,7 +203,12 @@ impl<'t> ScaleIn<'t> {
         };
         // Failures are counted for the revision that is wanted; they say nothing of another.
         let bad = member.place == Place::Keeper && self.bad.contains(&member.task.instance);
-        (stage, member.node.is_some() && !bad)
+        let standing = match member.node {
+            None => 0,
+            Some(_) if bad => 1,
+            Some(_) => 2,
+        };
+        (stage, standing)
     }
 
     /// Goes on choosing, within one class, until `count` are chosen.

@@ -73,13 +73,15 @@ impl Turn<'_> {
         let mut take = vec![0; items + 1];
         let mut deal = self.deal(self.service.desired_count);
         for _ in 0..count {
-            let strangers = groups.get(items).map_or(0, Vec::len);
-            let from = match take.get(items) {
-                Some(taken) if *taken < strangers => items,
-                _ => match deal.most_over() {
-                    Some(at) => at,
-                    None => break,
-                },
+            // A provider whose tasks are protected has none to give; others give in its stead.
+            let gives = |at: usize| {
+                let (has, taken) = (groups.get(at), take.get(at));
+                has.zip(taken)
+                    .is_some_and(|(has, taken)| *taken < has.len())
+            };
+            let strangers = Some(items).filter(|&at| gives(at));
+            let Some(from) = strangers.or_else(|| deal.most_over(gives)) else {
+                break;
             };
             deal.gave(from);
             if let Some(taken) = take.get_mut(from) {
@@ -87,8 +89,12 @@ impl Turn<'_> {
             }
         }
         let mut choice = ScaleIn::new(index, self, keepers);
-        let each = groups.iter().zip(take);
-        each.flat_map(|(group, count)| choice.take(group, count))
-            .collect()
+        let mut chosen = Vec::with_capacity(count);
+        for at in std::iter::once(items).chain(0..items) {
+            if let (Some(group), Some(&count)) = (groups.get(at), take.get(at)) {
+                chosen.extend(choice.take(group, count));
+            }
+        }
+        chosen
     }
 }
