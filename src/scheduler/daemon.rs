@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::Index;
 use super::reconcile::{self, Place};
-use super::rollout::{Hopes, Released, Search, Turn, Why};
+use super::rollout::{Search, Turn, Why};
+use super::room::{Hopes, Released};
 use crate::model::id::IdSource;
 use crate::model::service::SchedulingStrategy;
 use crate::model::task_definition::TaskDefinition;

@@ -160,12 +160,11 @@ impl Deal {
         self.full.iter().position(|full| *full)
     }
 
-    /// How many tasks of their shares those lack that are full.
+    /// How many tasks of its share the item lacks, if it is full.
     #[must_use]
-    pub fn short(&self) -> u32 {
-        let full = self.full.iter().enumerate().filter(|(_, full)| **full);
-        let lacks = full.map(|(at, _)| u32::try_from(self.lack(at)).unwrap_or(0));
-        lacks.fold(0, u32::saturating_add)
+    pub fn lack_of_full(&self, at: usize) -> Option<u32> {
+        let full = self.full.get(at).is_some_and(|full| *full);
+        full.then(|| u32::try_from(self.lack(at)).unwrap_or(0))
     }
 
     /// One task of the item is to go.

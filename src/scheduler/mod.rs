@@ -22,6 +22,7 @@ mod plan;
 mod rank;
 mod reconcile;
 mod rollout;
+mod room;
 #[cfg(test)]
 mod runners_up;
 mod scale_in;

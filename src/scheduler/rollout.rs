@@ -19,9 +19,7 @@ use crate::model::grants::{self, MissingGrant};
 use crate::model::id::IdSource;
 use crate::model::service::Service;
 use crate::model::task_definition::TaskDefinition;
-use crate::model::{
-    CapacityProviderName, InstanceName, LastStatus, Resources, State, Task, TaskId, TimeMs,
-};
+use crate::model::{CapacityProviderName, InstanceName, LastStatus, State, Task, TaskId, TimeMs};
 
 /// Why a service's task is stopped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +42,11 @@ pub(crate) struct Turn<'a> {
     pub stops: Vec<(usize, Why)>,
     /// How many tasks of the primary deployment's revision failed on each instance of late.
     pub failures: BTreeMap<InstanceName, u32>,
-    /// How the search for a place went, where one was needed.
+    /// How the search for a place went, where one was needed; of several ways the first in which
+    /// something found none.
     pub search: Option<Search>,
+    /// The other ways in which something found none, with how much in each.
+    pub also_short: Vec<(Search, u32)>,
     /// What its definition asks for and its task role does not grant: nothing starts from it.
     pub ungranted: Vec<MissingGrant>,
     /// How many wanted tasks found no place.
@@ -54,7 +55,7 @@ pub(crate) struct Turn<'a> {
     pub unplaced: u32,
     /// Of a DAEMON: the instances that should have a task and have no room for it.
     pub lacking: BTreeSet<usize>,
-    victims: Victims,
+    pub(super) victims: Victims,
 }
 
 /// What a placement needs, made once per service and pass.
@@ -93,6 +94,7 @@ impl<'a> Turn<'a> {
             stops: Vec::new(),
             failures: BTreeMap::new(),
             search: None,
+            also_short: Vec::new(),
             ungranted: Vec::new(),
             missing: 0,
             unplaced: 0,
@@ -113,12 +115,12 @@ impl<'a> Turn<'a> {
     }
 
     /// RUNNING and PENDING tasks, those this pass starts included.
-    fn occupancy(&self) -> u32 {
+    pub(super) fn occupancy(&self) -> u32 {
         let starts = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
         self.count(Member::wanted).saturating_add(starts)
     }
 
-    fn ceiling(&self) -> u32 {
+    pub(super) fn ceiling(&self) -> u32 {
         let desired = self.service.desired_count;
         let ceiling = self.service.deployment_configuration.ceiling(desired);
         ceiling.max(desired)
@@ -376,10 +378,7 @@ impl<'a> Turn<'a> {
             occupancy += 1;
             left -= 1;
         }
-        let full = deal.first_full();
-        self.missing = full.map_or(0, |_| deal.short().min(left));
-        let last = full.unwrap_or(0);
-        self.search = ways.into_iter().nth(last);
+        self.fall_short(ways, &deal, left);
     }
 
     /// Starts a task of the primary deployment on a node.
@@ -443,7 +442,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn stop_victim(&mut self, index: &mut Index, search: &mut Search, victim: usize) {
+    pub(super) fn stop_victim(&mut self, index: &mut Index, search: &mut Search, victim: usize) {
         let why = self.why(victim);
         self.stop(index, victim, why);
         if let Some(node) = self.members.get(victim).and_then(|m| m.node) {
@@ -475,199 +474,5 @@ impl<'a> Turn<'a> {
             }
             None => false,
         }
-    }
-
-    /// For tasks that found no place: waits where this service's own stops will make room, makes
-    /// room by further stops above the floor, and calls the rest unplaced.
-    pub fn make_room(&mut self, index: &mut Index) {
-        let Some(mut search) = self.search.take() else {
-            self.unplaced = self.missing;
-            return;
-        };
-        let ceiling = self.ceiling();
-        let mut occupancy = self.occupancy();
-        let mut hopes = Hopes::new(&self.members);
-        for left in (1..=self.missing).rev() {
-            if occupancy < ceiling && hopes.wait(index, &search) {
-                occupancy += 1;
-                continue;
-            }
-            let chosen = self.room_makers(index, &search, &hopes);
-            if chosen.is_empty() {
-                // As many as the ceiling and the floor would allow to start.
-                let victims = u32::try_from(self.victims.len()).unwrap_or(u32::MAX);
-                let startable = ceiling.saturating_sub(occupancy).saturating_add(victims);
-                self.unplaced = if self.moves_on() {
-                    0
-                } else {
-                    left.min(startable)
-                };
-                break;
-            }
-            for victim in chosen {
-                self.victims.take(victim);
-                self.stop_victim(index, &mut search, victim);
-                if let Some(member) = self.members.get(victim) {
-                    hopes.release(member);
-                }
-                occupancy = occupancy.saturating_sub(1);
-            }
-            if hopes.wait(index, &search) {
-                occupancy += 1;
-            }
-        }
-        self.search = Some(search);
-    }
-
-    /// Whether what is under way will let more tasks go, and so make room by itself.
-    fn moves_on(&self) -> bool {
-        let under_way = |m: &Member<'_>| {
-            !m.out_of_reach() && (m.stopping || (m.place == Place::Keeper && !m.serving()))
-        };
-        let to_go = |m: &Member<'_>| m.wanted() && m.place != Place::Keeper;
-        self.members.iter().any(to_go)
-            && (!self.starts.is_empty() || self.members.iter().any(under_way))
-    }
-
-    /// The fewest victims, on the first instance that then will have room; empty if none has.
-    fn room_makers(&self, index: &Index, search: &Search, hopes: &Hopes) -> Vec<usize> {
-        let candidates: BTreeSet<usize> = search.ranker.candidates().iter().copied().collect();
-        let mut by_node: BTreeMap<usize, (Released, Vec<usize>, usize)> = BTreeMap::new();
-        for (victim, serves) in self.victims.iter() {
-            let Some(member) = self.members.get(victim) else {
-                continue;
-            };
-            let Some(node) = member.node.filter(|node| candidates.contains(node)) else {
-                continue;
-            };
-            let (released, victims, serving) = by_node.entry(node).or_default();
-            *serving += usize::from(serves);
-            if *serving > self.victims.budget {
-                continue;
-            }
-            released.add(&member.task.resources);
-            victims.push(victim);
-            let fewer = u32::try_from(victims.len()).unwrap_or(u32::MAX);
-            if hopes.fits(index, search, node, released, fewer) {
-                return victims.clone();
-            }
-        }
-        Vec::new()
-    }
-}
-
-/// Resources that stops will give back.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Released {
-    tasks: u32,
-    cpu: i128,
-    memory: i128,
-    named: BTreeMap<String, i128>,
-    ports: BTreeSet<crate::model::HostPort>,
-}
-
-impl Released {
-    pub(super) fn add(&mut self, resources: &Resources) {
-        self.tasks += 1;
-        self.cpu += i128::from(resources.cpu.0);
-        self.memory += i128::from(resources.memory.0);
-        for (name, count) in &resources.named {
-            *self.named.entry(name.clone()).or_default() += i128::from(*count);
-        }
-        self.ports.extend(&resources.ports);
-    }
-}
-
-/// What a service's own stops will give back, and how much of it is spoken for.
-pub(super) struct Hopes {
-    released: BTreeMap<usize, Released>,
-    claimed: BTreeMap<usize, u32>,
-}
-
-impl Hopes {
-    pub(super) fn new(members: &[Member<'_>]) -> Self {
-        let mut hopes = Self {
-            released: BTreeMap::new(),
-            claimed: BTreeMap::new(),
-        };
-        for member in members.iter().filter(|m| m.stopping) {
-            hopes.release(member);
-        }
-        hopes
-    }
-
-    fn release(&mut self, member: &Member<'_>) {
-        if let Some(node) = member.node {
-            let released = self.released.entry(node).or_default();
-            released.add(&member.task.resources);
-        }
-    }
-
-    /// Claims room for one task where it will be; false if nowhere.
-    fn wait(&mut self, index: &Index, search: &Search) -> bool {
-        let none = Released::default();
-        let found = search
-            .ranker
-            .candidates()
-            .iter()
-            .copied()
-            .find(|&node| self.fits(index, search, node, &none, 0));
-        if let Some(node) = found {
-            *self.claimed.entry(node).or_default() += 1;
-        }
-        found.is_some()
-    }
-
-    /// Whether a node takes one more task once what is stopping, and `also`, has ended.
-    pub(super) fn fits(
-        &self,
-        index: &Index,
-        search: &Search,
-        at: usize,
-        also: &Released,
-        fewer: u32,
-    ) -> bool {
-        let Some(node) = index.nodes.get(at) else {
-            return false;
-        };
-        let ask = &search.ask;
-        let none = Released::default();
-        let released = self.released.get(&at).unwrap_or(&none);
-        let claimed = self.claimed.get(&at).copied().unwrap_or(0);
-        let after = |room: u64, used: u64, back: i128, each: u64| {
-            i128::from(room) - i128::from(used) + back - i128::from(each) * i128::from(claimed)
-        };
-        let cpu = after(
-            node.room.cpu.0,
-            node.used_cpu.0,
-            released.cpu + also.cpu,
-            ask.resources.cpu.0,
-        );
-        let memory = after(
-            node.room.memory.0,
-            node.used_memory.0,
-            released.memory + also.memory,
-            ask.resources.memory.0,
-        );
-        let group = search.ranker.group_on(at).saturating_sub(fewer) + claimed;
-        let back = |of: &Released, name: &str| of.named.get(name).copied().unwrap_or(0);
-        let named = ask.resources.named.iter().all(|(name, each)| {
-            let back = back(released, name) + back(also, name);
-            let (room, used) = (node.room_named(name), node.used_named(name));
-            i128::from(*each) <= after(room, used, back, *each).max(0)
-        });
-        let ports = &ask.resources.ports;
-        let gone = released.tasks.saturating_add(also.tasks);
-        named
-            && ask.company(node, &search.group, gone, claimed)
-            && (!ask.distinct || group == 0)
-            && i128::from(ask.resources.cpu.0) <= cpu.max(0)
-            && i128::from(ask.resources.memory.0) <= memory.max(0)
-            && (ports.is_empty() || claimed == 0)
-            && ports.iter().all(|port| {
-                !node.ports.contains_key(port)
-                    || released.ports.contains(port)
-                    || also.ports.contains(port)
-            })
     }
 }
