@@ -301,6 +301,8 @@ pub enum ServiceVerb {
     },
     /// Replace every task, within the bounds of a deployment
     Restart(ServiceAct),
+    /// Balance its zones now: start tasks where there are the fewest, stop where there are the most
+    Rebalance(ServiceAct),
     /// Delete it and stop its tasks
     Rm(ServiceAct),
 }

@@ -317,7 +317,10 @@ impl Counts {
                     .iter()
                     .all(|it| it.id == primary.id || it.rollout_state == RolloutState::Failed)
         });
+        let balancing = service.rebalance.as_ref();
+        let asked = balancing.is_some_and(|it| it.asked_at.is_some());
         completed
+            && !asked
             && self.serving == service.desired_count
             && self.starting == 0
             && self.others == 0
@@ -337,6 +340,9 @@ impl Counts {
         }
         if self.others > 0 {
             line.push_str(&format!(", {} to be stopped", self.others));
+        }
+        if service.rebalance.is_some() {
+            line.push_str(", zones being balanced");
         }
         if let Some(unplaced) = &service.unplaced {
             line.push_str(&format!(", {} without a place", unplaced.count));

@@ -9,12 +9,14 @@ use super::session::Session;
 use super::{follow, resolve, time, wait};
 use crate::api::shape;
 use crate::controller::Command;
-use crate::controller::command::{DeleteService, DeploymentConfigurationUpdate, UpdateService};
+use crate::controller::command::{
+    DeleteService, DeploymentConfigurationUpdate, RebalanceService, UpdateService,
+};
 use crate::model::capacity::launch_words;
 use crate::model::service::SchedulingStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    LastStatus, Revision, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId,
+    LastStatus, Revision, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId, validate,
 };
 
 /// How many deployments that are over `show` prints.
@@ -64,6 +66,7 @@ pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliRe
             };
             change(session, &service, update, &act.wait, output).await
         }
+        ServiceVerb::Rebalance(act) => rebalance(session, act, output).await,
         ServiceVerb::Rm(act) => remove(session, act, output).await,
     }
 }
@@ -275,6 +278,31 @@ fn rollback_target(state: &State, service: &Service) -> CliResult<TaskDefinition
     }
 }
 
+async fn rebalance(session: &Session, act: &ServiceAct, output: Output) -> CliResult {
+    let service = find(session, &act.name)?;
+    let effect = format!(
+        "Service {}: tasks are started in zones that have fewer, then as many stopped in zones \
+         that have more, never below its desired count.",
+        service.name
+    );
+    out::confirm(&effect, act.sure.yes).await?;
+    let body = session
+        .command(Command::RebalanceService(RebalanceService {
+            cluster: Some(service.cluster.to_string()),
+            service: service.name.to_string(),
+        }))
+        .await?;
+    if output == Output::Json {
+        out::json(&body)?;
+    } else {
+        out::line(format!(
+            "the zones of service {} are balanced",
+            service.name
+        ))?;
+    }
+    rest(session, &service, wait::made(&body), false, &act.wait).await
+}
+
 async fn remove(session: &Session, act: &ServiceAct, output: Output) -> CliResult {
     let service = find(session, &act.name)?;
     let snapshot = session.snapshot();
@@ -466,6 +494,7 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
                 (true, true) => "on, with rollback".into(),
             },
         ),
+        ("zones", validate::rebalancing_words(&service)),
         ("grace period", format!("{} s", service.grace_s)),
         ("created", time::local(service.created_at)),
     ])?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::model::parameters::{IpcMode, PidMode, RuntimePlatform, TaskOverride};
 use crate::model::service::{
     CircuitBreaker, DeploymentConfiguration, PlacementConstraint, PlacementStrategy,
-    SchedulingStrategy,
+    SchedulingStrategy, ZoneRebalancing,
 };
 use crate::model::tag::{self, PropagateTags, Tag};
 use crate::model::task_definition::{
@@ -39,6 +39,8 @@ pub enum Command {
     CreateService(Box<CreateService>),
     /// Changes a service; a new definition or `forceNewDeployment` starts a deployment.
     UpdateService(Box<UpdateService>),
+    /// Ours: moves a service's tasks from fuller zones to emptier ones now.
+    RebalanceService(RebalanceService),
     /// Deletes a service and stops its tasks.
     DeleteService(DeleteService),
     /// Runs tasks once, placed by the scheduler.
@@ -74,6 +76,7 @@ impl Command {
             Self::DeregisterTaskDefinition(_) => "DeregisterTaskDefinition",
             Self::CreateService(_) => "CreateService",
             Self::UpdateService(_) => "UpdateService",
+            Self::RebalanceService(_) => "RebalanceService",
             Self::DeleteService(_) => "DeleteService",
             Self::RunTask(_) => "RunTask",
             Self::StopTask(_) => "StopTask",
@@ -112,6 +115,7 @@ impl Command {
             Self::RunTask(request) => warn(&mut lines, "", &request.unsupported, NOT_KEPT),
             Self::CreateCluster(request) => warn(&mut lines, "", &request.unsupported, NOT_KEPT),
             Self::DeregisterTaskDefinition(_)
+            | Self::RebalanceService(_)
             | Self::DeleteService(_)
             | Self::StopTask(_)
             | Self::UpdateTaskProtection(_)
@@ -312,6 +316,10 @@ pub struct CreateService {
     /// Shares of the tasks by capacity provider; not together with a launch type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    /// Whether tasks are moved when zones are out of balance; ENABLED where nothing is said and
+    /// the service allows it, as in ECS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability_zone_rebalancing: Option<ZoneRebalancing>,
     /// Makes a repeated request harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
@@ -343,6 +351,7 @@ impl CreateService {
             host_loss_grace_period_seconds: None,
             launch_type: None,
             capacity_provider_strategy: Vec::new(),
+            availability_zone_rebalancing: None,
             client_token: None,
             tags: Vec::new(),
             propagate_tags: PropagateTags::default(),
@@ -368,6 +377,12 @@ impl CreateService {
             &self.placement_strategy,
         ));
         faults.extend(validate::desired_count(self.desired_count));
+        faults.extend(validate::zone_rebalancing(
+            self.availability_zone_rebalancing,
+            self.scheduling_strategy,
+            self.deployment_configuration.maximum_percent,
+            &self.placement_strategy,
+        ));
         faults.extend(tag::faults("tags", &self.tags));
         faults.extend(ground(self.launch_type, &self.capacity_provider_strategy));
         faults.extend(validate::daemon_ground(
@@ -419,6 +434,8 @@ pub struct UpdateService {
     pub placement_strategy: Option<Vec<PlacementStrategy>>,
     /// New shares by capacity provider; an empty list goes back to the launch type.
     pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
+    /// Whether tasks are moved when zones are out of balance.
+    pub availability_zone_rebalancing: Option<ZoneRebalancing>,
     /// Ours: new grace period.
     pub host_loss_grace_period_seconds: Option<u32>,
     /// New grace period for failing health checks.
@@ -469,6 +486,17 @@ impl DeploymentConfigurationUpdate {
                 .unwrap_or_else(|| before.deployment_circuit_breaker.clone()),
         }
     }
+}
+
+/// Request of RebalanceService.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RebalanceService {
+    /// Cluster.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// Service name or ARN.
+    pub service: String,
 }
 
 /// Request of DeleteService.

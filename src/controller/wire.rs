@@ -111,6 +111,7 @@ fn typed(operation: &str, body: Value) -> Result<Command, WireFault> {
             }
             Command::UpdateService(parse(body)?)
         }
+        "RebalanceService" => Command::RebalanceService(parse(body)?),
         "DeleteService" => Command::DeleteService(parse(body)?),
         "RunTask" => Command::RunTask(parse(body)?),
         "StopTask" => Command::StopTask(parse(body)?),
@@ -295,6 +296,7 @@ pub fn encode(command: &Command) -> Value {
         Command::DeregisterTaskDefinition(request) => serde_json::to_value(request),
         Command::CreateService(request) => serde_json::to_value(request),
         Command::UpdateService(request) => serde_json::to_value(request),
+        Command::RebalanceService(request) => serde_json::to_value(request),
         Command::DeleteService(request) => serde_json::to_value(request),
         Command::RunTask(request) => serde_json::to_value(request),
         Command::StopTask(request) => serde_json::to_value(request),

@@ -146,6 +146,12 @@ impl Instance {
         matches!(self.connection, Connection::Connected { .. })
     }
 
+    /// Whether new tasks may come to it: it is ACTIVE and answers.
+    #[must_use]
+    pub fn takes_tasks(&self) -> bool {
+        self.status == InstanceStatus::Active && self.is_connected()
+    }
+
     /// Since when its engine has not answered; `None` while it answers.
     #[must_use]
     pub fn disconnected_since(&self) -> Option<TimeMs> {

@@ -106,6 +106,8 @@ pub enum Shape {
     UntagResource,
     /// Request of PutSchedule.
     PutSchedule,
+    /// Request of RebalanceService.
+    RebalanceService,
     /// Request of DeleteSchedule and RunSchedule.
     NamedSchedule,
 }
@@ -142,6 +144,7 @@ impl Shape {
             "DeregisterTaskDefinition" => Self::DeregisterTaskDefinition,
             "CreateService" => Self::CreateService,
             "UpdateService" => Self::UpdateService,
+            "RebalanceService" => Self::RebalanceService,
             "DeleteService" => Self::DeleteService,
             "RunTask" => Self::RunTask,
             "StopTask" => Self::StopTask,

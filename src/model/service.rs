@@ -1,6 +1,6 @@
 //! A service: keep N tasks of a definition running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -231,6 +231,22 @@ pub enum ZoneRebalancing {
     Disabled,
 }
 
+/// Tasks are moved from fuller zones to emptier ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rebalance {
+    /// When a person asked for it; `None` if it is the scheduler's own doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<TimeMs>,
+    /// When the first task was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<TimeMs>,
+    /// Tasks started above the desired count. When one has proven itself, a task in a fuller zone
+    /// is stopped.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub extra: BTreeSet<TaskId>,
+}
+
 /// Holds back the next start after failures: 1 s doubling to 5 min, reset by a new revision or
 /// a task that stayed up for 10 min.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,9 +342,9 @@ pub struct Service {
     /// Whether zones are balanced again by themselves.
     #[serde(default)]
     pub availability_zone_rebalancing: ZoneRebalancing,
-    /// Since when a person's wish to balance it again is being carried out.
+    /// The zone rebalancing that is asked for or under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rebalance_asked_at: Option<TimeMs>,
+    pub rebalance: Option<Rebalance>,
     /// How many tasks should stop and are protected: told once, when the number grows.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held_by_protection: u32,
@@ -415,7 +431,7 @@ impl Service {
             launch_type: LaunchType::default(),
             capacity_provider_strategy: Vec::new(),
             availability_zone_rebalancing: ZoneRebalancing::default(),
-            rebalance_asked_at: None,
+            rebalance: None,
             held_by_protection: 0,
             health_check_grace_period_s: None,
             tags: Vec::new(),

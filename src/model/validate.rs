@@ -22,6 +22,7 @@ mod linux;
 mod network;
 mod secrets;
 mod service;
+mod zones;
 
 pub use capacity::capacity_provider_strategy;
 pub use elsewhere::{Elsewhere, asks_for_something, elsewhere};
@@ -30,6 +31,7 @@ pub use network::PORTS_MAX;
 pub use service::{
     DESIRED_COUNT_MAX, bounds, daemon_ground, desired_count, health_grace, placement, scheduling,
 };
+pub use zones::{cannot_rebalance, no_rebalancing, rebalancing_words, zone_rebalancing};
 
 /// ECS's limit for containers in a task.
 pub const CONTAINERS_MAX: usize = 10;

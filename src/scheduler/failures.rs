@@ -76,6 +76,8 @@ pub(crate) fn count(
     now: TimeMs,
 ) {
     let grace_s = service.health_check_grace_period_s;
+    let rebalance = service.rebalance.as_ref();
+    let extra = rebalance.map_or(BTreeSet::new(), |it| it.extra.clone());
     let Some(primary) = service.deployments.first_mut() else {
         return;
     };
@@ -131,7 +133,13 @@ pub(crate) fn count(
     backoff.failed_at = now;
     let count = u32::try_from(failed.len()).unwrap_or(u32::MAX);
     if now < backoff.until {
-        backoff.held = backoff.held.saturating_add(count);
+        // What was started to balance the zones is not missed, so nothing waits in its stead.
+        let missed = failed
+            .iter()
+            .filter(|task| !extra.contains(&task.id))
+            .count();
+        let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+        backoff.held = backoff.held.saturating_add(missed);
     }
     if primary.rollout_state == RolloutState::InProgress {
         primary.failed_tasks = primary.failed_tasks.saturating_add(count);

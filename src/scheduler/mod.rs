@@ -20,12 +20,14 @@ mod node;
 mod place;
 mod plan;
 mod rank;
+mod rebalance;
 mod reconcile;
 mod rollout;
 mod room;
 #[cfg(test)]
 mod runners_up;
 mod scale_in;
+mod settle;
 mod shares;
 pub mod smallest;
 mod strategy;
@@ -37,6 +39,8 @@ mod words;
 pub(crate) mod fixture;
 #[cfg(test)]
 mod plan_tests;
+#[cfg(test)]
+mod rebalance_tests;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -60,5 +64,6 @@ pub use ground::Ground;
 pub use index::Index;
 pub use place::{PlaceRequest, Placed, Placement, place, place_with};
 pub use plan::{Plan, REFUSALS_MAX, Stop, plan, plan_with};
+pub use rebalance::REBALANCE_WAIT_MS;
 pub use reconcile::COMPLETION_SETTLE_MS;
 pub use strategy::default_strategies;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::index::Index;
-use super::reconcile::{self, Loss, Member};
+use super::rebalance::Zones;
+use super::reconcile::{self, Loss};
 use super::rollout::{Turn, Why};
-use super::{failures, feasible, words};
+use super::{failures, feasible, settle, words};
 use crate::model::event::Event;
 use crate::model::id::IdSource;
 use crate::model::service::{
-    Backoff, DEFAULT_GRACE_S, Deployment, Refusal, RolloutState, SchedulingStrategy, Service,
-    ServiceStatus, Unplaced,
+    Backoff, DEFAULT_GRACE_S, Refusal, SchedulingStrategy, Service, ServiceStatus, Unplaced,
 };
 use crate::model::state::ServiceKey;
 use crate::model::task::Health;
@@ -102,7 +102,7 @@ impl Plan {
             .collect()
     }
 
-    fn wake(&mut self, at: TimeMs) {
+    pub(super) fn wake(&mut self, at: TimeMs) {
         self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
 }
@@ -177,6 +177,13 @@ fn pass(
             turn.make_room(index);
         }
     }
+    let zones = Zones::new(index);
+    for turn in &mut turns {
+        if turn.service.status == ServiceStatus::Active {
+            settle::complete(&mut plan, turn, now);
+            turn.rebalance(&mut plan, state, index, &zones, (now, ids));
+        }
+    }
     for turn in turns {
         finish(&mut plan, index, turn, now);
     }
@@ -247,7 +254,7 @@ fn finish(plan: &mut Plan, index: &Index, mut turn: Turn<'_>, now: TimeMs) {
     match turn.service.status {
         ServiceStatus::Active => {
             unplaced(plan, index, &mut turn, now);
-            settle(plan, &mut turn, now);
+            settle::settle(plan, &mut turn, now);
             let backoff = &turn.service.backoff;
             if now < backoff.until && backoff.held > 0 {
                 plan.wake(backoff.until);
@@ -316,6 +323,10 @@ fn stop_words(service: &Service, why: &Why) -> (String, String) {
             format!("its desired count is {}", service.desired_count),
         ),
         Why::Replaced => (scaling, format!("{deployment} replaces it")),
+        Why::Rebalanced => (
+            format!("Availability Zone rebalancing initiated by {deployment}"),
+            "another was started in a zone that had fewer".to_owned(),
+        ),
         Why::Draining(instance) => (
             format!("Container instance {instance} is DRAINING"),
             format!("(instance {instance}) is DRAINING"),
@@ -396,104 +407,4 @@ fn why_unplaced(index: &Index, turn: &Turn<'_>) -> (String, Vec<Refusal>) {
         format!("{start} Reason: {summary}."),
         feasible::refusals(index, kept),
     )
-}
-
-/// Completes a deployment that has arrived, announces a steady state, forgets what is over.
-fn settle(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
-    let desired = turn.service.desired_count;
-    let serving = turn
-        .which(|m| m.serving() && m.place == reconcile::Place::Keeper)
-        .len();
-    let arrived = turn.starts.is_empty()
-        && turn.keepers() == desired
-        && serving == usize::try_from(desired).unwrap_or(usize::MAX);
-    let Some(primary) = turn.service.primary().cloned() else {
-        return;
-    };
-    // A stop that a silent instance may never confirm must not hold up the service for ever.
-    let others =
-        turn.which(|m| m.task.deployment.as_ref() != Some(&primary.id) && !m.out_of_reach());
-    let underway = primary.rollout_state == RolloutState::InProgress;
-    let proven = turn.members.iter().map(Member::proves_at).max();
-    let unproven = proven.filter(|at| *at > now);
-    if arrived && others.is_empty() && underway {
-        unproven.into_iter().for_each(|at| plan.wake(at));
-    }
-    if arrived && others.is_empty() && underway && unproven.is_none() {
-        if let Some(primary) = turn.service.deployments.first_mut() {
-            primary.rollout_state = RolloutState::Completed;
-            primary.rollout_state_reason = format!("ECS deployment {} completed.", primary.id);
-            primary.failed_tasks = 0;
-            primary.updated_at = now;
-        }
-        turn.service.last_completed = Some(primary.task_definition.clone());
-        plan.events
-            .push(words::completed(&turn.service, &primary.id, now));
-    }
-    held_by_protection(plan, turn, now);
-    forget_deployments(turn);
-    let completed =
-        turn.service.primary().map(|p| p.rollout_state) == Some(RolloutState::Completed);
-    let quiet = turn
-        .which(|m| !m.out_of_reach() && (m.stopping || m.place != reconcile::Place::Keeper))
-        .is_empty();
-    let steady = arrived && completed && quiet;
-    if steady && !turn.service.steady {
-        let members = turn.members.iter().filter(|m| m.unconfirmed());
-        let unconfirmed: Vec<TaskId> = members.map(|m| m.task.id).collect();
-        if !unconfirmed.is_empty() {
-            plan.events
-                .push(words::unconfirmed(&turn.service, &unconfirmed, now));
-        }
-        plan.events.push(words::steady(&turn.service, now));
-    }
-    turn.service.steady = steady;
-    let stopping = turn.members.iter().filter(|m| m.stopping && !m.silent);
-    for at in stopping.filter_map(|m| m.grace_ends) {
-        plan.wake(at);
-    }
-}
-
-/// Tells that tasks which should stop are protected, when that begins or there are more of them.
-fn held_by_protection(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
-    let held: Vec<&Member<'_>> = turn
-        .held()
-        .into_iter()
-        .filter_map(|at| turn.members.get(at))
-        .collect();
-    let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
-    if count > turn.service.held_by_protection {
-        let ids: Vec<TaskId> = held.iter().map(|m| m.task.id).collect();
-        let ends = held.iter().filter_map(|m| m.task.protected_until).min();
-        let left_ms = ends.map_or(0, |at| at.since_ms(now));
-        plan.events
-            .push(words::held(&turn.service, &ids, left_ms, now));
-    }
-    turn.service.held_by_protection = count;
-}
-
-/// Moves deployments that have no task left to the history. One that FAILED is kept, so that its outcome can be
-/// read, until a later deployment has completed.
-fn forget_deployments(turn: &mut Turn<'_>) {
-    let Some(primary) = turn.service.primary().cloned() else {
-        return;
-    };
-    let completed = primary.rollout_state == RolloutState::Completed;
-    let members = &turn.members;
-    let stays = |deployment: &Deployment| {
-        let has_tasks = members
-            .iter()
-            .any(|m| m.task.deployment.as_ref() == Some(&deployment.id) && !m.out_of_reach());
-        let failed = deployment.rollout_state == RolloutState::Failed;
-        deployment.id == primary.id
-            || has_tasks
-            || (failed && (!completed || deployment.updated_at >= primary.created_at))
-    };
-    let all = std::mem::take(&mut turn.service.deployments);
-    let (stay, over) = all.into_iter().partition(stays);
-    turn.service.deployments = stay;
-    let over: Vec<Deployment> = over;
-    for deployment in over.into_iter().rev() {
-        turn.service.remember(deployment);
-    }
 }

@@ -29,6 +29,7 @@ pub(crate) enum Why {
     Draining(InstanceName),
     Unhealthy,
     Misplaced(InstanceName),
+    Rebalanced,
     Deleted,
 }
 
@@ -137,7 +138,10 @@ impl<'a> Turn<'a> {
         let mut held = self.which(|m| {
             m.wanted() && m.protected && matches!(m.place, Place::Old | Place::Draining)
         });
+        let rebalance = self.service.rebalance.as_ref();
+        let extra = rebalance.map_or(0, |it| it.extra.len());
         let surplus = self.keepers().saturating_sub(self.service.desired_count) as usize;
+        let surplus = surplus.saturating_sub(extra);
         let keepers = self.which(|m| m.wanted() && m.protected && m.place == Place::Keeper);
         held.extend(keepers.into_iter().take(surplus));
         held
@@ -172,13 +176,14 @@ impl<'a> Turn<'a> {
 
     /// A deleted service: everything it has is to stop, what is lost included.
     pub fn delete(&mut self, index: &mut Index) {
+        self.service.rebalance = None;
         let all = self.which(|_| true);
         self.stop_all(index, all, &Why::Deleted);
     }
 
     /// Stops what can be stopped without need, then starts what is missing.
     pub fn advance(&mut self, state: &State, index: &mut Index, now: TimeMs, ids: &mut IdSource) {
-        self.stop_surplus(index);
+        self.stop_surplus(index, now);
         if reconcile::given_up(&self.service) {
             self.shrink_old(index);
             return;
@@ -223,18 +228,21 @@ impl<'a> Turn<'a> {
         missing.saturating_sub(self.held_back(now))
     }
 
-    fn stop_surplus(&mut self, index: &mut Index) {
-        let desired = self.service.desired_count as usize;
+    fn stop_surplus(&mut self, index: &mut Index, now: TimeMs) {
+        let (extra, moved) = self.open_extra(now);
+        let why = if moved { Why::Rebalanced } else { Why::Surplus };
+        let desired = self.service.desired_count as usize + extra.len();
         let keepers = self.which(|m| m.wanted() && m.place == Place::Keeper);
         if keepers.len() > desired {
             // What is lost goes first: it must not come back to a service that has shrunk.
             let lost = self.which(|m| m.lost);
             self.stop_all(index, lost, &Why::Surplus);
             let surplus = keepers.len() - desired;
-            let may_go = self.which(|m| m.may_go() && m.place == Place::Keeper);
+            let may_go = self
+                .which(|m| m.may_go() && m.place == Place::Keeper && !extra.contains(&m.task.id));
             let surplus = surplus.min(may_go.len());
             let chosen = self.surplus(index, &may_go, surplus);
-            self.stop_all(index, chosen, &Why::Surplus);
+            self.stop_all(index, chosen, &why);
         }
         for at in self.which(|m| m.lost && m.place != Place::Keeper) {
             let why = self.why(at);

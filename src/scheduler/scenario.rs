@@ -10,6 +10,7 @@
 //! service NAME count N | daemon [min P] [max P] [grace S] [breaker] [rollback] [distinct]
 //!     [fargate] [on PROVIDER:BASE:WEIGHT,…] [by KIND:FIELD,…] [where EXPRESSION]
 //! scale NAME N · update NAME REVISION · delete NAME
+//! rebalance NAME (asks for it) · rebalancing NAME on | off
 //! drain I · activate I · disconnect I · reconnect I
 //! crash NAME [all | on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
 //! run FAMILY:N COUNT · crash by hand FAMILY on I · by hand FAMILY (tasks that no service has)
@@ -30,7 +31,7 @@ use super::{check, explain, fixture};
 use crate::model::parameters::ResourceRequirement;
 use crate::model::service::{
     PlacementConstraint, PlacementConstraintKind, PlacementStrategy, PlacementStrategyKind,
-    SchedulingStrategy, ServiceStatus,
+    SchedulingStrategy, ServiceStatus, ZoneRebalancing,
 };
 use crate::model::task::Health;
 use crate::model::task_definition::PortMapping;
@@ -228,6 +229,20 @@ impl Script {
             ["strategy", name, items] => {
                 world.edit_service(name, |service| {
                     service.capacity_provider_strategy = strategy(items);
+                });
+            }
+            ["rebalance", name] => {
+                let asked_at = Some(world.now);
+                world.edit_service(name, |service| {
+                    service.rebalance.get_or_insert_default().asked_at = asked_at;
+                });
+            }
+            ["rebalancing", name, how] => {
+                world.edit_service(name, |service| {
+                    service.availability_zone_rebalancing = match *how {
+                        "off" => ZoneRebalancing::Disabled,
+                        _ => ZoneRebalancing::Enabled,
+                    };
                 });
             }
             ["delete", name] => {
@@ -596,6 +611,8 @@ scenarios! {
     health_grace
     protection
     protection_deployment
+    zone_rebalancing
+    zone_rebalancing_bounds
     history
     completion
     daemon

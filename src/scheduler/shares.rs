@@ -9,7 +9,7 @@ use crate::model::task_definition::TaskDefinition;
 use crate::model::{CapacityProviderName, State, Task};
 
 impl Turn<'_> {
-    fn item_of(&self, task: &Task) -> Option<usize> {
+    pub(super) fn item_of(&self, task: &Task) -> Option<usize> {
         let items = self.service.capacity_provider_strategy.iter();
         let mut names = items.map(|item| Some(&item.capacity_provider));
         names.position(|name| name == task.capacity_provider.as_ref())

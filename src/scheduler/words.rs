@@ -1,5 +1,7 @@
 //! Events in ECS's words.
 
+use std::collections::BTreeMap;
+
 use crate::model::event::{Event, EventKind, Severity};
 use crate::model::service::{Deployment, Service};
 use crate::model::{DeploymentId, InstanceName, TaskId, TimeMs};
@@ -196,4 +198,36 @@ pub(crate) fn backing_off(service: &Service, delay_ms: u64, now: TimeMs) -> Even
 pub(crate) fn deleted(service: &Service, now: TimeMs) -> Event {
     let say = "has stopped all its tasks and is now INACTIVE.";
     event(service, Severity::Info, EventKind::Service, now, say)
+}
+
+/// `3 tasks in a, 0 tasks in b`
+fn by_zone(counts: &BTreeMap<String, u32>) -> String {
+    let each = counts.iter().map(|(zone, count)| {
+        let zone = if zone.is_empty() { "no zone" } else { zone };
+        format!("{} in {zone}", tasks(*count as usize))
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn unbalanced(service: &Service, counts: &BTreeMap<String, u32>, now: TimeMs) -> Event {
+    let zones = by_zone(counts);
+    let say = format!("is not zone balanced: {zones}. Zone rebalancing is in progress.");
+    event(service, Severity::Info, EventKind::Service, now, &say)
+}
+
+/// The end of a rebalancing; `even` if the zones are.
+pub(crate) fn rebalanced(
+    service: &Service,
+    counts: &BTreeMap<String, u32>,
+    even: bool,
+    now: TimeMs,
+) -> Event {
+    let zones = by_zone(counts);
+    let say = match even {
+        true => format!("is zone balanced: {zones}."),
+        false => format!(
+            "cannot be zone balanced any further: {zones}; no instance of an emptier zone takes a task."
+        ),
+    };
+    event(service, Severity::Info, EventKind::Service, now, &say)
 }

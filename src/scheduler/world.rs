@@ -228,6 +228,13 @@ impl World {
     fn proves_by(&self, at: TimeMs) -> bool {
         at.since_ms(self.now) <= COMPLETION_SETTLE_MS
             && self.state.services.values().any(|service| {
+                if service
+                    .rebalance
+                    .as_ref()
+                    .is_some_and(|it| !it.extra.is_empty())
+                {
+                    return true;
+                }
                 let primary = service.primary();
                 let serving = self.tasks(service.name.as_str());
                 let serving = serving.iter().filter(|t| t.is_serving()).count();

@@ -22,6 +22,7 @@ pub(crate) enum Action {
     Scale,
     Update,
     Restart,
+    Rebalance,
     Stop,
     Drain,
     Delete,
@@ -185,6 +186,13 @@ pub(crate) const KEYS: &[Binding] = &[
         Action::Restart,
         "restart",
         "restart the service: replace every task",
+    ),
+    change(
+        OF_SERVICE,
+        &["b"],
+        Action::Rebalance,
+        "balance",
+        "balance the service's zones: move tasks to emptier ones",
     ),
     change(OF_TASK, &["x", "S"], Action::Stop, "stop", "stop the task"),
     change(

@@ -190,6 +190,7 @@ pub(crate) enum Act {
     Scale(ServiceKey, u32),
     Update(ServiceKey, TaskDefinitionId),
     Restart(ServiceKey),
+    Rebalance(ServiceKey),
     Delete(ServiceKey),
     Stop(TaskId),
     Drain(InstanceName),

@@ -88,6 +88,7 @@ pub fn service(state: &State, service: &Service, counts: &Counts) -> Value {
         "desiredCount": service.desired_count,
         "runningCount": tally.running,
         "pendingCount": tally.pending,
+        "availabilityZoneRebalancing": plain(&service.availability_zone_rebalancing),
         "schedulingStrategy": plain(&service.scheduling_strategy),
         "deploymentController": {"type": "ECS"},
         "placementConstraints": service.placement_constraints,

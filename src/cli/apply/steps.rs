@@ -436,6 +436,16 @@ fn updated(
     ) {
         update.capacity_provider_strategy = Some(strategy.to_vec());
     }
+    let zones = request.availability_zone_rebalancing;
+    if zones.is_some()
+        && differs(
+            "availabilityZoneRebalancing",
+            json!(service.availability_zone_rebalancing),
+            json!(zones),
+        )
+    {
+        update.availability_zone_rebalancing = zones;
+    }
     let grace = request
         .host_loss_grace_period_seconds
         .unwrap_or(DEFAULT_GRACE_S);

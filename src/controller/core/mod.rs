@@ -231,6 +231,7 @@ fn carry_out(work: &mut Work, command: Command, who: &str) -> Result<Response, C
         Command::DeregisterTaskDefinition(request) => tasks::deregister(work, &request, who),
         Command::CreateService(request) => services::create(work, *request, who),
         Command::UpdateService(request) => services::update(work, *request, who),
+        Command::RebalanceService(request) => services::rebalance(work, &request, who),
         Command::DeleteService(request) => services::delete(work, &request, who),
         Command::RunTask(request) => tasks::run(work, &request, who),
         Command::StopTask(request) => tasks::stop(work, &request, who),

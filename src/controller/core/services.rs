@@ -4,10 +4,14 @@ use super::find::{self, invalid};
 use super::ground::{self, Chosen};
 use super::work::Work;
 use crate::controller::command::{
-    CommandError, CreateService, DeleteService, ErrorKind, Response, UpdateService,
+    CommandError, CreateService, DeleteService, ErrorKind, RebalanceService, Response,
+    UpdateService,
 };
 use crate::model::service::PlacementConstraint;
-use crate::model::service::{Backoff, DEFAULT_GRACE_S, SchedulingStrategy};
+use crate::model::service::{
+    Backoff, DEFAULT_GRACE_S, DeploymentConfiguration, PlacementStrategy, SchedulingStrategy,
+    ZoneRebalancing,
+};
 use crate::model::validate::Fault;
 use crate::model::{
     Deployment, EventKind, Service, ServiceStatus, Severity, TaskDefinitionId, validate,
@@ -82,6 +86,11 @@ pub(super) fn create(
         &request.placement_strategy,
     )?;
     let definition = definition.id();
+    let rebalancing = request.availability_zone_rebalancing.unwrap_or(balancing(
+        request.scheduling_strategy,
+        &request.deployment_configuration,
+        &request.placement_strategy,
+    ));
     let first = deployment(work, definition.clone(), who);
     let started = first.id.clone();
     let service = work.put_service(Service {
@@ -97,6 +106,7 @@ pub(super) fn create(
         grace_s: request
             .host_loss_grace_period_seconds
             .unwrap_or(DEFAULT_GRACE_S),
+        availability_zone_rebalancing: rebalancing,
         scheduling_strategy: request.scheduling_strategy,
         health_check_grace_period_s: request.health_check_grace_period_seconds,
         client_token: request.client_token,
@@ -139,22 +149,14 @@ pub(super) fn update(
 ) -> Result<Response, CommandError> {
     let cluster = find::cluster(work, request.cluster.as_deref(), &request.service)?;
     let before = find::service(work, &cluster, &request.service)?;
-    let name = &before.name;
-    if before.status != ServiceStatus::Active {
-        return Err(CommandError::new(
-            ErrorKind::ServiceNotActiveException,
-            format!(
-                "Service {name} is {}: it was deleted. Create it anew.",
-                before.status.as_str()
-            ),
-        ));
-    }
+    active(&before)?;
     let mut service = (*before).clone();
     let mut said = Vec::new();
     if request.desired_count.is_some() && before.scheduling_strategy == SchedulingStrategy::Daemon {
         return Err(invalid(format!(
-            "desiredCount: service {name} is a DAEMON: it runs one task on every instance that \
-             meets its constraints, and its count follows them."
+            "desiredCount: service {} is a DAEMON: it runs one task on every instance that \
+             meets its constraints, and its count follows them.",
+            before.name
         )));
     }
     if let Some(count) = request.desired_count.filter(|c| *c != before.desired_count) {
@@ -188,7 +190,18 @@ pub(super) fn update(
         service.capacity_provider_strategy = chosen.strategy;
     }
     service.unsupported.extend(request.unsupported);
-    check(&service)?;
+    let zones = request.availability_zone_rebalancing;
+    let possible = balancing(
+        service.scheduling_strategy,
+        &service.deployment_configuration,
+        &service.placement_strategy,
+    );
+    // What nobody asks for goes off by itself where it can no longer be.
+    service.availability_zone_rebalancing = match possible {
+        ZoneRebalancing::Enabled => zones.unwrap_or(before.availability_zone_rebalancing),
+        ZoneRebalancing::Disabled => zones.unwrap_or(ZoneRebalancing::Disabled),
+    };
+    check(&service, zones)?;
     for (changed, what) in [
         (
             service.deployment_configuration != before.deployment_configuration,
@@ -205,6 +218,10 @@ pub(super) fn update(
         (
             service.capacity_provider_strategy != before.capacity_provider_strategy,
             "capacity provider strategy",
+        ),
+        (
+            service.availability_zone_rebalancing != before.availability_zone_rebalancing,
+            "zone rebalancing",
         ),
         (service.grace_s != before.grace_s, "grace period"),
         (
@@ -258,8 +275,20 @@ fn daemon_ground(scheduling: SchedulingStrategy, chosen: &Chosen) -> Result<(), 
     find::refuse(ErrorKind::InvalidParameterException, &faults)
 }
 
+/// Whether zones are balanced again by themselves where nobody says: where that can be, as in ECS.
+fn balancing(
+    scheduling: SchedulingStrategy,
+    bounds: &DeploymentConfiguration,
+    strategies: &[PlacementStrategy],
+) -> ZoneRebalancing {
+    match validate::no_rebalancing(scheduling, bounds.maximum_percent, strategies) {
+        None => ZoneRebalancing::Enabled,
+        Some(_) => ZoneRebalancing::Disabled,
+    }
+}
+
 /// Refuses a service that makes no sense as a whole.
-fn check(service: &Service) -> Result<(), CommandError> {
+fn check(service: &Service, zones: Option<ZoneRebalancing>) -> Result<(), CommandError> {
     let mut faults = validate::scheduling(
         service.scheduling_strategy,
         &service.deployment_configuration,
@@ -273,7 +302,27 @@ fn check(service: &Service) -> Result<(), CommandError> {
         &service.placement_strategy,
     ));
     faults.extend(expressions(&service.placement_constraints));
+    faults.extend(validate::zone_rebalancing(
+        zones,
+        service.scheduling_strategy,
+        service.deployment_configuration.maximum_percent,
+        &service.placement_strategy,
+    ));
     find::refuse(ErrorKind::InvalidParameterException, &faults)
+}
+
+fn active(service: &Service) -> Result<(), CommandError> {
+    if service.status == ServiceStatus::Active {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        ErrorKind::ServiceNotActiveException,
+        format!(
+            "Service {} is {}: it was deleted. Create it anew.",
+            service.name,
+            service.status.as_str()
+        ),
+    ))
 }
 
 /// Puts a new PRIMARY deployment before the others if a new definition or force asks for one.
@@ -308,6 +357,30 @@ fn redeploy(
     let id = new.id.to_string();
     service.begin(new, work.now);
     Ok(Some((id, wanted)))
+}
+
+/// Has a service's zones balanced now, whether or not that would happen by itself.
+pub(super) fn rebalance(
+    work: &mut Work,
+    request: &RebalanceService,
+    who: &str,
+) -> Result<Response, CommandError> {
+    let cluster = find::cluster(work, request.cluster.as_deref(), &request.service)?;
+    let before = find::service(work, &cluster, &request.service)?;
+    let name = &before.name;
+    active(&before)?;
+    if let Some(why) = validate::cannot_rebalance(&before) {
+        return Err(invalid(format!(
+            "The zones of service {name} cannot be balanced: {why}."
+        )));
+    }
+    let mut service = (*before).clone();
+    let rebalance = service.rebalance.get_or_insert_default();
+    rebalance.asked_at = rebalance.asked_at.or(Some(work.now));
+    let service = work.put_service(service);
+    let message = format!("(service {name}): {who} asked to balance its zones.");
+    work.operator(&*service, message);
+    Ok(Response::Service(service))
 }
 
 pub(super) fn delete(

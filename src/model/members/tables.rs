@@ -155,9 +155,10 @@ impl Shape {
                         "capacityProviderStrategy",
                         Many(Self::CapacityProviderStrategyItem),
                     ),
+                    ("availabilityZoneRebalancing", Plain),
                     ("propagateTags", Plain),
                 ],
-                "availabilityZoneRebalancing loadBalancers serviceRegistries \
+                "loadBalancers serviceRegistries \
                  platformVersion networkConfiguration deploymentController \
                  enableECSManagedTags enableExecuteCommand \
                  serviceConnectConfiguration volumeConfigurations vpcLatticeConfigurations \
@@ -302,6 +303,7 @@ impl Shape {
                 ("tags", Many(Self::Tag)),
             ],
             Self::NamedSchedule => &[("name", Plain), ("cluster", Plain)],
+            Self::RebalanceService => &[("cluster", Plain), ("service", Plain)],
             _ => &[],
         }
     }

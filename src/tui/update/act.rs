@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::controller::Command;
 use crate::controller::command::{
-    DeleteService, StopTask, UpdateContainerInstancesState, UpdateService,
+    DeleteService, RebalanceService, StopTask, UpdateContainerInstancesState, UpdateService,
 };
 use crate::model::service::Service;
 use crate::model::state::ServiceKey;
-use crate::model::{ClusterName, InstanceName, InstanceStatus, TaskDefinitionId, TaskId};
+use crate::model::{ClusterName, InstanceName, InstanceStatus, TaskDefinitionId, TaskId, validate};
 
 use super::super::effect::Effect;
 use super::super::fleet::Tally;
@@ -91,6 +91,10 @@ fn command(model: &Model, act: &Act) -> Option<Command> {
             force_new_deployment: true,
             ..update(key)
         })),
+        Act::Rebalance((cluster, service)) => Command::RebalanceService(RebalanceService {
+            cluster: Some(cluster.to_string()),
+            service: service.to_string(),
+        }),
         Act::Delete((cluster, service)) => Command::DeleteService(DeleteService {
             cluster: Some(cluster.to_string()),
             service: service.to_string(),
@@ -113,6 +117,7 @@ pub(crate) fn question(model: &Model, act: &Act) -> Question {
         Act::Scale(key, to) => scale(model, key, *to),
         Act::Update(key, to) => update_to(model, key, to),
         Act::Restart(key) => restart(model, key),
+        Act::Rebalance(key) => rebalance(model, key),
         Act::Delete(key) => delete(model, key),
         Act::Stop(task) => stop(model, *task),
         Act::Drain(name) => drain(model, name),
@@ -120,7 +125,7 @@ pub(crate) fn question(model: &Model, act: &Act) -> Question {
             title: format!("Activate instance {name}"),
             effect: vec![
                 "It takes tasks again.".to_owned(),
-                "What runs elsewhere stays where it is.".to_owned(),
+                "Services whose zones are out of balance move tasks to it.".to_owned(),
             ],
             cli: cli(&model.cluster, &format!("instance activate {name}")),
             danger: false,
@@ -254,6 +259,30 @@ fn restart(model: &Model, key: &ServiceKey) -> Question {
             ),
             bounds(service),
         ],
+        cli,
+        danger: false,
+    }
+}
+
+fn rebalance(model: &Model, key: &ServiceKey) -> Question {
+    let name = &key.1;
+    let title = format!("Balance the zones of service {name}");
+    let cli = cli(&key.0, &format!("service rebalance {name}"));
+    let Some((service, _)) = parts(model, key) else {
+        return gone(title, cli);
+    };
+    let effect = match validate::cannot_rebalance(service) {
+        Some(why) => vec![format!("It will be refused: {why}.")],
+        None => vec![
+            format!("Starts tasks of {name} in the zones that have the fewest, and stops as many"),
+            "where there are the most, once the new ones have stayed up. Never below the"
+                .to_owned(),
+            "desired count. Nothing happens if the zones are even.".to_owned(),
+        ],
+    };
+    Question {
+        title,
+        effect,
         cli,
         danger: false,
     }

@@ -137,6 +137,7 @@ pub(super) fn on_subject(
         Action::Scale
             | Action::Update
             | Action::Restart
+            | Action::Rebalance
             | Action::Delete
             | Action::Stop
             | Action::Drain
@@ -156,7 +157,10 @@ pub(super) fn on_subject(
         (Action::Stop, Subject::Task(task)) => stop(model, task),
         (Action::Drain, Subject::Instance(name)) => drain(model, name),
         (Action::Fault, Subject::Instance(name)) => return fault(model, name),
-        (Action::Scale | Action::Update | Action::Restart | Action::Delete, subject) => {
+        (
+            Action::Scale | Action::Update | Action::Restart | Action::Rebalance | Action::Delete,
+            subject,
+        ) => {
             if let Some(key) = service_of(model, &subject) {
                 on_service(model, action, key);
             } else {
@@ -206,6 +210,7 @@ fn on_service(model: &mut Model, action: Action, key: ServiceKey) {
             });
         }
         Action::Restart => act::ask(model, Act::Restart(key)),
+        Action::Rebalance => act::ask(model, Act::Rebalance(key)),
         _ => act::ask(model, Act::Delete(key)),
     }
 }

@@ -303,3 +303,36 @@ fn a_protected_task_survives_scale_in_until_its_protection_ends() {
     let (_, message) = rig.refused("UpdateTaskProtection", bad);
     assert!(message.contains("1 to 2880"), "{message}");
 }
+
+#[test]
+fn zone_rebalancing_is_on_where_it_can_be_and_refused_by_name_where_not() {
+    use crate::model::service::ZoneRebalancing::{Disabled, Enabled};
+    let mut rig = rig();
+    rig.create("web", 4);
+    assert_eq!(rig.service("web").availability_zone_rebalancing, Enabled);
+    let narrow = json!({"minimumHealthyPercent": 50, "maximumPercent": 100});
+    let mut body = json!({"service": "web", "deploymentConfiguration": narrow,
+                          "availabilityZoneRebalancing": "ENABLED"});
+    let (kind, message) = rig.refused("UpdateService", body.clone());
+    assert_eq!(kind, ErrorKind::InvalidParameterException);
+    assert!(message.contains("availabilityZoneRebalancing"), "{message}");
+    body.as_object_mut()
+        .unwrap()
+        .remove("availabilityZoneRebalancing");
+    rig.ask("UpdateService", body).unwrap();
+    assert_eq!(rig.service("web").availability_zone_rebalancing, Disabled);
+    let (_, message) = rig.refused("RebalanceService", json!({"service": "web"}));
+    assert!(message.contains("maximumPercent"), "{message}");
+    let request = json!({"serviceName": "api", "taskDefinition": "web", "desiredCount": 2,
+                         "availabilityZoneRebalancing": "DISABLED"});
+    rig.ask("CreateService", request).unwrap();
+    assert_eq!(rig.service("api").availability_zone_rebalancing, Disabled);
+    rig.settle();
+    rig.ask("RebalanceService", json!({"service": "api"}))
+        .unwrap();
+    rig.told("(service api): ann asked to balance its zones.");
+    rig.settle();
+    assert_eq!(rig.service("api").rebalance, None);
+    let (kind, _) = rig.refused("RebalanceService", json!({"service": "apo"}));
+    assert_eq!(kind, ErrorKind::ServiceNotFoundException);
+}

@@ -6,7 +6,7 @@ use ratatui::text::Span;
 use crate::client::{About, Explanation};
 use crate::model::capacity::launch_words;
 use crate::model::service::{PlacementConstraintKind, PlacementStrategyKind, SchedulingStrategy};
-use crate::model::{RolloutState, Service};
+use crate::model::{RolloutState, Service, validate};
 
 use super::super::super::fleet::Mood;
 use super::super::super::text::count;
@@ -35,6 +35,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     let strategy = &service.capacity_provider_strategy;
     let launch = launch_words(Some(service.launch_type), strategy);
     sheet.field("launch type", launch.join(" · "));
+    sheet.field("zones", validate::rebalancing_words(service));
     let bounds = &service.deployment_configuration;
     sheet.field(
         "rolling update",
