@@ -23,7 +23,7 @@ use quarterdeck::model::{
     Change, ClusterName, CpuUnits, InstanceName, InstanceStatus, MemoryMib, Partition,
     RolloutState, Service, Snapshot, State, Task, TaskId, TimeMs,
 };
-use quarterdeck::scheduler::check;
+use quarterdeck::scheduler::{check, plan};
 use quarterdeck::sim::{Fleet, HostSpec};
 use quarterdeck::store::memory::MemoryStore;
 use quarterdeck::store::{Store, StoreError};
@@ -122,7 +122,8 @@ struct World {
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
-/// Holds every picture against the scheduler's invariants.
+/// Holds every picture against the scheduler's invariants. That planning over it once more comes to
+/// nothing is one of them; what each plan did is checked where it is applied, in debug builds.
 fn watch_over(seed: u64, mut snapshots: watch::Receiver<Arc<Snapshot>>) -> JoinHandle<()> {
     tokio::spawn(async move {
         while snapshots.changed().await.is_ok() {
@@ -131,6 +132,12 @@ fn watch_over(seed: u64, mut snapshots: watch::Receiver<Arc<Snapshot>>) -> JoinH
             assert!(
                 violations.is_empty(),
                 "QD_SIM_SEED={seed}, {} ms in: {violations:?}",
+                snapshot.at.since_ms(BASE)
+            );
+            let again = plan(&snapshot.state, snapshot.at, &mut IdSource::new(seed));
+            assert!(
+                again.is_empty(),
+                "QD_SIM_SEED={seed}, {} ms in: {again:#?}",
                 snapshot.at.since_ms(BASE)
             );
         }
