@@ -65,6 +65,31 @@ fn yes() -> bool {
 }
 
 impl PutSchedule {
+    /// One task of that definition at each of those moments, of which nothing more is said.
+    #[must_use]
+    pub fn new(
+        name: ScheduleName,
+        schedule_expression: impl Into<String>,
+        task_definition: impl Into<String>,
+    ) -> Self {
+        Self {
+            name,
+            cluster: None,
+            schedule_expression: schedule_expression.into(),
+            schedule_expression_timezone: None,
+            task_definition: task_definition.into(),
+            task_count: 1,
+            enabled: true,
+            overlap: Overlap::default(),
+            placement_constraints: Vec::new(),
+            placement_strategy: Vec::new(),
+            launch_type: None,
+            capacity_provider_strategy: Vec::new(),
+            overrides: None,
+            tags: Vec::new(),
+        }
+    }
+
     /// When it is due, and in which zone.
     ///
     /// # Errors

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::DemoError;
-use super::services::IMAGES;
+use super::services::{IMAGES, PROVIDER_SPOT, PROVIDER_STEADY, ROLE_CHECKOUT};
 use crate::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
 use crate::model::id::IdError;
 use crate::model::{
-    ClusterName, CpuUnits, HostPort, InstanceName, MemoryMib, Partition, Protocol, Resources,
-    TimeMs,
+    CapacityProviderName, ClusterName, CpuUnits, HostPort, InstanceName, MemoryMib, Partition,
+    Protocol, Resources, Role, RoleName, TimeMs,
 };
 use crate::sim::{Fleet, Foreign, HostSpec, Latency};
 
@@ -22,6 +22,16 @@ struct Row {
     architecture: &'static str,
     latency_ms: u64,
     attributes: &'static [(&'static str, &'static str)],
+    takes: Takes,
+}
+
+/// Whose tasks an instance takes, beside those of services that do not care.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Any,
+    Provider(&'static str),
+    /// No others.
+    Fargate,
 }
 
 const fn row(
@@ -39,6 +49,21 @@ const fn row(
         architecture: "x86_64",
         latency_ms,
         attributes,
+        takes: Takes::Any,
+    }
+}
+
+const fn of(provider: &'static str, row: Row) -> Row {
+    Row {
+        takes: Takes::Provider(provider),
+        ..row
+    }
+}
+
+const fn fargate(row: Row) -> Row {
+    Row {
+        takes: Takes::Fargate,
+        ..row
     }
 }
 
@@ -47,21 +72,21 @@ const HDD: &[(&str, &str)] = &[("disk", "hdd")];
 const EDGE: &[(&str, &str)] = &[("disk", "ssd"), ("role", "edge")];
 
 const ROWS: [Row; 12] = [
-    row("fra-a1", 'a', (8, 32), 4, SSD),
-    row("fra-a2", 'a', (8, 16), 4, HDD),
+    of(PROVIDER_STEADY, row("fra-a1", 'a', (8, 32), 4, SSD)),
+    of(PROVIDER_SPOT, row("fra-a2", 'a', (8, 16), 4, HDD)),
     row("fra-a3", 'a', (4, 8), 5, EDGE),
-    row("fra-a4", 'a', (4, 8), 5, HDD),
-    row("fra-b1", 'b', (8, 32), 9, SSD),
-    row("fra-b2", 'b', (8, 16), 9, HDD),
+    of(PROVIDER_SPOT, row("fra-a4", 'a', (4, 8), 5, HDD)),
+    of(PROVIDER_STEADY, row("fra-b1", 'b', (8, 32), 9, SSD)),
+    of(PROVIDER_SPOT, row("fra-b2", 'b', (8, 16), 9, HDD)),
     row("fra-b3", 'b', (4, 8), 8, EDGE),
-    row("fra-b4", 'b', (2, 4), 11, HDD),
-    row("fra-c1", 'c', (16, 64), 21, SSD),
-    row("fra-c2", 'c', (8, 16), 22, HDD),
+    fargate(row("fra-b4", 'b', (2, 4), 11, HDD)),
+    of(PROVIDER_STEADY, row("fra-c1", 'c', (16, 64), 21, SSD)),
+    of(PROVIDER_SPOT, row("fra-c2", 'c', (8, 16), 22, HDD)),
     row("fra-c3", 'c', (4, 8), 19, EDGE),
-    Row {
+    fargate(Row {
         architecture: "aarch64",
         ..row("fra-c4", 'c', (4, 8), 24, SSD)
-    },
+    }),
 ];
 
 impl Row {
@@ -70,7 +95,13 @@ impl Row {
             .attributes
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let provider = match self.takes {
+            Takes::Provider(name) => Some(CapacityProviderName::new(name)?),
+            Takes::Any | Takes::Fargate => None,
+        };
         Ok(InstanceSettings {
+            capacity_provider: provider,
+            fargate: self.takes == Takes::Fargate,
             availability_zone: format!("{REGION}{}", self.zone),
             attributes: attributes.collect::<BTreeMap<_, _>>(),
             reserved: Resources {
@@ -106,7 +137,8 @@ impl Row {
     }
 }
 
-/// The demo's configuration: cluster `default` with twelve instances in three zones.
+/// The demo's configuration: cluster `default` with twelve instances in three zones, two of which
+/// serve FARGATE, two capacity providers and a task role.
 ///
 /// # Errors
 /// [`IdError`] if a built-in name is no name; a test holds that none is.
@@ -115,14 +147,19 @@ pub fn settings() -> Result<Settings, IdError> {
         region: REGION.to_owned(),
         ..Partition::default()
     };
-    Ok(Settings::new(
-        None,
-        vec![ClusterSettings::new(
-            ClusterName::default_cluster(),
-            partition,
-        )],
-        ROWS.iter().map(Row::settings).collect::<Result<_, _>>()?,
-    ))
+    let providers = [PROVIDER_STEADY, PROVIDER_SPOT].map(CapacityProviderName::new);
+    let cluster = ClusterSettings {
+        capacity_providers: providers.into_iter().collect::<Result<_, _>>()?,
+        ..ClusterSettings::new(ClusterName::default_cluster(), partition)
+    };
+    let instances = ROWS.iter().map(Row::settings).collect::<Result<_, _>>()?;
+    Ok(Settings {
+        roles: vec![Role {
+            images: Some(vec!["shop/*".to_owned()]),
+            ..Role::new(RoleName::new(ROLE_CHECKOUT)?)
+        }],
+        ..Settings::new(None, vec![cluster], instances)
+    })
 }
 
 /// The demo's hosts, switched on, with somebody else's containers on three of them. `base` is

@@ -2,16 +2,20 @@
 
 use super::GRACE_S;
 use crate::controller::Command;
+use crate::controller::command::schedule::PutSchedule;
 use crate::controller::command::{CreateService, RegisterTaskDefinition};
 use crate::model::id::IdError;
 use crate::model::service::{
     CircuitBreaker, PlacementConstraint, PlacementConstraintKind, PlacementStrategy,
-    PlacementStrategyKind,
+    PlacementStrategyKind, SchedulingStrategy,
 };
 use crate::model::task_definition::{
-    Dependency, DependencyCondition, HealthCheck, KeyValue, PortMapping,
+    Dependency, DependencyCondition, HealthCheck, KeyValue, NetworkMode, PortMapping,
 };
-use crate::model::{ContainerDefinition, ContainerName, CpuUnits, Family, MemoryMib, ServiceName};
+use crate::model::{
+    CapacityProviderName, CapacityProviderStrategyItem, ContainerDefinition, ContainerName,
+    CpuUnits, Family, LaunchType, MemoryMib, ScheduleName, ServiceName,
+};
 
 /// What `web` runs at first.
 pub const IMAGE_WEB: &str = "shop/web:1.8.2";
@@ -23,9 +27,19 @@ const IMAGE_WORKER: &str = "shop/worker:3.1.0";
 const IMAGE_CHECKOUT: &str = "shop/checkout:5.0.4";
 const IMAGE_SEARCH: &str = "shop/search:0.12.0";
 const IMAGE_DB: &str = "shop/postgres:16.9";
+const IMAGE_MAILER: &str = "shop/mailer:1.3.0";
+const IMAGE_THUMBNAILS: &str = "shop/thumbnails:0.9.2";
+const IMAGE_REPORT: &str = "shop/report:4.1.0";
+const IMAGE_LOG_AGENT: &str = "ops/log-agent:2.4";
+/// The role of what handles money: it may run the shop's own images only.
+pub(super) const ROLE_CHECKOUT: &str = "checkout";
+/// The instances that may be gone tomorrow.
+pub(super) const PROVIDER_SPOT: &str = "spot";
+/// The instances that stay.
+pub(super) const PROVIDER_STEADY: &str = "steady";
 
 /// What most hosts have already.
-pub(super) const IMAGES: [&str; 7] = [
+pub(super) const IMAGES: [&str; 10] = [
     IMAGE_WEB,
     IMAGE_PROXY,
     IMAGE_API,
@@ -33,6 +47,9 @@ pub(super) const IMAGES: [&str; 7] = [
     IMAGE_CHECKOUT,
     IMAGE_SEARCH,
     IMAGE_DB,
+    IMAGE_THUMBNAILS,
+    IMAGE_REPORT,
+    IMAGE_LOG_AGENT,
 ];
 
 /// A container with what all of them have.
@@ -78,9 +95,26 @@ fn define(
     family: &str,
     container_definitions: Vec<ContainerDefinition>,
 ) -> Result<Command, IdError> {
-    Ok(Command::RegisterTaskDefinition(Box::new(
-        RegisterTaskDefinition::new(Family::new(family)?, container_definitions),
+    let family = Family::new(family)?;
+    Ok(register(RegisterTaskDefinition::new(
+        family,
+        container_definitions,
     )))
+}
+
+fn register(definition: RegisterTaskDefinition) -> Command {
+    Command::RegisterTaskDefinition(Box::new(definition))
+}
+
+/// A definition that is fit for FARGATE, of the smallest size that there is.
+fn define_fargate(family: &str, container: ContainerDefinition) -> Result<Command, IdError> {
+    Ok(register(RegisterTaskDefinition {
+        cpu: Some(CpuUnits(256)),
+        memory: Some(MemoryMib(512)),
+        network_mode: NetworkMode::Awsvpc,
+        requires_compatibilities: vec![LaunchType::Fargate],
+        ..RegisterTaskDefinition::new(Family::new(family)?, vec![container])
+    }))
 }
 
 fn service(name: &str, desired_count: u32) -> Result<CreateService, IdError> {
@@ -132,8 +166,19 @@ fn api() -> Result<Vec<Command>, IdError> {
     ])
 }
 
+fn share(provider: &str, base: u32, weight: u32) -> Result<CapacityProviderStrategyItem, IdError> {
+    Ok(CapacityProviderStrategyItem {
+        capacity_provider: CapacityProviderName::new(provider)?,
+        base,
+        weight,
+    })
+}
+
+/// Two tasks where nobody takes the instance away, and the others mostly where they are cheap.
 fn worker() -> Result<Vec<Command>, IdError> {
     let mut service = service("worker", 8)?;
+    service.capacity_provider_strategy =
+        vec![share(PROVIDER_STEADY, 2, 1)?, share(PROVIDER_SPOT, 0, 2)?];
     service.placement_strategy = vec![
         PlacementStrategy {
             kind: PlacementStrategyKind::Spread,
@@ -163,7 +208,11 @@ fn checkout() -> Result<Vec<Command>, IdError> {
         enable: true,
         rollback: true,
     };
-    Ok(vec![define("checkout", vec![checkout])?, create(service)])
+    let definition = RegisterTaskDefinition {
+        task_role_arn: Some(ROLE_CHECKOUT.to_owned()),
+        ..RegisterTaskDefinition::new(Family::new("checkout")?, vec![checkout])
+    };
+    Ok(vec![register(definition), create(service)])
 }
 
 fn search() -> Result<Vec<Command>, IdError> {
@@ -196,6 +245,52 @@ fn orders_db() -> Result<Vec<Command>, IdError> {
     Ok(vec![define("orders-db", vec![db])?, create(service)])
 }
 
+fn mailer() -> Result<Vec<Command>, IdError> {
+    let mailer = container("mailer", IMAGE_MAILER, 128, 256)?;
+    let mut service = service("mailer", 2)?;
+    service.launch_type = Some(LaunchType::Fargate);
+    Ok(vec![define_fargate("mailer", mailer)?, create(service)])
+}
+
+fn log_agent() -> Result<Vec<Command>, IdError> {
+    let agent = container("log-agent", IMAGE_LOG_AGENT, 64, 64)?;
+    let mut service = service("log-agent", 0)?;
+    service.scheduling_strategy = SchedulingStrategy::Daemon;
+    service.deployment_configuration.minimum_healthy_percent = 0;
+    service.deployment_configuration.maximum_percent = 100;
+    Ok(vec![define("log-agent", vec![agent])?, create(service)])
+}
+
+/// A container that does its work for so long, and ends well.
+fn job(name: &str, image: &str, seconds: u32) -> Result<ContainerDefinition, IdError> {
+    let mut job = container(name, image, 128, 256)?;
+    job.environment.push(KeyValue {
+        name: "SIM_EXIT_AFTER_MS".to_owned(),
+        value: (seconds * 1000).to_string(),
+    });
+    Ok(job)
+}
+
+/// What runs by the clock: thumbnails every five minutes, and a report in the night.
+fn schedules() -> Result<Vec<Command>, IdError> {
+    let thumbnails = PutSchedule::new(
+        ScheduleName::new("thumbnails")?,
+        "rate(5 minutes)",
+        "thumbnails",
+    );
+    let report = PutSchedule {
+        schedule_expression_timezone: Some("Europe/Berlin".to_owned()),
+        launch_type: Some(LaunchType::Fargate),
+        ..PutSchedule::new(ScheduleName::new("report")?, "cron(0 3 * * ? *)", "report")
+    };
+    Ok(vec![
+        define("thumbnails", vec![job("thumbnails", IMAGE_THUMBNAILS, 20)?])?,
+        define_fargate("report", job("report", IMAGE_REPORT, 60)?)?,
+        Command::PutSchedule(Box::new(thumbnails)),
+        Command::PutSchedule(Box::new(report)),
+    ])
+}
+
 /// All that makes the demo's shop, in order.
 ///
 /// # Errors
@@ -203,6 +298,9 @@ fn orders_db() -> Result<Vec<Command>, IdError> {
 pub fn commands() -> Result<Vec<Command>, IdError> {
     let mut all = vec![web_definition(IMAGE_WEB)?, create(service("web", 9)?)];
     for more in [api()?, worker()?, checkout()?, search()?, orders_db()?] {
+        all.extend(more);
+    }
+    for more in [mailer()?, log_agent()?, schedules()?] {
         all.extend(more);
     }
     Ok(all)
@@ -225,6 +323,6 @@ mod tests {
                 assert!(faults.is_empty(), "{faults:?}");
             }
         }
-        assert_eq!((services, commands.len()), (6, 12));
+        assert_eq!((services, commands.len()), (8, 20));
     }
 }

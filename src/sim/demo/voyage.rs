@@ -14,6 +14,7 @@ use crate::client::{Client, ClientError};
 use crate::controller::Command;
 use crate::controller::command::UpdateService;
 use crate::model::id::IdError;
+use crate::model::service::SchedulingStrategy;
 use crate::model::{
     ClusterName, InstanceName, RolloutState, Service, ServiceName, Severity, Snapshot, State, Task,
     TaskId,
@@ -236,13 +237,20 @@ impl Voyage<'_> {
             given_up.then(|| settled(state))?
         })
         .await?;
+        let (stay, move_on): (Vec<_>, Vec<_>) =
+            hit.into_iter().partition(|task| is_daemons(&state, task));
         let text = format!(
-            "All {} tasks have replacements elsewhere, {:.1} s after the cut:",
-            hit.len(),
+            "All {} tasks that can run elsewhere have replacements, {:.1} s after the cut:",
+            move_on.len(),
             since.elapsed().as_secs_f64()
         );
         self.say(&text)?;
-        self.replacements(&hit, &state)?;
+        self.replacements(&move_on, &state)?;
+        for service in stay.iter().filter_map(|task| task.service.as_ref()) {
+            self.detail(&format!(
+                "{service:<10} nowhere: a DAEMON has one task on each instance"
+            ))?;
+        }
         Ok((victim, ids))
     }
 
@@ -256,7 +264,7 @@ impl Voyage<'_> {
             };
             let of_hit = hit.iter().any(|old| old.service.as_ref() == Some(service));
             if of_hit && task.is_wanted() && !before.tasks.contains_key(&task.id) {
-                let to = format!("{} ({})", task.instance, task.id.short());
+                let to = format!("{} ({})", task.whereabouts(), task.id.short());
                 moved.entry(service.to_string()).or_default().push(to);
             }
         }
@@ -389,6 +397,12 @@ fn serving(state: &State, service: &Service) -> usize {
 fn running_on(state: &State, instance: &InstanceName) -> Vec<Arc<Task>> {
     let tasks = state.instance_tasks(instance);
     tasks.filter(|task| task.is_wanted()).cloned().collect()
+}
+
+fn is_daemons(state: &State, task: &Task) -> bool {
+    let service = task.service.as_ref();
+    let service = service.and_then(|name| state.service(&task.cluster, name));
+    service.is_some_and(|it| it.scheduling_strategy == SchedulingStrategy::Daemon)
 }
 
 /// Whether every service serves with exactly as many tasks as it wants.
