@@ -216,6 +216,7 @@ impl Fleet {
             });
             let definition = TaskDefinition {
                 registered_at: ago(7_000),
+                task_role_arn: Some(format!("{}-task", id.family)),
                 ..TaskDefinition::new(id.family, id.revision, vec![container])
             };
             self.state
@@ -544,6 +545,7 @@ fn schedules() -> Vec<Schedule> {
     vec![
         Schedule {
             schedule_expression_timezone: Some("Europe/Berlin".to_owned()),
+            launch_type: Some(LaunchType::Fargate),
             next_at: Some(TimeMs(NOW.0 + 38_800_000)),
             runs: vec![
                 run(47_600, RunOutcome::Started, 1, ""),

@@ -1,7 +1,7 @@
 //! The parameters of a container and of its task, in short, and only those that are set.
 
 use crate::model::parameters::{IpcMode, LinuxParameters, PidMode};
-use crate::model::{ContainerDefinition, TaskDefinition};
+use crate::model::{ContainerDefinition, TaskDefinition, grants};
 
 /// A name and what is set.
 pub(super) type Fact = (&'static str, String);
@@ -9,6 +9,9 @@ pub(super) type Fact = (&'static str, String);
 /// What holds for the whole task.
 pub(super) fn of_task(definition: &TaskDefinition) -> Vec<Fact> {
     let mut facts = Vec::new();
+    if let Some(role) = grants::role_of(definition, None) {
+        facts.push(("task role", role.to_owned()));
+    }
     if let Some(mode) = definition.pid_mode {
         let word = match mode {
             PidMode::Host => "host",

@@ -3,6 +3,7 @@
 use ratatui::style::Style;
 
 use crate::model::calendar::Zone;
+use crate::model::capacity::launch_words;
 use crate::model::schedule::{Overlap, RunOutcome, Schedule, ScheduledRun};
 
 use super::super::super::fleet::Mood;
@@ -48,6 +49,11 @@ fn one(sheet: &mut Sheet<'_>, schedule: &Schedule) {
         "runs",
         format!("{tasks}{}{overlap}", schedule.task_definition),
     );
+    let strategy = &schedule.capacity_provider_strategy;
+    let launch = launch_words(schedule.launch_type, strategy);
+    if !launch.is_empty() {
+        sheet.field("launch type", launch.join(" · "));
+    }
     let zone = Zone::named(schedule.schedule_expression_timezone.as_deref());
     let zone = zone.unwrap_or(Zone::UTC);
     next(sheet, schedule, &zone);
