@@ -23,7 +23,7 @@ use quarterdeck::model::{
     Change, ClusterName, CpuUnits, InstanceName, InstanceStatus, MemoryMib, Partition,
     RolloutState, Service, Snapshot, State, Task, TaskId, TimeMs,
 };
-use quarterdeck::scheduler::{check, plan};
+use quarterdeck::scheduler::{REBALANCE_WAIT_MS, check, plan};
 use quarterdeck::sim::{Fleet, HostSpec};
 use quarterdeck::store::memory::MemoryStore;
 use quarterdeck::store::{Store, StoreError};
@@ -352,8 +352,10 @@ impl World {
         loop {
             self.until("everything settling after the faults", settled)
                 .await;
-            sleep(Duration::from_secs(30)).await;
-            if settled(&self.state()) {
+            // Nor has it lasted before instances that came back were given tasks again.
+            let before = wanted_ids(&self.state());
+            sleep(Duration::from_millis(2 * REBALANCE_WAIT_MS)).await;
+            if settled(&self.state()) && wanted_ids(&self.state()) == before {
                 break;
             }
             assert!(Instant::now() < deadline, "{}", describe(&self.state()));

@@ -253,6 +253,10 @@ fn members(service: &Service) -> Members {
         ),
         ("placementStrategy", plain(&service.placement_strategy)),
         ("hostLossGracePeriodSeconds", plain(&service.grace_s)),
+        (
+            "availabilityZoneRebalancing",
+            plain(&service.availability_zone_rebalancing),
+        ),
         ("schedulingStrategy", plain(&service.scheduling_strategy)),
         ("launchType", plain(&service.launch_type)),
         (
