@@ -358,6 +358,52 @@ impl Task {
 mod tests {
     use super::*;
 
+    /// As stores have it since before any of its texts and collections was shared.
+    const WRITTEN: &str = r#"{
+        "id": "00000000000000000000000000000007", "cluster": "default", "instance": "ops-1",
+        "taskDefinition": "web:1", "service": null, "deployment": null, "group": "family:web",
+        "startedBy": "ops", "desiredStatus": "STOPPED", "lastStatus": "STOPPED",
+        "containers": [{
+            "name": "main", "runtimeId": "f00d", "lastStatus": "STOPPED", "exitCode": 1,
+            "reason": "OutOfMemoryError", "health": "UNKNOWN", "hasHealthCheck": false,
+            "essential": true, "oomKilled": true, "imageDigest": "sha256:1",
+            "networkBindings": [{
+                "bindIP": "0.0.0.0", "containerPort": 80, "hostPort": 8080, "protocol": "tcp"
+            }],
+            "restartCount": 0
+        }],
+        "resources": {
+            "cpu": 64, "memory": 64, "ports": [{"port": 8080, "protocol": "tcp"}],
+            "named": {"GPU": 1}
+        },
+        "createdAt": 1, "startedAt": 2, "stoppingAt": 3, "stoppedAt": 4,
+        "stopCode": "EssentialContainerExited", "stoppedReason": "it ended", "lostAt": null,
+        "placement": "1 of 1 instances fit", "clientToken": "again", "launchType": "EC2",
+        "tags": [{"key": "team", "value": "db"}], "address": "172.18.0.7"
+    }"#;
+
+    #[test]
+    fn a_task_of_an_older_store_is_read_and_written_as_it_was() {
+        let written: serde_json::Value = serde_json::from_str(WRITTEN).unwrap();
+        let task: Task = serde_json::from_str(WRITTEN).unwrap();
+        assert_eq!(serde_json::to_value(&task).unwrap(), written);
+        // What is empty is left out or empty, as it was.
+        let mut bare = task;
+        bare.tags = Rare::default();
+        bare.resources = Resources::default();
+        bare.containers[0].network_bindings = Rare::default();
+        let bare = serde_json::to_value(&bare).unwrap();
+        assert!(bare.get("tags").is_none());
+        assert_eq!(
+            bare["resources"],
+            serde_json::json!({"cpu": 0, "memory": 0})
+        );
+        assert_eq!(
+            bare["containers"][0]["networkBindings"],
+            serde_json::json!([])
+        );
+    }
+
     #[test]
     fn a_tasks_life_goes_one_way_and_the_worst_health_counts() {
         assert!(LastStatus::Pending < LastStatus::Running);
