@@ -275,7 +275,7 @@ impl Facts for Later<'_> {
         let mut there = self.node.groups.iter();
         (self.more > 0 && test(self.group))
             || there.any(|(group, count)| {
-                (group != self.group || count.held > self.fewer) && test(group)
+                (&**group != self.group || count.held > self.fewer) && test(group)
             })
     }
 }

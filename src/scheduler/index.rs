@@ -1,6 +1,6 @@
 //! What the scheduler looks up, kept beside a state and moved on by the state's own changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::bad;
@@ -18,6 +18,8 @@ use crate::model::{
 const JOURNAL_MAX: usize = 32_768;
 /// So many rankers are kept at most, of however few nodes.
 const KEPT_MAX: usize = 32;
+/// So many of the last placements' nodes are remembered: more than one request by hand has.
+const RECENT_MAX: usize = 16;
 /// So many nodes all kept rankers together have at most; the last one used is kept in any case.
 const KEPT_NODES_MAX: usize = 1_000_000;
 
@@ -45,6 +47,8 @@ pub struct Index {
     /// Rankers of earlier requests, the last used last. They save work and decide nothing.
     kept: Vec<(Ask, Ranker)>,
     texts: Texts,
+    /// Where something was placed last; a guess, looked at again before it is believed.
+    recent: VecDeque<usize>,
 }
 
 /// Two indexes are equal when every decision made with them is.
@@ -266,7 +270,14 @@ impl Index {
 
     /// Where an instance stands in `nodes`.
     pub(crate) fn position(&self, name: &InstanceName) -> Option<usize> {
-        self.search(name).ok()
+        // Nearly always it is where something was placed a moment ago. To search among very many
+        // names is to read memory all over.
+        let there = |at: &usize| {
+            let node = self.nodes.get(*at);
+            node.is_some_and(|node| &node.instance.name == name)
+        };
+        let recent = self.recent.iter().rev().copied().find(there);
+        recent.or_else(|| self.search(name).ok())
     }
 
     fn search(&self, name: &InstanceName) -> Result<usize, usize> {
@@ -281,21 +292,26 @@ impl Index {
             service: task.service.clone(),
             stopping: false,
         };
-        self.hold_as(at, &task.resources, &task.group, holder);
+        self.hold_as(at, &task.resources, task.group.clone(), holder);
     }
 
     /// Takes the share of a task of that group away that has no id yet; [`Index::settle`] gives it back.
     pub(crate) fn hold_for_new(&mut self, at: usize, resources: &Resources, group: &str) {
+        let group = self.texts.shared(group);
         self.hold_as(at, resources, group, Holder::New);
     }
 
-    fn hold_as(&mut self, at: usize, resources: &Resources, group: &str, holder: Holder) {
+    fn hold_as(&mut self, at: usize, resources: &Resources, group: Arc<str>, holder: Holder) {
         if let Some(node) = self.nodes.get_mut(at) {
             node.hold(Tentative {
                 resources: resources.clone(),
-                group: group.to_owned(),
+                group,
                 holder,
             });
+            if self.recent.len() >= RECENT_MAX {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(at);
             self.tentative.push(at);
             self.touch(at);
         }

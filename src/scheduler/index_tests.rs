@@ -136,3 +136,28 @@ fn a_pass_leaves_no_trace_in_the_index() {
     let afresh = super::plan(&state, fixture::START, &mut fixture::ids());
     assert_eq!(plan, afresh);
 }
+
+#[test]
+fn where_something_was_placed_is_found_after_the_instances_moved() {
+    let named = |name: &str| fixture::instance(name, "a", 4096, 4096, &[]);
+    let mut state = fixture::state([named("i3"), named("i5")]);
+    let mut index = Index::new(&state);
+    for at in 0..2 {
+        index.hold_for_new(at, &fixture::resources(1, 1), "family:web");
+    }
+    index.settle();
+    for change in [
+        Change::Instance(Arc::new(named("i1"))),
+        Change::InstanceRemoved(fixture::instance_name("i3")),
+        Change::Instance(Arc::new(named("i4"))),
+    ] {
+        index.apply(&state, &change);
+        state.apply(&change);
+        for at in 0..index.nodes.len() {
+            let name = index.nodes[at].instance.name.clone();
+            assert_eq!(index.position(&name), Some(at), "{name}");
+        }
+        assert_eq!(index, Index::new(&state));
+    }
+    assert_eq!(index.position(&fixture::instance_name("i3")), None);
+}

@@ -40,7 +40,7 @@ pub(crate) enum Holder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tentative {
     pub resources: Resources,
-    pub group: String,
+    pub group: Arc<str>,
     pub holder: Holder,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Node {
     /// How many of them have been RUNNING.
     pub running: u32,
     /// The groups of our tasks whose stop is not confirmed.
-    pub groups: BTreeMap<String, GroupCount>,
+    pub groups: BTreeMap<Arc<str>, GroupCount>,
     /// What this pass has placed here and not yet made a change of.
     tentative: Vec<Tentative>,
     /// What this pass has told to stop and not yet made a change of.
@@ -262,9 +262,9 @@ impl Node {
         self.join(&task.group, wanted, wanted && task.lost_at.is_none(), add);
     }
 
-    fn join(&mut self, group: &str, wanted: bool, counted: bool, add: bool) {
+    fn join(&mut self, group: &Arc<str>, wanted: bool, counted: bool, add: bool) {
         if !self.groups.contains_key(group) {
-            self.groups.insert(group.to_owned(), GroupCount::default());
+            self.groups.insert(group.clone(), GroupCount::default());
         }
         let Some(count) = self.groups.get_mut(group) else {
             return;

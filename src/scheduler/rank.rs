@@ -368,7 +368,7 @@ impl Ranker {
                 return false;
             }
             *judged = node.instance.clone();
-            match (self.candidates.binary_search(&at), stands(ask, node)) {
+            match (self.candidate(at), stands(ask, node)) {
                 (Ok(place), false) => {
                     self.candidates.remove(place);
                 }
@@ -383,12 +383,21 @@ impl Ranker {
             }
             self.count(at, count.counted);
         }
-        let key = match self.candidates.binary_search(&at) {
+        let key = match self.candidate(at) {
             Ok(_) => self.key(ask, at, node),
             Err(_) => None,
         };
         self.set_key(at, key);
         true
+    }
+
+    /// Where a node stands among the candidates, or would.
+    fn candidate(&self, at: usize) -> Result<usize, usize> {
+        // Where no node before it is refused, that is its own place: no search over them all.
+        if self.candidates.get(at) == Some(&at) {
+            return Ok(at);
+        }
+        self.candidates.binary_search(&at)
     }
 
     /// Sets how many tasks of the group spreading counts on a node.
