@@ -4,7 +4,8 @@
 //! made, and its change is applied to the index and to the state, as the controller does. In
 //! groups, one request asks for many tasks; each is then made and applied all the same. Bytes a
 //! task are what the process grew by (RSS), divided by the tasks; every fleet has a process of its
-//! own, so that none grows into what another gave back. Nothing is asserted: a shared machine is
+//! own, so that none grows into what another gave back. Others on the machine make a placement
+//! wait, so costs are compared in processor time. Nothing is asserted: a shared machine is
 //! noisy, so read the ratios. `QD_BENCH_SCALE=10` makes every fleet's tasks ten times fewer.
 
 use std::error::Error;
@@ -41,6 +42,8 @@ struct Run {
 struct Figures {
     /// Wall time of all placements.
     seconds: f64,
+    /// What they had of a processor, where the system tells.
+    cpu_seconds: Option<f64>,
     placed: u32,
     asked: u32,
     bytes: Option<u64>,
@@ -83,7 +86,9 @@ fn main() -> Outcome<()> {
         let fleet = FLEETS.get(one.parse::<usize>()?).ok_or("no such fleet")?;
         return alone(*fleet);
     }
-    println!("fleet                                        placements/s  us each  bytes/task");
+    println!(
+        "fleet                                        placements/s  us each   us cpu  bytes/task"
+    );
     let mut first = None;
     for (number, fleet) in FLEETS.iter().enumerate() {
         if number == OVER_INSTANCES {
@@ -92,7 +97,8 @@ fn main() -> Outcome<()> {
         let figures = apart(number)?;
         show(fleet, &figures);
         if number >= OVER_INSTANCES {
-            let each = figures.seconds / f64::from(figures.placed.max(1));
+            let cost = figures.cpu_seconds.unwrap_or(figures.seconds);
+            let each = cost / f64::from(figures.placed.max(1));
             let first = *first.get_or_insert(each);
             println!("    {:.2} times the cost at 1,000 instances", each / first);
         }
@@ -112,6 +118,7 @@ fn apart(number: usize) -> Outcome<Figures> {
     let mut next = || words.next().ok_or("a fleet's process said too little");
     Ok(Figures {
         seconds: next()?.parse()?,
+        cpu_seconds: next()?.parse().ok(),
         placed: next()?.parse()?,
         asked: next()?.parse()?,
         bytes: next()?.parse().ok(),
@@ -127,25 +134,27 @@ fn alone(mut run: Run) -> Outcome<()> {
     run.tasks = (run.tasks / scale.max(1)).max(run.group);
     let figures = measure(&run)?;
     let bytes = figures.bytes.map_or("?".to_owned(), |it| it.to_string());
-    println!(
-        "{} {} {} {bytes}",
-        figures.seconds, figures.placed, run.tasks
-    );
+    let cpu = figures.cpu_seconds;
+    let cpu = cpu.map_or("?".to_owned(), |it| it.to_string());
+    let (seconds, placed) = (figures.seconds, figures.placed);
+    println!("{seconds} {cpu} {placed} {} {bytes}", run.tasks);
     Ok(())
 }
 
 fn show(run: &Run, figures: &Figures) {
     let seconds = figures.seconds;
     let placed = f64::from(figures.placed.max(1));
+    let cpu = figures
+        .cpu_seconds
+        .map_or_else(|| "?".to_owned(), |it| format!("{:.2}", it * 1e6 / placed));
     let bytes = figures
         .bytes
         .map_or_else(|| "?".to_owned(), |bytes| bytes.to_string());
     println!(
-        "{:<44} {:>12.0} {:>8.2} {:>11}",
+        "{:<44} {:>12.0} {:>8.2} {cpu:>8} {bytes:>11}",
         run.name,
         placed / seconds,
         seconds * 1e6 / placed,
-        bytes
     );
     if figures.placed < figures.asked {
         println!("    {} found no place", figures.asked - figures.placed);
@@ -180,6 +189,7 @@ fn measure(run: &Run) -> Outcome<Figures> {
     let _ = scheduler::place_with(&mut index, &state, NOW, &request(1));
     let mut ids = IdSource::new(1);
     let before = resident();
+    let cpu_before = on_processor();
     let start = Instant::now();
     let mut placed = 0;
     while placed < run.tasks {
@@ -214,11 +224,13 @@ fn measure(run: &Run) -> Outcome<Figures> {
         }
     }
     let seconds = start.elapsed().as_secs_f64();
+    let cpu = on_processor().zip(cpu_before);
     let grown = resident()
         .zip(before)
         .map(|(after, before)| after.saturating_sub(before) / u64::from(placed.max(1)));
     Ok(Figures {
         seconds,
+        cpu_seconds: cpu.map(|(after, before)| after.saturating_sub(before) as f64 / 1e9),
         placed,
         asked: run.tasks,
         // Of a few tasks over a large fleet, the fleet's own pages would be counted.
@@ -270,6 +282,13 @@ fn definition() -> Outcome<TaskDefinition> {
         Revision(1),
         vec![container],
     ))
+}
+
+/// How long this thread, the only one, was on a processor, in nanoseconds; `None` where that
+/// cannot be read.
+fn on_processor() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 /// What the process has in memory now, in bytes; `None` where that cannot be read.
