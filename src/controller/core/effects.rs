@@ -10,7 +10,7 @@ use crate::model::tag::Tag;
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{
     DesiredStatus, InstanceName, Schedule, Service, ServiceStatus, State, Task, TaskDefinitionId,
-    TaskId,
+    TaskId, validate,
 };
 
 /// How many differences between two sets of effects are named; the rest is counted.
@@ -240,6 +240,9 @@ fn service_lines(lines: &mut Vec<String>, old: Option<&Service>, new: &Service) 
 /// What people decide of a service, under ECS's names. What the scheduler notes of it is no part.
 fn members(service: &Service) -> Members {
     let definition = service.primary().map(|primary| &primary.task_definition);
+    // Where it can do nothing, it says nothing.
+    let zones = validate::cannot_rebalance(service).is_none();
+    let zones = zones.then_some(service.availability_zone_rebalancing);
     Members::from([
         ("desiredCount", plain(&service.desired_count)),
         ("taskDefinition", plain(&definition)),
@@ -253,10 +256,7 @@ fn members(service: &Service) -> Members {
         ),
         ("placementStrategy", plain(&service.placement_strategy)),
         ("hostLossGracePeriodSeconds", plain(&service.grace_s)),
-        (
-            "availabilityZoneRebalancing",
-            plain(&service.availability_zone_rebalancing),
-        ),
+        ("availabilityZoneRebalancing", plain(&zones)),
         ("schedulingStrategy", plain(&service.scheduling_strategy)),
         ("launchType", plain(&service.launch_type)),
         (
@@ -484,6 +484,11 @@ mod tests {
                 "hostLossGracePeriodSeconds",
                 json!(7),
                 "hostLossGracePeriodSeconds 30 → 7",
+            ),
+            (
+                "availabilityZoneRebalancing",
+                json!("DISABLED"),
+                "availabilityZoneRebalancing ENABLED → DISABLED",
             ),
             (
                 "enableExecuteCommand",
