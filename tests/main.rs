@@ -13,6 +13,7 @@ mod cli;
 mod console;
 mod demo;
 mod fleet;
+mod map;
 mod picture;
 mod pty;
 mod real;

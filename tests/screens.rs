@@ -72,6 +72,9 @@ fn named(name: &str) -> KeyCode {
         "tab" => KeyCode::Tab,
         "back" => KeyCode::Backspace,
         "down" => KeyCode::Down,
+        "up" => KeyCode::Up,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
         "pgdn" => KeyCode::PageDown,
         "pgup" => KeyCode::PageUp,
         other => panic!("no key is called {other}"),
@@ -126,6 +129,9 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         ("instance-page", "3jjjjj<enter>"),
         ("event-page", "4j<enter>"),
         ("schedules", "t"),
+        ("map", "m"),
+        ("map-stale-instance", "3jjjjjm"),
+        ("map-cpu", "3Gmz"),
         ("help", "?"),
         ("scale-prompt", "s12"),
         ("scale-question", "GGs1<enter>"),
@@ -150,6 +156,7 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
     screens.push(("logs-wrapped", logs(size, "w")));
     screens.push(("stale", stale(size)));
     screens.push(("toasts", toasts(size)));
+    screens.push(("map-plain", plain(size, "m")));
     screens.push(("empty", empty(size)));
     screens
 }
@@ -169,6 +176,20 @@ fn logs(size: (u16, u16), keys: &str) -> Model {
             items,
         },
     );
+    press(&mut model, keys);
+    model
+}
+
+/// A console without colours and signs.
+fn plain(size: (u16, u16), keys: &str) -> Model {
+    let mut options = crate::fleet::options();
+    options.theme = Theme {
+        colours: Colours::None,
+        unicode: false,
+    };
+    let mut model = Model::new(options, size, NOW);
+    let snapshot = Arc::new(crate::fleet::snapshot());
+    let _ = update(&mut model, NOW, Event::Snapshot(snapshot));
     press(&mut model, keys);
     model
 }
@@ -226,8 +247,12 @@ fn every_screen_is_as_it_was() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| {
-        for (size, label) in [(SMALL, "80x24"), (LARGE, "200x60")] {
-            for (name, model) in screens(size) {
+        let middle = ((120, 40), "120x40");
+        for (size, label) in [(SMALL, "80x24"), middle, (LARGE, "200x60")] {
+            let all = screens(size).into_iter();
+            // In between, only what is laid out otherwise there.
+            for (name, model) in all.filter(|(name, _)| size != middle.0 || name.starts_with("map"))
+            {
                 insta::assert_snapshot!(format!("{name}-{label}"), text(&frame(&model, size)));
             }
         }
@@ -256,15 +281,7 @@ fn no_size_breaks_a_screen() {
 
 #[test]
 fn without_colours_and_unicode_everything_is_still_said() {
-    let mut options = crate::fleet::options();
-    options.theme = Theme {
-        colours: Colours::None,
-        unicode: false,
-    };
-    let mut model = Model::new(options, SMALL, NOW);
-    let snapshot = Arc::new(crate::fleet::snapshot());
-    let _ = update(&mut model, NOW, Event::Snapshot(snapshot));
-    press(&mut model, "3");
+    let model = plain(SMALL, "3");
     let buffer = frame(&model, SMALL);
     let shown = text(&buffer);
     assert!(shown.is_ascii(), "{shown}");

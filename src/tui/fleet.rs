@@ -130,6 +130,8 @@ pub(crate) struct TaskRow {
 pub(crate) struct InstanceRow {
     pub instance: Arc<Instance>,
     pub tally: Tally,
+    /// The tasks that hold something of it, as places in the [`Fleet`].
+    pub tasks: Vec<usize>,
     /// Reserved, foreign and placed together.
     pub used: Resources,
     pub mood: Mood,
@@ -185,6 +187,14 @@ impl Fleet {
             row.mood = service_mood(row);
         }
         fleet.tasks.sort_by(|a, b| order(a).cmp(&order(b)));
+        for (at, row) in fleet.tasks.iter().enumerate() {
+            let host = by_instance.get(&row.task.instance);
+            if let Some(host) = host.and_then(|host| fleet.instances.get_mut(*host))
+                && !row.task.is_stopped()
+            {
+                host.tasks.push(at);
+            }
+        }
         fleet
     }
 
@@ -211,6 +221,7 @@ impl Fleet {
         self.instances.push(InstanceRow {
             instance: instance.clone(),
             tally: Tally::default(),
+            tasks: Vec::new(),
             used,
             mood: instance_mood(instance),
         });

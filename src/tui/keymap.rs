@@ -30,6 +30,8 @@ pub(crate) enum Action {
     AllTasks,
     Cluster,
     Schedules,
+    Map,
+    Measure,
     Fault,
     Wrap,
     Follow,
@@ -58,8 +60,11 @@ impl Places {
     pub(crate) const TASK_PAGE: Self = Self(1 << 9);
     pub(crate) const INSTANCE_PAGE: Self = Self(1 << 10);
 
+    /// The stowage map.
+    pub(crate) const MAP: Self = Self(1 << 11);
+
     const PANES: Self = Self(0b1111);
-    const PAGES: Self = Self(0b111_0000);
+    const PAGES: Self = Self(0b1000_0111_0000);
 
     const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -131,7 +136,10 @@ const OF_INSTANCE: P = P::INSTANCES.or(P::INSTANCE_PAGE);
 const WITH_LOGS: P = P::SERVICES
     .or(P::TASKS)
     .or(P::SERVICE_PAGE)
-    .or(P::TASK_PAGE);
+    .or(P::TASK_PAGE)
+    .or(P::MAP);
+/// Where left and right mean something; `l` is for logs there, too.
+const SIDEWAYS: P = P::LOGS.or(P::MAP);
 const EVERYWHERE: P = P::PANES.or(P::PAGES);
 
 /// Every binding, in the order in which the footer offers and the help lists them. The first
@@ -153,7 +161,7 @@ pub(crate) const KEYS: &[Binding] = &[
         "leave everything as it is",
     ),
     key(
-        P::PANES,
+        P::PANES.or(P::MAP),
         &["enter"],
         Action::Open,
         "details",
@@ -280,14 +288,28 @@ pub(crate) const KEYS: &[Binding] = &[
         "",
         "schedules: what runs at which times, and what came of it",
     ),
+    key(
+        P::PANES,
+        &["m"],
+        Action::Map,
+        "map",
+        "the stowage map: what lies where, and what is free",
+    ),
+    key(
+        P::MAP,
+        &["z"],
+        Action::Measure,
+        "memory/cpu",
+        "size blocks by memory, or by cpu",
+    ),
     key(EVERYWHERE, &["j", "down"], Action::Down, "", "down"),
     key(EVERYWHERE, &["k", "up"], Action::Up, "", "up"),
     key(EVERYWHERE, &["pgdn"], Action::PageDown, "", "a page down"),
     key(EVERYWHERE, &["pgup"], Action::PageUp, "", "a page up"),
     key(EVERYWHERE, &["g", "home"], Action::Top, "", "to the top"),
     key(EVERYWHERE, &["G", "end"], Action::Bottom, "", "to the end"),
-    key(P::LOGS, &["h", "left"], Action::Left, "", "to the left"),
-    key(P::LOGS, &["right"], Action::Right, "", "to the right"),
+    key(SIDEWAYS, &["h", "left"], Action::Left, "", "to the left"),
+    key(SIDEWAYS, &["right"], Action::Right, "", "to the right"),
     key(P::PANES, &["esc"], Action::Back, "", "let go of the filter"),
     key(P::PAGES, &["esc", "q"], Action::Back, "back", "back"),
     key(EVERYWHERE, &["?"], Action::Help, "help", "this help"),
@@ -349,10 +371,11 @@ pub(crate) fn offered(
 }
 
 /// Which part of the help a binding belongs to.
-pub(crate) fn chapters() -> [(&'static str, Places); 4] {
+pub(crate) fn chapters() -> [(&'static str, Places); 5] {
     [
         ("Everywhere in the fleet", P::PANES),
         ("In details and help", P::DETAILS),
+        ("On the stowage map", P::MAP),
         ("In logs", P::LOGS),
         ("At a question", P::CONFIRM),
     ]
@@ -376,7 +399,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_place() {
-        for bit in 0..11 {
+        for bit in 0..12 {
             let place = Places(1 << bit);
             let mut seen = Vec::new();
             for binding in KEYS.iter().filter(|b| b.places.has(place)) {

@@ -9,6 +9,7 @@ mod fleet;
 mod keymap;
 mod layout;
 mod logbook;
+mod map;
 mod runner;
 mod state;
 mod terminal;

@@ -19,6 +19,7 @@ use super::fleet::Fleet;
 use super::keymap::Places;
 use super::layout::Layout;
 use super::logbook::Logbook;
+use super::map::MapPage;
 use super::view::theme::Theme;
 
 /// How many notices are shown at once.
@@ -231,6 +232,8 @@ pub(crate) enum Layer {
         explaining: Option<(Ticket, About)>,
     },
     Logs(Box<LogPage>),
+    /// What lies where, as blocks.
+    Map(MapPage),
     Help {
         top: usize,
     },
@@ -386,6 +389,7 @@ impl Model {
                 Subject::Event(_) | Subject::Schedules => Places::DETAILS,
             }),
             Some(Layer::Logs(_)) => Some(Places::LOGS),
+            Some(Layer::Map(_)) => Some(Places::MAP),
             Some(Layer::Help { .. }) => Some(Places::HELP),
             Some(Layer::Confirm(_)) => Some(Places::CONFIRM),
             Some(Layer::Number { .. } | Layer::Picker { .. }) => None,

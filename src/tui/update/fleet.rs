@@ -8,7 +8,7 @@ use crate::model::{InstanceName, InstanceStatus, TaskId};
 use super::super::effect::Effect;
 use super::super::keymap::Action;
 use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
-use super::{act, layers, logs};
+use super::{act, layers, logs, map};
 
 /// How far a page key goes when the pane's height is not known.
 const PAGE_MIN: isize = 1;
@@ -34,7 +34,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             sampling: None,
             explaining: None,
         }),
-        Action::Open => return open(model),
+        Action::Map => map::open(model),
+        Action::Open => {
+            let subject = selected(model);
+            return subject.map_or_else(Vec::new, |subject| open(model, subject));
+        }
         _ => {
             let subject = selected(model);
             return on_subject(model, action, subject);
@@ -86,10 +90,8 @@ pub(super) fn selected(model: &Model) -> Option<Subject> {
     }
 }
 
-fn open(model: &mut Model) -> Vec<Effect> {
-    let Some(subject) = selected(model) else {
-        return Vec::new();
-    };
+/// Opens the page about something.
+pub(super) fn open(model: &mut Model, subject: Subject) -> Vec<Effect> {
     model.stats = None;
     model.explained = None;
     let mut effects = Vec::new();

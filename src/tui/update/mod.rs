@@ -4,6 +4,7 @@ mod act;
 mod fleet;
 mod layers;
 mod logs;
+mod map;
 mod settle;
 
 pub(crate) use act::question;
@@ -112,6 +113,7 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         }
         (_, None) => fleet::act(model, action),
         (_, Some(Layer::Logs(_))) => logs::act(model, action),
+        (_, Some(Layer::Map(_))) => map::act(model, action),
         (_, Some(_)) => layers::act(model, action),
     }
 }

@@ -85,6 +85,7 @@ pub(super) fn settle(model: &mut Model) {
         });
 
     model.links = links(model);
+    super::map::settle(model);
     clamp_page(model);
 }
 

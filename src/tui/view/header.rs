@@ -142,12 +142,17 @@ pub(super) fn detail(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
         ),
         Standing::Carrying | Standing::Attached { .. } => details::summary(screen),
     };
+    say(screen, mood, &words, area, buffer);
+}
+
+/// A sentence in as many lines as there are.
+pub(super) fn say(screen: &Screen<'_>, mood: Mood, words: &str, area: Rect, buffer: &mut Buffer) {
     let style = match mood {
         Mood::Calm | Mood::Quiet => screen.theme.dim(),
         mood => screen.theme.mood(mood),
     };
     let columns = usize::from(area.width.saturating_sub(2));
-    let words = text::clean(&words);
+    let words = text::clean(words);
     let mut lines = text::wrap(&words, columns);
     let rows = usize::from(area.height);
     if lines.len() > rows {

@@ -7,7 +7,9 @@ mod grid;
 mod header;
 mod help;
 mod instances;
+mod livery;
 mod logs;
+mod map;
 pub(crate) mod page;
 mod services;
 mod tasks;
@@ -130,10 +132,11 @@ fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let cover = screen.model.layers.iter().rposition(|layer| {
         matches!(
             layer,
-            Layer::Details { .. } | Layer::Logs(_) | Layer::Help { .. }
+            Layer::Details { .. } | Layer::Logs(_) | Layer::Map(_) | Layer::Help { .. }
         )
     });
     match cover.and_then(|at| screen.model.layers.get(at)) {
+        Some(Layer::Map(page)) => map::draw(screen, page, layout, buffer),
         Some(Layer::Logs(log)) => logs::draw(screen, log, layout.body, buffer),
         Some(layer) => page::draw(screen, layer, layout.body, buffer),
         None => {
