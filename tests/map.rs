@@ -199,3 +199,27 @@ fn a_fargate_task_is_a_block_by_that_name() {
         "{said}"
     );
 }
+
+/// A service has one colour everywhere; what is only known from before is grey.
+#[test]
+fn a_services_blocks_have_its_colour_and_stale_ones_none() {
+    let buffer = frame(&console_at_map(), SMALL);
+    let ground = |instance: &str, letter: &str| {
+        let screen = text(&buffer);
+        let y = screen.lines().position(|line| line.contains(instance));
+        let y = u16::try_from(y.unwrap()).unwrap();
+        let mut cells = (11..SMALL.0).map(|x| &buffer[(x, y)]);
+        cells.find(|cell| cell.symbol() == letter).unwrap().bg
+    };
+    let worker = ground("ops-a1", "o");
+    assert_ne!(worker, ratatui::style::Color::Reset);
+    assert_eq!(ground("ops-c1", "o"), worker);
+    assert_ne!(ground("ops-a1", "w"), worker, "web is another");
+    assert_ne!(ground("ops-b2", "o"), worker, "ops-b2 does not answer");
+}
+
+fn console_at_map() -> Model {
+    let mut model = console(SMALL);
+    press(&mut model, "m");
+    model
+}

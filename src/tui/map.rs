@@ -21,7 +21,7 @@ const NAME_COLUMNS: usize = 16;
 /// Columns beside name and bar on one line: mark, sign, gaps and percent.
 const SIDE_COLUMNS: usize = 10;
 /// The smallest hold is drawn at least this part of the largest as long.
-const SHORTEST_PART: usize = 4;
+const SHORTEST_PART: usize = 2;
 /// Rows of an instance: its name, its bar and air; the roomiest that fits is taken.
 const SHAPES: [Shape; 5] = [
     Shape::new(1, 3, 1),
@@ -289,14 +289,16 @@ impl Chart {
         last.saturating_sub(1 + self.shape.air)
     }
 
-    /// Cells of an instance's bar: all bars are on one scale.
+    /// Cells of an instance's bar: the larger the longer, by the root, so that beside a host of
+    /// 64 GiB what lies in one of 4 GiB can still be read.
     pub(crate) fn cells(&self, row: &InstanceRow, measure: Measure) -> usize {
         let beside = match self.shape.name {
             0 => self.name_columns + SIDE_COLUMNS,
             _ => 2,
         };
         let most = usize::from(self.columns).saturating_sub(beside).max(1);
-        let share = whole(row, measure) as u128 * most as u128 / u128::from(self.largest);
+        let square = u128::from(whole(row, measure)) * (most * most) as u128;
+        let share = (square / u128::from(self.largest)).isqrt();
         let share = usize::try_from(share).unwrap_or(most);
         share.max(most / SHORTEST_PART).clamp(1, most)
     }

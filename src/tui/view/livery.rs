@@ -11,7 +11,7 @@ use super::theme::Colours;
 
 /// Calm colours that black text is readable on; none that says something about a state.
 const MANY: [u8; 14] = [
-    110, 108, 180, 139, 73, 174, 143, 146, 67, 151, 175, 137, 104, 187,
+    110, 108, 180, 139, 73, 174, 143, 146, 67, 109, 175, 137, 104, 72,
 ];
 /// The same for a terminal with the eight of old.
 const FEW: [Color; 5] = [
@@ -101,7 +101,6 @@ mod tests {
         );
         let rest: String = (0..58).map(|_| next("web")).collect();
         assert!(!rest.contains(NO_LETTER), "{rest}");
-        assert_eq!(next("web"), 'O', "O of wo was left");
         assert_eq!(next("web"), NO_LETTER);
     }
 }

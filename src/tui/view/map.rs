@@ -17,6 +17,22 @@ use super::livery::{self, Dress};
 use super::theme::{Colours, pip, sign};
 use super::{Screen, grid, header, instances, page};
 
+/// Columns of the words that some services are not in the legend.
+const MORE_COLUMNS: usize = 11;
+
+/// From this width on the legend's samples are three cells wide.
+const ROOMY: u16 = 100;
+
+/// Which line of a block is drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Whose it is.
+    Label,
+    /// How much it takes.
+    Amount,
+    Plain,
+}
+
 /// What drawing the map has at hand.
 struct Map<'a> {
     screen: &'a Screen<'a>,
@@ -110,9 +126,7 @@ impl Map<'_> {
             "" => "no zone",
             zone => zone,
         };
-        let rule = "─".repeat(usize::from(area.width));
-        buffer.set_string(area.x, area.y, rule, theme.rule());
-        let line = Line::from(vec![
+        let mut line = Line::from(vec![
             Span::styled(format!("{zone}  "), theme.strong()),
             Span::styled(
                 format!(
@@ -123,6 +137,8 @@ impl Map<'_> {
                 theme.dim(),
             ),
         ]);
+        let rule = usize::from(area.width).saturating_sub(line.width());
+        line.push_span(Span::styled("─".repeat(rule), theme.rule()));
         grid::put(buffer, area.x, area.y, &line, area.width);
     }
 
@@ -180,12 +196,16 @@ impl Map<'_> {
             let Some(y) = self.line(bar_top + n) else {
                 continue;
             };
-            let labelled = n == chart.shape.bar / 2;
+            let part = match n.checked_sub(chart.shape.bar / 2) {
+                Some(0) => Part::Label,
+                Some(1) => Part::Amount,
+                _ => Part::Plain,
+            };
             let mut left = bar_x;
             for (at, (block, width)) in blocks.iter().zip(&widths).enumerate() {
                 let columns = u16::try_from(*width).unwrap_or(0);
                 let area = Rect::new(left, y, columns, 1);
-                self.block(row, block, area, labelled, buffer);
+                self.block(row, block, area, part, buffer);
                 if here && at == self.page.at {
                     self.cursor(area, buffer);
                 }
@@ -195,14 +215,7 @@ impl Map<'_> {
     }
 
     /// Draws one line of a block.
-    fn block(
-        &self,
-        row: &InstanceRow,
-        block: &Block,
-        area: Rect,
-        labelled: bool,
-        buffer: &mut Buffer,
-    ) {
+    fn block(&self, row: &InstanceRow, block: &Block, area: Rect, part: Part, buffer: &mut Buffer) {
         let theme = self.screen.theme;
         let width = usize::from(area.width);
         if width == 0 {
@@ -233,14 +246,21 @@ impl Map<'_> {
         let filling = if colourless { dress.letter } else { ' ' };
         let body: String = std::iter::repeat_n(filling, inner).collect();
         buffer.set_string(area.x, area.y, body, solid);
-        if width > 1 {
+        // A single cell has room for its letter or for its edge.
+        if width > 1 || part != Part::Label {
             let (end, style) = match colourless || edge.fg.is_none() {
                 true => ("▏", solid),
                 false => ("▉", edge),
             };
             buffer.set_string(area.x + area.width - 1, area.y, end, style);
         }
-        if !labelled {
+        if part == Part::Amount {
+            let words = amount(self.page.measure, block.amount);
+            if text::width(&words) <= inner {
+                buffer.set_string(area.x, area.y, words, solid);
+            }
+        }
+        if part != Part::Label {
             return;
         }
         let mut x = area.x;
@@ -302,36 +322,44 @@ impl Map<'_> {
             vec![sample, Span::styled(format!(" {name}  "), theme.dim())]
         };
         let fixed = [
-            (Span::styled("▒▒", theme.dim()), "others"),
-            (Span::styled("░░", theme.dim()), "reserved"),
-            (Span::styled("··", theme.rule()), "free"),
+            (Span::styled("▒", theme.dim()), "others"),
+            (Span::styled("░", theme.dim()), "reserved"),
+            (Span::styled("·", theme.rule()), "free"),
         ];
         let fixed = fixed.map(|(sample, name)| entry(sample, name)).concat();
-        let services: Vec<Vec<Span<'static>>> = self
-            .dresses
-            .iter()
-            .map(|(name, dress)| {
-                let style = match theme.colours {
-                    Colours::None => theme.strong(),
-                    _ => Style::new().fg(Color::Black).bg(dress.colour),
-                };
-                let sample = Span::styled(format!(" {} ", dress.letter), style);
-                entry(sample, name.as_str())
-            })
-            .collect();
+        let own = self.task().and_then(|row| row.task.service.clone());
+        let aboard = |name: &ServiceName| {
+            let row = self.screen.model.fleet.service(name);
+            row.is_some_and(|row| row.tally.live() > 0)
+        };
+        let all = self.dresses.iter().filter(|(name, _)| aboard(name));
+        let all: Vec<(&&ServiceName, &Dress)> = all.collect();
+        let services = all.iter().map(|(name, dress)| {
+            let style = match theme.colours {
+                Colours::None => theme.strong(),
+                _ => Style::new().fg(Color::Black).bg(dress.colour),
+            };
+            let sample = match area.width {
+                0..ROOMY => dress.letter.to_string(),
+                _ => format!(" {} ", dress.letter),
+            };
+            let sample = Span::styled(sample, style);
+            entry(sample, name.as_str())
+        });
+        let services: Vec<Vec<Span<'static>>> = services.collect();
         let width = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
-        // Room for the words that some are left out.
+        let sum = |some: &[Vec<Span<'_>>]| some.iter().map(|spans| width(spans)).sum::<usize>();
         let more = |n: usize| Span::styled(format!("+{n} more  "), theme.dim());
-        let room = usize::from(area.width.saturating_sub(2));
-        let room = room.saturating_sub(width(&fixed) + 11);
-        let mut first = self.own_service().unwrap_or(0);
-        let mut used: usize = services[first.min(services.len())..]
-            .iter()
-            .map(|spans| width(spans))
-            .sum();
-        while first > 0 && used + width(&services[first - 1]) <= room {
+        let room = usize::from(area.width.saturating_sub(2)).saturating_sub(width(&fixed));
+        // Room for the words that some are left out, should some be.
+        let room = match sum(&services) > room {
+            true => room.saturating_sub(MORE_COLUMNS),
+            false => room,
+        };
+        let at = own.and_then(|own| all.iter().position(|(name, _)| ***name == own));
+        let mut first = at.unwrap_or(0);
+        while first > 0 && sum(&services[first - 1..]) <= room {
             first -= 1;
-            used += width(&services[first]);
         }
         let mut line = Vec::new();
         let mut left = room;
@@ -355,13 +383,6 @@ impl Map<'_> {
             &Line::from(line),
             area.width - 2,
         );
-    }
-
-    /// The place among the services of the one under the cursor.
-    fn own_service(&self) -> Option<usize> {
-        let task = self.task()?;
-        let own = task.task.service.as_ref()?;
-        self.dresses.keys().position(|name| *name == own)
     }
 
     /// The task under the cursor.
