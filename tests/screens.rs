@@ -416,22 +416,25 @@ fn a_page_that_is_opened_again_is_sampled_once() {
     assert!(sampled(&mut model, second, Ok(sample())).is_some());
 }
 
-/// `assets/console.svg`, the picture in the README, is made from the program itself. Run with
+/// The pictures in the README, `assets/*.svg`, are made from the program itself. Run with
 /// `QD_PICTURES=FOLDER` to write every screen there, for looking at.
 #[test]
 fn the_picture_is_what_the_program_shows() {
-    let size = (132, 38);
-    let model = console(size);
-    let svg = picture::svg(&frame(&model, size));
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/console.svg");
-    if std::env::var_os("QD_UPDATE_PICTURE").is_some() {
-        std::fs::write(path, &svg).unwrap();
+    let assets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    for (name, keys, size) in [("console", "", (132, 38)), ("map", "m", (120, 29))] {
+        let mut model = console(size);
+        press(&mut model, keys);
+        let svg = picture::svg(&frame(&model, size));
+        let path = assets.join(format!("{name}.svg"));
+        if std::env::var_os("QD_UPDATE_PICTURE").is_some() {
+            std::fs::write(&path, &svg).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == svg,
+            "assets/{name}.svg is out of date: run the tests once with QD_UPDATE_PICTURE=1"
+        );
     }
-    let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        kept == svg,
-        "assets/console.svg is out of date: run the tests once with QD_UPDATE_PICTURE=1"
-    );
     if let Some(folder) = std::env::var_os("QD_PICTURES") {
         let folder = std::path::PathBuf::from(folder);
         for (size, label) in [(SMALL, "80x24"), (LARGE, "200x60"), ((132, 38), "132x38")] {
