@@ -218,6 +218,36 @@ fn a_filter_needs_every_word_and_escape_lets_go_of_it() {
 }
 
 #[test]
+fn a_filter_takes_columns_expressions_and_says_what_it_cannot_read() {
+    let instances = |keys: &str| {
+        let mut model = console(LARGE);
+        press(&mut model, keys);
+        let screen = text(&frame(&model, LARGE));
+        let names = (1..=4).flat_map(|n| ["a", "b", "c"].map(|zone| format!("ops-{zone}{n}")));
+        let shown: Vec<String> = names
+            .filter(|name| screen.contains(&format!(" {name} ")))
+            .collect();
+        (shown.join(" "), screen)
+    };
+    assert_eq!(instances("3/state:lost<enter>").0, "ops-b2");
+    assert_eq!(
+        instances("3/!zone:1a !/-b.$/").0,
+        "ops-c1 ops-c2 ops-c3 ops-c4"
+    );
+    assert_eq!(instances("3/^ops-a[12]$").0, "ops-a1 ops-a2");
+    let (shown, screen) = instances("3/ops-a(");
+    assert_eq!(shown.split(' ').count(), 12, "{screen}");
+    assert!(screen.contains("no regex: unclosed group"), "{screen}");
+    let (shown, screen) = instances("3/zoen:1a");
+    assert_eq!(shown.split(' ').count(), 12, "{screen}");
+    assert!(screen.contains("no column zoen: zone:?"), "{screen}");
+    let mut model = console(LARGE);
+    press(&mut model, "2a/service:^api$ health:^healthy");
+    let screen = text(&frame(&model, LARGE));
+    assert!(screen.contains("2 Tasks 4 of 30"), "{screen}");
+}
+
+#[test]
 fn pasted_text_goes_where_text_is_typed_and_nowhere_else() {
     let mut model = console(SMALL);
     let paste = |model: &mut Model, text: &str| {

@@ -124,6 +124,7 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         ("instances", "3jjjjj"),
         ("events", "4j"),
         ("filter", "3/ops-b"),
+        ("filter-wrong", "3/ops-b zoen:1a"),
         ("service-page", "jjj<enter>"),
         ("task-page", "2j<enter>"),
         ("instance-page", "3jjjjj<enter>"),

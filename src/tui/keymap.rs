@@ -247,7 +247,7 @@ pub(crate) const KEYS: &[Binding] = &[
         &["/"],
         Action::Filter,
         "filter",
-        "filter the focused list; every word must occur",
+        "filter: every word must occur; !word, state:lost, /regex/",
     ),
     key(
         P::PANES,

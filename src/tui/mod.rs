@@ -5,6 +5,7 @@
 
 mod effect;
 mod event;
+mod filter;
 mod fleet;
 mod keymap;
 mod layout;

@@ -172,6 +172,8 @@ pub(crate) struct Shown {
     pub tasks_in_scope: usize,
     pub instances: Vec<usize>,
     pub events: Vec<Arc<Event>>,
+    /// What of each list's filter could not be read.
+    pub wrong: [Option<String>; PANES],
 }
 
 /// What a page or a question is about.

@@ -5,6 +5,7 @@ mod fleet;
 mod layers;
 mod logs;
 mod map;
+mod rows;
 mod settle;
 
 pub(crate) use act::question;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::model::{Event, Snapshot};
 
-use super::super::fleet::{Fleet, InstanceRow, ServiceRow, TaskRow};
+use super::super::filter::Filter;
+use super::super::fleet::{Fleet, TaskRow};
 use super::super::state::{Layer, Links, Model, PANES, Pane};
 use super::super::view::page;
+use super::rows;
 
 /// Takes a newer picture in.
 pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
@@ -20,12 +22,13 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
 pub(super) fn settle(model: &mut Model) {
     let heights = heights(model);
     let height = |pane: Pane| usize::from(heights[pane.index()]);
-    let words = |pane: Pane| words(&model.filters[pane.index()]);
+    let filters =
+        Pane::ALL.map(|pane| Filter::read(&model.filters[pane.index()], rows::heads(pane)));
+    let [of_services, of_tasks, of_instances, of_events] = &filters;
 
-    let wanted = words(Pane::Services);
     let all = model.fleet.services.iter().enumerate();
     model.shown.services = all
-        .filter(|(_, row)| matches(&wanted, || service_text(row)))
+        .filter(|(_, row)| rows::service_passes(of_services, row))
         .map(|(at, _)| at)
         .collect();
     let (rows, fleet) = (&model.shown.services, &model.fleet.services);
@@ -35,10 +38,9 @@ pub(super) fn settle(model: &mut Model) {
             fleet[rows[row]].service.name.clone()
         });
 
-    let wanted = words(Pane::Instances);
     let all = model.fleet.instances.iter().enumerate();
     model.shown.instances = all
-        .filter(|(_, row)| matches(&wanted, || instance_text(row)))
+        .filter(|(_, row)| rows::instance_passes(of_instances, row))
         .map(|(at, _)| at)
         .collect();
     let (rows, fleet) = (&model.shown.instances, &model.fleet.instances);
@@ -48,13 +50,12 @@ pub(super) fn settle(model: &mut Model) {
             fleet[rows[row]].instance.name.clone()
         });
 
-    let wanted = words(Pane::Tasks);
     let all = model.fleet.tasks.iter().enumerate();
     let mut in_all = 0;
     let tasks = all
         .filter(|(_, row)| in_scope(model, row))
         .inspect(|_| in_all += 1)
-        .filter(|(_, row)| matches(&wanted, || task_text(row)))
+        .filter(|(_, row)| rows::task_passes(of_tasks, model, row))
         .map(|(at, _)| at)
         .collect();
     model.shown.tasks = tasks;
@@ -67,11 +68,10 @@ pub(super) fn settle(model: &mut Model) {
         fleet[rows[row]].task.id
     });
 
-    let wanted = words(Pane::Events);
     let all = model.snapshot.state.events.iter().rev();
     model.shown.events = all
         .filter(|event| event.cluster == model.cluster)
-        .filter(|event| matches(&wanted, || event.message.clone()))
+        .filter(|event| rows::event_passes(of_events, event))
         .cloned()
         .collect();
     let events = &model.shown.events;
@@ -84,6 +84,7 @@ pub(super) fn settle(model: &mut Model) {
             events[row].clone()
         });
 
+    model.shown.wrong = filters.map(|filter| filter.wrong);
     model.links = links(model);
     super::map::settle(model);
     clamp_page(model);
@@ -102,62 +103,6 @@ fn clamp_page(model: &mut Model) {
     if let Some(Layer::Details { top, .. } | Layer::Help { top }) = model.layers.last_mut() {
         *top = (*top).min(last);
     }
-}
-
-fn words(filter: &str) -> Vec<String> {
-    filter.split_whitespace().map(str::to_lowercase).collect()
-}
-
-fn matches(words: &[String], text: impl FnOnce() -> String) -> bool {
-    if words.is_empty() {
-        return true;
-    }
-    let text = text().to_lowercase();
-    words.iter().all(|word| text.contains(word))
-}
-
-fn service_text(row: &ServiceRow) -> String {
-    let service = &row.service;
-    let definition = service.primary().map(|d| d.task_definition.to_string());
-    format!(
-        "{} {} {}",
-        service.name,
-        service.status.as_str(),
-        definition.unwrap_or_default()
-    )
-}
-
-fn task_text(row: &TaskRow) -> String {
-    let task = &row.task;
-    format!(
-        "{} {} {} {} {:?} {} {}",
-        task.id,
-        task.group,
-        task.task_definition,
-        task.last_status.as_str(),
-        row.stage,
-        task.whereabouts(),
-        task.stopped_reason.as_deref().unwrap_or_default(),
-    )
-}
-
-fn instance_text(row: &InstanceRow) -> String {
-    let instance = &row.instance;
-    let connected = if instance.is_connected() {
-        ""
-    } else {
-        "LOST disconnected"
-    };
-    let mut text = format!(
-        "{} {} {} {connected}",
-        instance.name,
-        instance.endpoint,
-        instance.status.as_str()
-    );
-    for (name, value) in &instance.attributes {
-        text.push_str(&format!(" {name}={value}"));
-    }
-    text
 }
 
 /// Whether a task belongs to what the tasks shown are narrowed to.

@@ -8,6 +8,19 @@ use super::Screen;
 use super::page::Page;
 use super::theme::{pip, sign};
 
+/// What a filter is made of.
+const FILTER: [(&str, &str); 6] = [
+    ("web lost", "every word must occur, in any case"),
+    ("!web", "must not occur"),
+    ("zone:1a", "in that column: its head, or how it begins"),
+    ("/api|web/", "a regular expression; spaces may be in it"),
+    ("^web$", "the same, where its signs give it away"),
+    (
+        "",
+        "what cannot be read is said beside it and hides nothing",
+    ),
+];
+
 pub(super) fn page(screen: &Screen<'_>) -> Page {
     let mut lines = Vec::new();
     for (title, places) in keymap::chapters() {
@@ -28,6 +41,17 @@ pub(super) fn page(screen: &Screen<'_>) -> Page {
         }
         lines.push(Line::default());
     }
+    lines.push(Line::from(Span::styled(
+        "In a filter",
+        screen.theme.strong(),
+    )));
+    for (term, words) in FILTER {
+        lines.push(Line::from(vec![
+            Span::styled(format!("  {term:<16}"), screen.theme.accent()),
+            Span::raw(words),
+        ]));
+    }
+    lines.push(Line::default());
     lines.push(Line::from(Span::styled("Signs", screen.theme.strong())));
     let moods = [
         (Mood::Calm, "as it should be"),

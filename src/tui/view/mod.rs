@@ -11,8 +11,8 @@ mod livery;
 mod logs;
 mod map;
 pub(crate) mod page;
-mod services;
-mod tasks;
+pub(crate) mod services;
+pub(crate) mod tasks;
 pub mod theme;
 
 use std::cell::Cell;
@@ -212,7 +212,12 @@ fn filter_spans(screen: &Screen<'_>, pane: Pane) -> Vec<Span<'static>> {
     }
     let cursor = if typing { "▏" } else { "" };
     let badge = screen.theme.badge(ratatui::style::Color::LightCyan);
-    vec![Span::styled(format!(" /{filter}{cursor} "), badge)]
+    let mut spans = vec![Span::styled(format!(" /{filter}{cursor} "), badge)];
+    if let Some(wrong) = &model.shown.wrong[pane.index()] {
+        let style = screen.theme.mood(super::fleet::Mood::Warn);
+        spans.push(Span::styled(format!(" {} ", text::clean(wrong)), style));
+    }
+    spans
 }
 
 /// Says why a list is empty, in the middle of where its rows would be.

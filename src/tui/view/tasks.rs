@@ -138,13 +138,18 @@ fn exit_code(task: &Task) -> Option<i64> {
     codes().find(|code| *code != 0).or_else(|| codes().next())
 }
 
-fn health(screen: &Screen<'_>, task: &Task) -> ratatui::text::Line<'static> {
+/// What a task's health checks say; nothing where there are none, or none counts (yet).
+pub(crate) fn checked_health(task: &Task) -> Option<Health> {
     let checked = task.containers.iter().any(|c| c.has_health_check);
-    match task.health() {
-        _ if !checked || task.last_status != LastStatus::Running => cell("–", screen.theme.dim()),
-        Health::Healthy => cell("HEALTHY", screen.theme.mood(Mood::Calm)),
-        Health::Unknown => cell("UNKNOWN", screen.theme.mood(Mood::Busy)),
-        Health::Unhealthy => cell("UNHEALTHY", screen.theme.mood(Mood::Bad)),
+    (checked && task.last_status == LastStatus::Running).then(|| task.health())
+}
+
+fn health(screen: &Screen<'_>, task: &Task) -> ratatui::text::Line<'static> {
+    match checked_health(task) {
+        None => cell("–", screen.theme.dim()),
+        Some(Health::Healthy) => cell("HEALTHY", screen.theme.mood(Mood::Calm)),
+        Some(Health::Unknown) => cell("UNKNOWN", screen.theme.mood(Mood::Busy)),
+        Some(Health::Unhealthy) => cell("UNHEALTHY", screen.theme.mood(Mood::Bad)),
     }
 }
 
