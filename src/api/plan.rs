@@ -354,13 +354,13 @@ fn key(task: &Task) -> (ClusterName, bool, String) {
     (task.cluster.clone(), task.service.is_some(), subject)
 }
 
-/// What is started and stopped for one subject, round by round.
-type Moves<'a> = Vec<(usize, Action, &'a InstanceName, &'a TaskDefinitionId)>;
+/// What is started and stopped for one subject, in whatever round: others decide which that is.
+type Moves<'a> = Vec<(Action, &'a InstanceName, &'a TaskDefinitionId)>;
 
 fn moves(course: &Course) -> BTreeMap<(ClusterName, bool, String), Moves<'_>> {
     let mut all: BTreeMap<_, Moves<'_>> = BTreeMap::new();
-    for (at, action, task) in each(course) {
-        let one = (at, action, &task.instance, &task.task_definition);
+    for (_, action, task) in each(course) {
+        let one = (action, &task.instance, &task.task_definition);
         all.entry(key(task)).or_default().push(one);
     }
     for moves in all.values_mut() {

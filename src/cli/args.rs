@@ -166,7 +166,7 @@ pub struct Apply {
 /// `plan`.
 #[derive(Clone, Debug, Args)]
 pub struct Plan {
-    /// What apply would be given; nothing = as things are
+    /// What apply would be given; may be left out with --without or --without-zone
     #[arg(value_name = "FILE", required_unless_present_any = ["without", "without_zone"])]
     pub files: Vec<PathBuf>,
     /// What if this instance were lost; may be given more than once. Exit code 1 if a task would

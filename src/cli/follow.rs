@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::service::SchedulingStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{
     DeploymentId, InstanceName, RolloutState, Service, ServiceStatus, State, StopCode, Task, TimeMs,
@@ -46,7 +47,9 @@ pub struct Made {
 impl Made {
     fn is_in(&self, service: Option<&Service>) -> bool {
         service.is_some_and(|service| {
-            service.desired_count == self.desired_count
+            // A DAEMON's count follows the instances from the next plan on.
+            let counted = service.scheduling_strategy == SchedulingStrategy::Replica;
+            (!counted || service.desired_count == self.desired_count)
                 && service
                     .deployments
                     .iter()

@@ -202,6 +202,16 @@ async fn rollback(
         service.name,
         from.unwrap_or_default()
     );
+    let again = service.primary().is_some_and(|primary| {
+        primary.rollout_state == RolloutState::InProgress
+            && primary.rollout_state_reason.contains("rolling back")
+    });
+    if again {
+        out::note("the circuit breaker is rolling it back already");
+    }
+    if act.sure.yes || !out::can_ask() {
+        out::note(&effect);
+    }
     out::confirm(&effect, act.sure.yes).await?;
     let update = UpdateService {
         task_definition: Some(to.to_string()),
@@ -296,7 +306,7 @@ async fn rebalance(session: &Session, act: &ServiceAct, output: Output) -> CliRe
         out::json(&body)?;
     } else {
         out::line(format!(
-            "the zones of service {} are balanced",
+            "asked to balance the zones of service {}",
             service.name
         ))?;
     }

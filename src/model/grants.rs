@@ -240,16 +240,18 @@ fn devices(container: &ContainerDefinition) -> impl Iterator<Item = &str> {
 fn host_path(volume: &Volume) -> Option<&str> {
     let folder = volume.host.as_ref().and_then(|h| h.source_path.as_deref());
     let bound = |docker: &'_ DockerVolume| {
-        let local = docker.driver.as_deref().is_none_or(|d| d == "local");
-        local && docker.driver_opts.contains_key("device")
+        let local = docker
+            .driver
+            .as_deref()
+            .is_none_or(|d| matches!(d, "" | "local"));
+        let kind = docker.driver_opts.get("type").map(String::as_str);
+        // These show nothing of the host; whatever else is mounted may.
+        local && !matches!(kind, Some("tmpfs" | "nfs" | "nfs4" | "cifs"))
     };
     folder.or_else(|| {
         let docker = volume.docker_volume_configuration.as_ref();
-        let device = docker
-            .filter(|docker| bound(docker))?
-            .driver_opts
-            .get("device")?;
-        device.starts_with('/').then_some(device.as_str())
+        let options = &docker.filter(|docker| bound(docker))?.driver_opts;
+        options.get("device").map(String::as_str)
     })
 }
 

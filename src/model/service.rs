@@ -245,6 +245,12 @@ pub struct Rebalance {
     /// is stopped.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub extra: BTreeSet<TaskId>,
+    /// Tasks that were started for it and failed, in a row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
+    /// No other is started before this moment.
+    #[serde(default)]
+    pub until: TimeMs,
 }
 
 /// Holds back the next start after failures: 1 s doubling to 5 min, reset by a new revision or
@@ -318,6 +324,9 @@ pub struct Service {
     pub deployments: Vec<Deployment>,
     /// The definition of the last COMPLETED deployment, to roll back to.
     pub last_completed: Option<TaskDefinitionId>,
+    /// What its images were pinned to: a tag can mean another image by now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub last_completed_images: BTreeMap<String, ImagePin>,
     /// Seconds that its tasks on an instance that does not answer are waited for.
     pub grace_s: u32,
     /// Holds back starts after failures.
@@ -421,6 +430,7 @@ impl Service {
             placement_strategy: Vec::new(),
             deployments: Vec::new(),
             last_completed: None,
+            last_completed_images: BTreeMap::new(),
             grace_s: DEFAULT_GRACE_S,
             backoff: Backoff::default(),
             unplaced: None,

@@ -45,7 +45,7 @@ fn failed(task: &Task, revision: &TaskDefinitionId, now: TimeMs) -> bool {
 }
 
 /// Whether it ended by itself, whenever that was.
-pub(super) fn has_failed(task: &Task) -> bool {
+pub(crate) fn has_failed(task: &Task) -> bool {
     matches!(
         task.stop_code,
         Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited)

@@ -10,6 +10,7 @@ use super::index::Index;
 use super::reconcile::{self, Place};
 use super::rollout::{Search, Turn, Why};
 use super::room::{Hopes, Released};
+use crate::model::grants;
 use crate::model::id::IdSource;
 use crate::model::service::SchedulingStrategy;
 use crate::model::task_definition::TaskDefinition;
@@ -43,7 +44,11 @@ impl Turn<'_> {
         self.service.desired_count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
         self.misplaced(index, &targets);
         self.stop_strays(state, index);
-        if !reconcile::given_up(&self.service) {
+        // The config may have changed since the service was written.
+        self.ungranted = grants::missing(&state.roles, definition, None);
+        if !self.ungranted.is_empty() {
+            self.unplaced = self.service.desired_count.saturating_sub(self.keepers());
+        } else if !reconcile::given_up(&self.service) {
             self.cover(index, &mut search, definition, &answering, now, ids);
         }
         self.search = Some(search);

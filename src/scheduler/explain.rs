@@ -192,7 +192,7 @@ fn task_answer(state: &State, now: TimeMs, task: &Task) -> Vec<String> {
             }
         }
     }
-    if task.lost_at.is_some() {
+    if task.lost_at.is_some() && !task.is_stopped() {
         answer.push(
             "It is given up for lost and has been replaced; it counts again if its instance returns."
                 .to_owned(),

@@ -36,6 +36,9 @@ pub const HEALTHY_RESET_MS: u64 = 600_000;
 /// A task created after the last failure that is up this long ends the circuit breaker's count, in
 /// milliseconds.
 pub const BREAKER_RESET_MS: u64 = 60_000;
+/// The first and the longest pause after a task failed that was started to balance zones, in
+/// milliseconds.
+const REBALANCE_RETRY_MS: (u64, u64) = (60_000, 3_600_000);
 /// The fewest and the most consecutive failures that end a deployment.
 pub const BREAKER_THRESHOLD: (u32, u32) = (3, 200);
 
@@ -48,6 +51,17 @@ pub fn backoff_delay_ms(failures: u32) -> u64 {
             .checked_shl(failures - 2)
             .filter(|_| failures < 32)
             .map_or(BACKOFF_MAX_MS, |delay| delay.min(BACKOFF_MAX_MS)),
+    }
+}
+
+/// How long zone rebalancing waits after that many tasks in a row that it started and that failed:
+/// a minute, doubling to an hour.
+#[must_use]
+pub(crate) fn rebalance_delay_ms(failures: u32) -> u64 {
+    let (first, most) = REBALANCE_RETRY_MS;
+    match failures {
+        0 => 0,
+        _ => most.min(first << (failures - 1).min(16)),
     }
 }
 
@@ -116,6 +130,14 @@ pub(crate) fn count(
         .into_iter()
         .filter(|task| task.deployment.as_ref() == Some(&primary.id))
         .collect();
+    // What was started to balance the zones is not missed: it holds back its like only.
+    let (moved, failed): (Vec<&Task>, Vec<&Task>) = failed
+        .into_iter()
+        .partition(|task| extra.contains(&task.id));
+    if let Some(rebalance) = service.rebalance.as_mut().filter(|_| !moved.is_empty()) {
+        rebalance.failures = rebalance.failures.saturating_add(1);
+        rebalance.until = now.plus_ms(rebalance_delay_ms(rebalance.failures));
+    }
     if failed.is_empty() {
         return;
     }
@@ -133,13 +155,7 @@ pub(crate) fn count(
     backoff.failed_at = now;
     let count = u32::try_from(failed.len()).unwrap_or(u32::MAX);
     if now < backoff.until {
-        // What was started to balance the zones is not missed, so nothing waits in its stead.
-        let missed = failed
-            .iter()
-            .filter(|task| !extra.contains(&task.id))
-            .count();
-        let missed = u32::try_from(missed).unwrap_or(u32::MAX);
-        backoff.held = backoff.held.saturating_add(missed);
+        backoff.held = backoff.held.saturating_add(count);
     }
     if primary.rollout_state == RolloutState::InProgress {
         primary.failed_tasks = primary.failed_tasks.saturating_add(count);
@@ -195,13 +211,15 @@ pub(crate) fn circuit_breaker(
     let threshold = breaker_threshold(service.desired_count);
     let enabled = breaker.enable;
     let last_completed = service.last_completed.clone();
+    let images = service.last_completed_images.clone();
     let Some(primary) = service.deployments.first_mut() else {
         return Vec::new();
     };
     if !enabled
         || primary.rollout_state != RolloutState::InProgress
         || primary.failed_tasks < threshold
-        || last_completed.as_ref() == Some(&primary.task_definition)
+        || (last_completed.as_ref() == Some(&primary.task_definition)
+            && (images.is_empty() || primary.images == images))
     {
         return Vec::new();
     }
@@ -212,14 +230,16 @@ pub(crate) fn circuit_breaker(
     let (failed, tasks) = (primary.id.clone(), primary.failed_tasks);
     let mut events = vec![words::deployment_failed(service, &failed, tasks, now)];
     if let Some(definition) = last_completed.filter(|_| rollback) {
-        let mut to = match service
-            .deployments
-            .iter()
-            .position(|d| d.task_definition == definition)
-        {
-            Some(at) => service.deployments.remove(at),
-            None => Deployment::new(ids.deployment_id(), definition, CIRCUIT_BREAKER, now),
-        };
+        let mut to =
+            match service.deployments.iter().position(|d| {
+                d.id != failed && d.task_definition == definition && d.images == images
+            }) {
+                Some(at) => service.deployments.remove(at),
+                None => Deployment {
+                    images,
+                    ..Deployment::new(ids.deployment_id(), definition, CIRCUIT_BREAKER, now)
+                },
+            };
         to.rollout_state = RolloutState::InProgress;
         to.rollout_state_reason = format!(
             "ECS deployment circuit breaker: rolling back to deploymentId {}.",

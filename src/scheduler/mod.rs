@@ -51,6 +51,7 @@ mod storm;
 #[allow(dead_code)] // other rooms build their tests with it
 pub(crate) mod world;
 
+pub(crate) use bad::has_failed;
 pub use bad::{BAD_HOST_FAILURES, BAD_HOST_WINDOW_MS};
 pub use check::{Violation, check, check_plan, check_with};
 pub use expression::{EXPRESSION_MAX, Expression, ExpressionError, Facts};

@@ -233,7 +233,14 @@ fn retry(
     now: TimeMs,
 ) {
     let before = turn.service.backoff.failures;
+    let tries = |turn: &Turn<'_>| turn.service.rebalance.as_ref().map_or(0, |it| it.failures);
+    let tried = tries(turn);
     failures::count(&mut turn.service, tasks, &turn.members, now);
+    if tries(turn) > tried {
+        let delay_ms = failures::rebalance_delay_ms(tries(turn));
+        plan.events
+            .push(words::move_failed(&turn.service, delay_ms, now));
+    }
     let events = failures::circuit_breaker(&mut turn.service, ids, now);
     if !events.is_empty() {
         // Another deployment may be the one that is wanted now.

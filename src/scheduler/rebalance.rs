@@ -5,7 +5,8 @@
 //! differ by less: two more tasks in the zone that loses one than in the zone that gains one. So
 //! it comes to an end, whatever the numbers are. An instance that has just come back is left
 //! alone for [`REBALANCE_WAIT_MS`], unless a person asked. A task that it started and that fails
-//! has cost nothing: none was stopped for it, and the next try waits for the back-off.
+//! has cost nothing: none was stopped for it, and the next try waits a minute, then two, up to an
+//! hour.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::model::{ClusterName, Connection, State, TaskId, TimeMs, grants, valid
 pub const REBALANCE_WAIT_MS: u64 = 60_000;
 /// So many tasks of a service are moved at once, at most; a tenth of it, and one at least.
 const AT_ONCE_MAX: u32 = 10;
+/// After so many failures in a row it goes on by itself only, if at all.
+const GIVEN_UP: u32 = 3;
 
 /// The zones of each cluster that have an instance which takes tasks and answers.
 pub(super) struct Zones(BTreeMap<ClusterName, BTreeSet<String>>);
@@ -79,6 +82,9 @@ impl Turn<'_> {
             rebalance.extra.clear();
             return (BTreeSet::new(), false);
         }
+        if there.iter().any(|m| m.serving() && m.proves_at() <= now) {
+            rebalance.failures = 0;
+        }
         let open = there.iter().filter(|m| !m.serving() || m.proves_at() > now);
         rebalance.extra = open.map(|m| m.task.id).collect();
         let done = rebalance.extra.len() < there.len();
@@ -94,6 +100,11 @@ impl Turn<'_> {
         zones: &Zones,
         (now, ids): (TimeMs, &mut IdSource),
     ) {
+        // A person is not kept waiting for what fails again and again.
+        let given_up = |it: &&mut Rebalance| it.failures >= GIVEN_UP;
+        if let Some(rebalance) = self.service.rebalance.as_mut().filter(given_up) {
+            rebalance.asked_at = None;
+        }
         let asked = self.service.rebalance.as_ref().and_then(|r| r.asked_at);
         let wished = asked.is_some()
             || self.service.availability_zone_rebalancing == ZoneRebalancing::Enabled;
@@ -109,7 +120,9 @@ impl Turn<'_> {
         }
         let mut counts = self.zone_counts(index, zones);
         let told = counts.clone();
-        let until = self.service.backoff.until;
+        let tried = self.service.rebalance.as_ref().map(|it| it.until);
+        let until = tried.into_iter().chain([self.service.backoff.until]).max();
+        let until = until.unwrap_or_default();
         let mut waits = false;
         if !balanced(&counts) {
             if until > now {
@@ -130,6 +143,7 @@ impl Turn<'_> {
             return;
         }
         let before = self.service.rebalance.take();
+        let failures = before.as_ref().map_or(0, |it| it.failures);
         let begun = before.as_ref().is_some_and(|r| r.begun_at.is_some());
         if !extra.is_empty() {
             if !begun {
@@ -140,6 +154,8 @@ impl Turn<'_> {
                 asked_at: asked,
                 begun_at: before.and_then(|r| r.begun_at).or(Some(now)),
                 extra,
+                failures,
+                until: TimeMs::default(),
             });
         } else if before.is_some() {
             let even = balanced(&told);
@@ -187,7 +203,7 @@ impl Turn<'_> {
                 let Some(search) = ways.get_mut(way) else {
                     break;
                 };
-                let best = search.ranker.best(index, &search.ask);
+                let best = settled_best(index, search, counts, (wait_ms, now));
                 let (Some((node, why)), Some(leaver)) = (best, leavers.next()) else {
                     break;
                 };
@@ -252,6 +268,25 @@ impl Turn<'_> {
 fn worth_it(counts: &Counts, from: &str, to: &str) -> bool {
     let count = |zone| counts.get(zone).copied().unwrap_or(0);
     count(from) >= count(to).saturating_add(2)
+}
+
+/// The best node; where that has not answered for long enough, the next best that has, if its
+/// zone has no more tasks.
+fn settled_best(
+    index: &Index,
+    search: &mut Search,
+    counts: &Counts,
+    (wait_ms, now): (u64, TimeMs),
+) -> Option<(usize, Arc<str>)> {
+    let (best, why) = search.ranker.best(index, &search.ask)?;
+    let settled = |node| settled_at(index, node, wait_ms).is_none_or(|at| at <= now);
+    if settled(best) {
+        return Some((best, why));
+    }
+    let count = |node| counts.get(zone_of(index, Some(node))).copied().unwrap_or(0);
+    let mut others = search.ranker.order(index).into_iter();
+    let other = others.find(|(node, _)| settled(*node) && count(*node) <= count(best));
+    Some(other.map_or((best, why), |(node, why)| (node, why.into())))
 }
 
 /// From when on an instance has answered for long enough; `None` if it is of no matter.

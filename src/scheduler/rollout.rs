@@ -241,13 +241,30 @@ impl<'a> Turn<'a> {
             let may_go = self
                 .which(|m| m.may_go() && m.place == Place::Keeper && !extra.contains(&m.task.id));
             let surplus = surplus.min(may_go.len());
-            let chosen = self.surplus(index, &may_go, surplus);
+            let mut chosen = self.surplus(index, &may_go, surplus);
+            self.keep_floor(&mut chosen);
             self.stop_all(index, chosen, &why);
         }
         for at in self.which(|m| m.lost && m.place != Place::Keeper) {
             let why = self.why(at);
             self.stop(index, at, why);
         }
+    }
+
+    /// Of those to stop, leaves out what serves below the floor: it goes when others serve.
+    fn keep_floor(&self, chosen: &mut Vec<usize>) {
+        let desired = self.service.desired_count;
+        let floor = self.service.deployment_configuration.floor(desired);
+        let mut budget = self.count(Member::serving).saturating_sub(floor);
+        let mut may_stop = |at: &usize| {
+            if !self.members.get(*at).is_some_and(Member::serving) {
+                return true;
+            }
+            let spare = budget > 0;
+            budget = budget.saturating_sub(1);
+            spare
+        };
+        chosen.retain(&mut may_stop);
     }
 
     /// After a deployment was given up, what it should have replaced serves on, but no more of it

@@ -56,6 +56,7 @@ pub(super) fn complete(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
         primary.updated_at = now;
     }
     turn.service.last_completed = Some(primary.task_definition.clone());
+    turn.service.last_completed_images = primary.images.clone();
     plan.events
         .push(words::completed(&turn.service, &primary.id, now));
 }
@@ -113,6 +114,8 @@ fn forget_deployments(turn: &mut Turn<'_>) {
     };
     let completed = primary.rollout_state == RolloutState::Completed;
     let members = &turn.members;
+    // Of those that FAILED one stays, the newest: the list has an end.
+    let mut told = false;
     let stays = |deployment: &Deployment| {
         let has_tasks = members
             .iter()
@@ -120,7 +123,9 @@ fn forget_deployments(turn: &mut Turn<'_>) {
         let failed = deployment.rollout_state == RolloutState::Failed;
         deployment.id == primary.id
             || has_tasks
-            || (failed && (!completed || deployment.updated_at >= primary.created_at))
+            || (failed
+                && (!completed || deployment.updated_at >= primary.created_at)
+                && !std::mem::replace(&mut told, true))
     };
     let all = std::mem::take(&mut turn.service.deployments);
     let (stay, over) = all.into_iter().partition(stays);

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use super::feasible::Rejection;
+use crate::model::service::SchedulingStrategy;
 use crate::model::{
     ClusterName, CpuUnits, HostPort, Instance, InstanceName, MemoryMib, Resources, ServiceName,
     State, Task, TaskDefinitionId, TaskId, TimeMs,
@@ -177,8 +178,15 @@ impl Way<'_> {
         self.hardness += permille(short.cpu, capacity.cpu.0);
         self.hardness += permille(short.memory, capacity.memory.0);
         self.hardness += 200 * short.ports.len() as u64;
+        // A DAEMON's task would be there again at once.
+        let daemon = |task: &Task| {
+            let key = task.service.clone().map(|name| (task.cluster.clone(), name));
+            let service = key.and_then(|key| state.services.get(&key));
+            service.is_some_and(|it| it.scheduling_strategy == SchedulingStrategy::Daemon)
+        };
         let may_stop = |task: &&Task| {
             task.is_wanted()
+                && !daemon(task)
                 && task.instance == self.instance.name
                 && task.protected_until.is_none_or(|until| until <= now)
                 && (task.service.is_none() || task.service.as_ref() != seeker.service)

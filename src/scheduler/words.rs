@@ -231,3 +231,15 @@ pub(crate) fn rebalanced(
     };
     event(service, Severity::Info, EventKind::Service, now, &say)
 }
+
+/// A task that was started to balance zones failed.
+pub(crate) fn move_failed(service: &Service, delay_ms: u64, now: TimeMs) -> Event {
+    let minutes = match delay_ms / 60_000 {
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    };
+    let say = format!(
+        "cannot be zone balanced yet: the task started for it failed, and none was stopped; the next try is in {minutes}."
+    );
+    event(service, Severity::Warning, EventKind::Service, now, &say)
+}

@@ -103,9 +103,12 @@ fn a_unix_socket_tls_and_ssh_carry_the_same_service() {
         .map(|e| e.running("web").len())
         .collect();
     assert_eq!(counts, [1, 1, 1]);
-    // One connection carries everything to the host behind SSH.
+    // One connection at a time carries everything to the host behind SSH; on a slow machine the
+    // first may have been given up for another.
     let log = fs::read_to_string(sshd.file("log")).unwrap();
-    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+    let opened = log.matches("Accepted publickey").count();
+    let closed = log.matches("Received disconnect").count();
+    assert!(opened <= 3 && opened - closed == 1, "{log}");
 
     // The server killed outright leaves no ssh client behind.
     let ours = || {

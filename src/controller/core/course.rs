@@ -122,7 +122,13 @@ pub fn course(before: &State, decided: State, now: TimeMs, seed: u64) -> Course 
 
 /// Whether something is missing that time may bring: a start held back, a stop not confirmed.
 fn waits(state: &State) -> bool {
-    let held = |service: &Arc<Service>| service.backoff.held > 0;
+    let moving = |service: &Service| {
+        service
+            .rebalance
+            .as_ref()
+            .is_some_and(|it| !it.extra.is_empty())
+    };
+    let held = |service: &Arc<Service>| service.backoff.held > 0 || moving(service);
     let unconfirmed =
         |task: &Arc<Task>| !task.is_stopped() && task.desired_status == DesiredStatus::Stopped;
     state.services.values().any(held) || state.tasks.values().any(unconfirmed)

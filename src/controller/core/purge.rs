@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use super::work::Work;
 use crate::model::{Change, Service, ServiceStatus, TaskId, TimeMs};
+use crate::scheduler::{BAD_HOST_WINDOW_MS, has_failed};
 
 /// How long a stopped task is kept, in milliseconds.
 pub(super) const STOPPED_KEPT_MS: u64 = 3_600_000;
 /// How many stopped tasks of one service, or of one family run by hand, are kept.
 pub(super) const STOPPED_KEPT_MAX: usize = 20;
+/// Beyond that, those that failed of late are kept among the newest so many.
+const FAILED_KEPT_MAX: usize = 200;
 
 /// Forgets what is too old or too many; tells when the next one is due. A task whose stop is not
 /// confirmed still holds what it holds, and is never forgotten.
 pub(super) fn purge(work: &mut Work) -> Option<TimeMs> {
-    let mut groups: BTreeMap<_, Vec<(Reverse<TimeMs>, TaskId)>> = BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<(Reverse<TimeMs>, TaskId, bool)>> = BTreeMap::new();
     for task in work.state.tasks.values().filter(|task| task.is_stopped()) {
         let family = task
             .service
@@ -26,15 +29,21 @@ pub(super) fn purge(work: &mut Work) -> Option<TimeMs> {
         groups
             .entry(group)
             .or_default()
-            .push((Reverse(stopped), task.id));
+            .push((Reverse(stopped), task.id, has_failed(task)));
     }
     let mut next = None;
     let mut gone = Vec::new();
     for mut tasks in groups.into_values() {
         tasks.sort_unstable();
-        for (place, (Reverse(stopped), id)) in tasks.into_iter().enumerate() {
-            let due = stopped.plus_ms(STOPPED_KEPT_MS);
-            if place >= STOPPED_KEPT_MAX || due <= work.now {
+        for (place, (Reverse(stopped), id, failed)) in tasks.into_iter().enumerate() {
+            // By its late failures a bad host is known, however many tasks stop meanwhile.
+            let late = failed && place < FAILED_KEPT_MAX;
+            let due = match place {
+                0..STOPPED_KEPT_MAX => stopped.plus_ms(STOPPED_KEPT_MS),
+                _ if late => stopped.plus_ms(BAD_HOST_WINDOW_MS),
+                _ => stopped,
+            };
+            if due <= work.now {
                 gone.push(id);
             } else {
                 next = Some(next.map_or(due, |sooner: TimeMs| sooner.min(due)));

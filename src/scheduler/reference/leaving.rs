@@ -153,10 +153,22 @@ fn slow(state: &State, service: &Service) -> Vec<TaskId> {
         for _ in 0..take[at] {
             let task = first(state, service, &groups[at], &gone).unwrap();
             gone.insert(task.id);
-            chosen.push(task.id);
+            chosen.push(task);
         }
     }
-    chosen
+    // Never below the floor.
+    let all = state.tasks.values().filter(|task| task.service.is_some());
+    let serving = all.filter(|task| task.is_serving()).count();
+    let bounds = &service.deployment_configuration;
+    let floor = bounds.floor(service.desired_count) as usize;
+    let mut spare = serving.saturating_sub(floor);
+    chosen.retain(|task| {
+        let serves = task.is_serving();
+        let stops = !serves || spare > 0;
+        spare -= usize::from(serves && stops);
+        stops
+    });
+    chosen.iter().map(|task| task.id).collect()
 }
 
 /// One instance: zone, cpu, memory, foreign memory, whether its disk is an ssd.
