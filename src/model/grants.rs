@@ -419,6 +419,16 @@ mod tests {
                 {"type": "none", "o": "bind", "device": "/etc"}}},
             {"name": "e", "dockerVolumeConfiguration": {"scope": "shared"}},
             {"name": "f", "host": {}},
+            {"name": "g", "dockerVolumeConfiguration": {"driver": "", "driverOpts":
+                {"type": "none", "o": "bind", "device": "/root"}}},
+            {"name": "h", "dockerVolumeConfiguration": {"driverOpts":
+                {"type": "none", "o": "bind", "device": "etc"}}},
+            {"name": "i", "dockerVolumeConfiguration": {"driverOpts":
+                {"type": "overlay", "o": "lowerdir=/etc:/var", "device": "overlay"}}},
+            {"name": "j", "dockerVolumeConfiguration": {"driverOpts":
+                {"type": "nfs", "o": "addr=10.0.0.9", "device": ":/srv"}}},
+            {"name": "k", "dockerVolumeConfiguration": {"driverOpts":
+                {"type": "tmpfs", "device": "tmpfs"}}},
         ]);
         let device = json!({"linuxParameters": {"devices": [{"hostPath": "/dev/sda"}]}});
         let paths: Vec<_> = missing(&strict, &definition(Some("app"), device, volumes), None)
@@ -430,8 +440,11 @@ mod tests {
             [
                 "the host's path /dev/sda",
                 "the host's path /etc",
+                "the host's path /root",
                 "the host's path /srv/data/../secret",
                 "the host's path /srv/database",
+                "the host's path etc",
+                "the host's path overlay",
             ]
         );
         let other = json!({"image": "other/web:1"});

@@ -111,3 +111,78 @@ fn a_thousand_instances_take_ten_thousand_tasks_evenly() {
     world.advance_ms(30_000);
     assert_eq!(world.plan().starts.len(), 10);
 }
+
+fn pinned(world: &mut World, digest: &str) {
+    world.edit_service("web", |service| {
+        let pin = crate::model::service::ImagePin {
+            digest: Some(digest.to_owned()),
+            reason: String::new(),
+        };
+        let images = &mut service.deployments[0].images;
+        images.insert("web".to_owned(), pin);
+    });
+}
+
+/// Every task of the primary deployment crashes until it is given up or has had ten chances.
+fn crash_on(world: &mut World) {
+    for _ in 0..10 {
+        let service = world.service("web").clone();
+        let primary = service.primary().unwrap();
+        for task in world.tasks("web") {
+            if task.deployment.as_ref() == Some(&primary.id) {
+                world.crash(task.id);
+            }
+        }
+        world.advance_ms(400_000);
+        world.plan();
+        if world.service("web").primary().unwrap().id != primary.id {
+            return;
+        }
+    }
+}
+
+fn with_breaker(count: u32) -> World {
+    let mut world = three();
+    let mut service = fixture::service("web", count);
+    let breaker = &mut service.deployment_configuration.deployment_circuit_breaker;
+    (breaker.enable, breaker.rollback) = (true, true);
+    world.put_service(service);
+    world
+}
+
+#[test]
+fn the_same_revision_with_another_image_behind_its_tag_is_given_up_and_rolled_back() {
+    let mut world = with_breaker(2);
+    pinned(&mut world, "sha256:good");
+    world.settle();
+    let first = world.service("web").primary().unwrap().id.clone();
+    let now = world.now;
+    world.edit_service("web", |service| {
+        service.begin(fixture::deployment(2, "web", 1, now), now);
+    });
+    pinned(&mut world, "sha256:bad");
+    world.plan();
+    crash_on(&mut world);
+    let service = world.service("web");
+    let primary = service.primary().unwrap();
+    assert_eq!(primary.id, first, "{service:#?}");
+    assert_eq!(primary.images["web"].digest.as_deref(), Some("sha256:good"));
+}
+
+#[test]
+fn of_deployments_that_failed_one_is_listed_and_the_others_are_history() {
+    let mut world = with_breaker(1);
+    world.settle();
+    for number in 2..6 {
+        let now = world.now;
+        world.edit_service("web", |service| {
+            service.begin(fixture::deployment(number, "web", 2, now), now);
+        });
+        world.plan();
+        crash_on(&mut world);
+        world.settle();
+    }
+    let service = world.service("web");
+    assert!(service.deployments.len() <= 2, "{:#?}", service.deployments);
+    assert!(service.history.len() >= 3, "{:#?}", service.history);
+}

@@ -180,7 +180,10 @@ impl Way<'_> {
         self.hardness += 200 * short.ports.len() as u64;
         // A DAEMON's task would be there again at once.
         let daemon = |task: &Task| {
-            let key = task.service.clone().map(|name| (task.cluster.clone(), name));
+            let key = task
+                .service
+                .clone()
+                .map(|name| (task.cluster.clone(), name));
             let service = key.and_then(|key| state.services.get(&key));
             service.is_some_and(|it| it.scheduling_strategy == SchedulingStrategy::Daemon)
         };

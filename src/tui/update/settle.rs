@@ -64,6 +64,11 @@ pub(super) fn settle(model: &mut Model) {
     let heights = self::heights(model);
     let height = |pane: Pane| usize::from(heights[pane.index()]);
     let (rows, fleet) = (&model.shown.tasks, &model.fleet.tasks);
+    // Another service's tasks are shown from their beginning.
+    let known = |id| rows.iter().any(|row| fleet[*row].task.id == id);
+    if model.focus != Pane::Tasks && !model.tasks.selected.is_some_and(known) {
+        model.tasks = Default::default();
+    }
     model.tasks.settle(rows.len(), height(Pane::Tasks), |row| {
         fleet[rows[row]].task.id
     });

@@ -112,7 +112,11 @@ pub(crate) fn state(row: &ServiceRow) -> String {
             0 => "WAITING".to_owned(),
             n => format!("STARTING {n}"),
         }
-    } else if service.rebalance.as_ref().is_some_and(|it| !it.extra.is_empty()) {
+    } else if service
+        .rebalance
+        .as_ref()
+        .is_some_and(|it| !it.extra.is_empty())
+    {
         "BALANCING ZONES".to_owned()
     } else if row.tally.running > service.desired_count || row.tally.stopping > 0 {
         format!(

@@ -1,6 +1,8 @@
 use super::rig::Rig;
 use crate::controller::core::purge::{STOPPED_KEPT_MAX, STOPPED_KEPT_MS};
+use crate::model::observation::ContainerState;
 use crate::model::{LastStatus, TaskId};
+use crate::scheduler::BAD_HOST_WINDOW_MS;
 use serde_json::json;
 
 fn stop_all(rig: &mut Rig) -> Vec<TaskId> {
@@ -95,4 +97,28 @@ fn a_deleted_service_goes_with_the_last_of_its_tasks() {
     );
     rig.wake_after(STOPPED_KEPT_MS);
     assert_eq!((rig.state.services.len(), rig.state.tasks.len()), (0, 0));
+}
+
+#[test]
+fn what_failed_of_late_is_kept_however_many_stop_so_that_a_bad_host_stays_known() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("job", json!({}));
+    run(&mut rig, 5);
+    let failed: Vec<TaskId> = rig.tasks().iter().map(|t| t.id).collect();
+    for id in &failed {
+        rig.edit(*id, |c| c.state = ContainerState::Exited);
+    }
+    rig.now = rig.now.plus_ms(1);
+    rig.list("a");
+    for _ in 0..3 {
+        run(&mut rig, 8);
+        stop_all(&mut rig);
+    }
+    let known = |rig: &Rig| {
+        let tasks = &rig.state.tasks;
+        failed.iter().filter(|id| tasks.contains_key(*id)).count()
+    };
+    assert_eq!(known(&rig), 5);
+    rig.wake_after(BAD_HOST_WINDOW_MS);
+    assert_eq!(known(&rig), 0);
 }
