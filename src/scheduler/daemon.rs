@@ -17,7 +17,7 @@ use crate::model::task_definition::TaskDefinition;
 use crate::model::{InstanceStatus, LastStatus, Resources, State, TimeMs};
 
 /// Why a daemon's task is where it is.
-const PLACEMENT: &str = "DAEMON: one task on each instance that meets the constraints";
+pub(super) const PLACEMENT: &str = "DAEMON: one task on each instance that meets the constraints";
 
 impl Turn<'_> {
     /// What [`Turn::advance`] is for replicas.

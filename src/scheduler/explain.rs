@@ -6,17 +6,19 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::daemon;
 use super::feasible::{Ask, Rejection};
 use super::ground::Ground;
 use super::index::Index;
-use super::place::{PlaceRequest, place};
+use super::place::{PlaceRequest, looked, place};
+use super::rank::Ranker;
 use super::reconcile;
 use super::rollout::Turn;
 use super::smallest::{Mend, Seeker, Smallest, smallest};
 use crate::model::capacity::launch_type_of;
 use crate::model::grants;
 use crate::model::parameters::TaskOverride;
-use crate::model::service::{RolloutState, Service, ServiceStatus};
+use crate::model::service::{RolloutState, SchedulingStrategy, Service, ServiceStatus};
 use crate::model::{
     ClusterName, DesiredStatus, InstanceName, LaunchType, ServiceName, State, Task,
     TaskDefinitionId, TaskId, TimeMs,
@@ -256,6 +258,10 @@ pub fn definition(
         count: 1,
     };
     let placement = place(state, now, &request);
+    let mut index = Index::new(state);
+    let (ask, ranker) = looked(&mut index, state, now, &request, &placement);
+    let (mut instances, refuses) = stand(&index, &ask, &ranker);
+    instances.extend(refuses.iter().map(refusal));
     let granted = grants::missing(&state.roles, definition, None).is_empty();
     let answer = match placement.placed.first() {
         Some(_) if !granted => None,
@@ -268,20 +274,10 @@ pub fn definition(
     let smallest = (placement.placed.is_empty())
         .then(|| smallest_for(state, now, &request))
         .flatten();
-    let takes = placement.placed.into_iter().map(|placed| Verdict {
-        instance: placed.instance.to_string(),
-        takes: true,
-        reasons: vec![placed.reason.to_string()],
-    });
-    let refuses = placement.refusals.into_iter().map(|refusal| Verdict {
-        instance: refusal.instance.to_string(),
-        takes: false,
-        reasons: refusal.reasons,
-    });
     let told = Explanation {
         subject: format!("task definition {id}"),
         answer: answer.into_iter().collect(),
-        instances: takes.chain(refuses).collect(),
+        instances,
         smallest,
     };
     Some(told.granted(state, id, None))
@@ -388,30 +384,60 @@ fn verdicts(
     let mut turn = Turn::new(service, reconcile::members(&index, service, &tasks, now));
     turn.remember_failures(&tasks, now);
     let search = turn.search(state, &index, definition);
-    let takes = search.ranker.order(&index);
-    let takes = takes.into_iter().map(|(at, reason)| Verdict {
-        instance: name(&index, at).map_or_else(String::new, ToString::to_string),
-        takes: true,
-        reasons: vec![reason],
-    });
-    let mut verdicts: Vec<Verdict> = takes.collect();
-    let group = search.ranker.group.iter().copied().enumerate().collect();
-    let refuses = by_name(&index, search.ask.all_rejections(&index, &group));
+    let (mut verdicts, refuses) = stand(&index, &search.ask, &search.ranker);
     let seeker = Seeker {
         cluster: &service.cluster,
         service: Some(&service.name),
         definition: &definition.id(),
         resources: &search.ask.resources,
     };
-    let smallest = (verdicts.is_empty())
+    // A DAEMON that has its tasks lacks nothing.
+    let is_daemon = service.scheduling_strategy == SchedulingStrategy::Daemon;
+    let lacks = verdicts.is_empty() && !(is_daemon && service.unplaced.is_none());
+    let smallest = lacks
         .then(|| smallest(state, now, &seeker, &refuses))
         .flatten();
-    verdicts.extend(refuses.iter().map(|(instance, rejections)| Verdict {
+    verdicts.extend(refuses.iter().map(refusal));
+    if is_daemon {
+        verdicts.iter_mut().for_each(|it| one_each(it, &turn));
+    }
+    (verdicts, smallest)
+}
+
+/// Of a DAEMON: an instance that has its task takes no other, and none is before another.
+fn one_each(verdict: &mut Verdict, turn: &Turn<'_>) {
+    let mut there = turn.members.iter().filter(|m| m.wanted());
+    if there.any(|m| m.task.instance.as_str() == verdict.instance) {
+        verdict.takes = false;
+        verdict.reasons = vec!["it has its one task of this DAEMON".to_owned()];
+    } else if verdict.takes {
+        verdict.reasons = vec![daemon::PLACEMENT.to_owned()];
+    }
+}
+
+/// Those that take one more, the best first, and what the others say.
+fn stand(
+    index: &Index,
+    ask: &Ask,
+    ranker: &Ranker,
+) -> (Vec<Verdict>, Vec<(InstanceName, Vec<Rejection>)>) {
+    let takes = ranker.order(index).into_iter();
+    let takes = takes.map(|(at, reason)| Verdict {
+        instance: name(index, at).map_or_else(String::new, ToString::to_string),
+        takes: true,
+        reasons: vec![reason],
+    });
+    let group = ranker.group.iter().copied().enumerate().collect();
+    let refuses = by_name(index, ask.all_rejections(index, &group));
+    (takes.collect(), refuses)
+}
+
+fn refusal((instance, rejections): &(InstanceName, Vec<Rejection>)) -> Verdict {
+    Verdict {
         instance: instance.to_string(),
         takes: false,
         reasons: rejections.iter().map(ToString::to_string).collect(),
-    }));
-    (verdicts, smallest)
+    }
 }
 
 /// The smallest change that would place one more task run by hand; `None` if it has a place.

@@ -1,6 +1,6 @@
 //! Places tasks that are run by hand, by the rules that services' tasks follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bad;
@@ -79,27 +79,9 @@ pub fn place_with(
     request: &PlaceRequest<'_>,
 ) -> Placement {
     let items = request.capacity_provider_strategy;
-    let who = (rank::hash(0, &state.control_plane), request.group);
-    let failed = index.failed.get(&request.definition.id());
-    let failed = failed.into_iter().flat_map(BTreeMap::values);
-    let here = failed.filter(|task| &task.cluster == request.cluster);
-    let bad = bad::hosts(&bad::failures(
-        here.map(AsRef::as_ref),
-        &request.definition.id(),
-        now,
-    ));
+    let bad = bad_hosts(index, now, request);
     let mut way = |provider: Option<&CapacityProviderName>| {
-        let mut ask = Ask::new(
-            request.cluster,
-            Ground::of(request.launch_type, provider),
-            request.definition.resources(),
-            (request.constraints.iter()).chain(&request.definition.placement_constraints),
-        )
-        .on(request.definition.runtime_platform.as_ref());
-        ask.last.clone_from(&bad);
-        let ranker = index
-            .take_kept(&ask, request.strategies, who)
-            .unwrap_or_else(|| Ranker::of_group(index, &ask, request.strategies, who));
+        let (ask, ranker) = look(index, state, &bad, request, provider);
         (provider.cloned(), ask, ranker)
     };
     let mut ways: Vec<_> = if items.is_empty() {
@@ -140,6 +122,55 @@ pub fn place_with(
         index.keep(ask, ranker);
     }
     placement
+}
+
+fn bad_hosts(index: &Index, now: TimeMs, request: &PlaceRequest<'_>) -> BTreeSet<InstanceName> {
+    let id = request.definition.id();
+    let failed = index.failed.get(&id).into_iter();
+    let failed = failed.flat_map(BTreeMap::values);
+    let here = failed.filter(|task| &task.cluster == request.cluster);
+    bad::hosts(&bad::failures(here.map(AsRef::as_ref), &id, now))
+}
+
+/// What a task of a request asks of the instances of one capacity provider, or of all, and how
+/// they stand.
+fn look(
+    index: &mut Index,
+    state: &State,
+    bad: &BTreeSet<InstanceName>,
+    request: &PlaceRequest<'_>,
+    provider: Option<&CapacityProviderName>,
+) -> (Ask, Ranker) {
+    let who = (rank::hash(0, &state.control_plane), request.group);
+    let mut ask = Ask::new(
+        request.cluster,
+        Ground::of(request.launch_type, provider),
+        request.definition.resources(),
+        (request.constraints.iter()).chain(&request.definition.placement_constraints),
+    )
+    .on(request.definition.runtime_platform.as_ref());
+    ask.last.clone_from(bad);
+    let ranker = index
+        .take_kept(&ask, request.strategies, who)
+        .unwrap_or_else(|| Ranker::of_group(index, &ask, request.strategies, who));
+    (ask, ranker)
+}
+
+/// What is asked of every instance by one task of a request, and how all of them stand to it; where a
+/// strategy names capacity providers, by the first of them that `placed` one, or of all.
+pub(crate) fn looked(
+    index: &mut Index,
+    state: &State,
+    now: TimeMs,
+    request: &PlaceRequest<'_>,
+    placed: &Placement,
+) -> (Ask, Ranker) {
+    let bad = bad_hosts(index, now, request);
+    let taken = placed.placed.first();
+    let taken = taken.and_then(|placed| placed.capacity_provider.clone());
+    let first = request.capacity_provider_strategy.first();
+    let provider = taken.or_else(|| first.map(|item| item.capacity_provider.clone()));
+    look(index, state, &bad, request, provider.as_ref())
 }
 
 type Way = (Option<CapacityProviderName>, Ask, Ranker);

@@ -186,3 +186,21 @@ fn of_deployments_that_failed_one_is_listed_and_the_others_are_history() {
     assert!(service.deployments.len() <= 2, "{:#?}", service.deployments);
     assert!(service.history.len() >= 3, "{:#?}", service.history);
 }
+
+#[test]
+fn one_more_of_a_definition_is_told_by_every_instance_not_by_the_best_alone() {
+    let mut world = three();
+    world.set_status("ops-3", crate::model::InstanceStatus::Draining);
+    let cluster = crate::model::ClusterName::default_cluster();
+    let id = "web:1".parse().unwrap();
+    let told = super::explain::definition(&world.state, world.now, &cluster, &id).unwrap();
+    let all: Vec<_> = told
+        .instances
+        .iter()
+        .map(|it| (it.instance.as_str(), it.takes))
+        .collect();
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all[0].1 && all[1].1, "{all:?}");
+    assert_eq!(all[2], ("ops-3", false));
+    assert!(told.answer[0].ends_with(&format!("would go to {}.", all[0].0)));
+}
