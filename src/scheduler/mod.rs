@@ -46,6 +46,8 @@ mod reference;
 #[cfg(test)]
 pub(crate) mod scenario;
 #[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 #[allow(dead_code)] // other rooms build their tests with it

@@ -23,9 +23,9 @@
 //! why NAME   what placed each of its tasks
 //! ```
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::script::{self, Numbers, after};
 use super::world::World;
 use super::{check, explain, fixture};
 use crate::model::parameters::ResourceRequirement;
@@ -45,56 +45,22 @@ struct Script {
     world: World,
     told: usize,
     deployments: u64,
-    /// Tasks by the order in which they were first told of: ids are long and say nothing.
-    numbers: BTreeMap<TaskId, usize>,
+    numbers: Numbers,
 }
 
 /// What a script of another room says of a world besides; `None` if it does not know the words.
 pub(crate) type Also = fn(&World, &[&str]) -> Option<Vec<String>>;
 
-/// Holds that a script gives its own text again, or writes what was really seen in its place.
-/// `also` knows the commands of another room.
+/// Holds a script; `also` knows the commands of another room.
 pub(crate) fn hold(name: &str, also: Also) {
-    let file = format!("{}/tests/scenarios/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&file).unwrap();
-    let seen = run(&text, also);
-    if std::env::var_os("SCENARIO_UPDATE").is_some() {
-        std::fs::write(file, &seen).unwrap();
-        return;
-    }
-    assert!(seen == text, "the script now reads\n---\n{seen}---\n");
-}
-
-/// Runs a script and gives its text again, with what was really seen.
-fn run(text: &str, also: Also) -> String {
     let mut script = Script {
         also,
         world: World::new([]),
         told: 0,
         deployments: 1,
-        numbers: BTreeMap::new(),
+        numbers: Numbers::default(),
     };
-    let mut out = String::new();
-    for (number, line) in text.lines().enumerate() {
-        if line.starts_with('|') {
-            continue;
-        }
-        writeln!(out, "{line}").unwrap();
-        let command = line.split('#').next().unwrap();
-        let words: Vec<&str> = command.split_whitespace().collect();
-        if !words.is_empty() {
-            for shown in script.command(&words, number + 1) {
-                writeln!(out, "| {shown}").unwrap();
-            }
-        }
-    }
-    out
-}
-
-/// The number after a word, such as 50 in `min 50`.
-fn after<T: std::str::FromStr>(words: &[&str], word: &str) -> Option<T> {
-    let at = words.iter().position(|w| *w == word)?;
-    words.get(at + 1)?.parse().ok()
+    script::hold(name, |words, line| script.command(words, line));
 }
 
 /// `P:BASE:WEIGHT,…`
@@ -400,7 +366,8 @@ impl Script {
                     format!("(task {id}) on {on}: {}", task.placement)
                 });
                 let said: Vec<String> = said.collect();
-                let mut said: Vec<String> = said.iter().map(|line| self.short(line)).collect();
+                let mut said: Vec<String> =
+                    said.iter().map(|line| self.numbers.short(line)).collect();
                 said.sort();
                 said
             }
@@ -522,22 +489,9 @@ impl Script {
             .iter()
             .map(|event| {
                 let seconds = event.at.since_ms(TimeMs(fixture::START.0)) / 1000;
-                format!("{seconds:>4} s {}", self.short(&event.message))
+                format!("{seconds:>4} s {}", self.numbers.short(&event.message))
             })
             .collect()
-    }
-
-    /// `(task #3)` for a long id.
-    fn short(&mut self, message: &str) -> String {
-        let mut parts = message.split("(task ");
-        let mut line = parts.next().unwrap().to_owned();
-        for part in parts {
-            let (id, rest) = part.split_once(')').unwrap();
-            let next = self.numbers.len() + 1;
-            let number = *self.numbers.entry(id.parse().unwrap()).or_insert(next);
-            write!(line, "(task #{number}){rest}").unwrap();
-        }
-        line
     }
 
     /// Settles with one task moving at a time, and samples before and after each.
@@ -594,6 +548,7 @@ scenarios! {
     distinct_instance
     smallest_change
     member_of
+    running_tasks_count
     capacity_providers
     fargate
     what_is_taken

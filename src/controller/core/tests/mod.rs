@@ -3,6 +3,7 @@ mod fleet;
 mod grants;
 mod ground;
 mod observing;
+mod orders;
 mod overriding;
 mod pins;
 mod purging;

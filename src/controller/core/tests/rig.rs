@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::agent::pins::{self, Source};
 use crate::config::{ClusterSettings, Endpoint, InstanceSettings};
 use crate::controller::command::{CommandError, ErrorKind, Response};
 use crate::controller::core::{Decision, Fleet, Input, decide, decide_with};
 use crate::controller::wire;
 use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, Ownership};
+use crate::model::service::ImagePin;
 use crate::model::snapshot::Live;
 use crate::model::{
     Change, ClusterName, CpuUnits, DesiredStatus, Instance, InstanceName, LastStatus, MemoryMib,
@@ -55,6 +57,8 @@ pub struct Rig {
     pub wake_at: Option<TimeMs>,
     pub changes: Vec<Change>,
     pub hosts: BTreeMap<InstanceName, Vec<ObservedContainer>>,
+    /// What image tags stand for; agents ask for those that are in here.
+    pub registry: BTreeMap<String, String>,
     index: Index,
     /// The state that `index` belongs to; a test may have put another in its place.
     indexed: State,
@@ -90,6 +94,7 @@ impl Rig {
             index: Index::default(),
             indexed: State::default(),
             hosts: BTreeMap::new(),
+            registry: BTreeMap::new(),
             seed: 1,
         };
         for (name, _) in hosts {
@@ -240,6 +245,7 @@ impl Rig {
                     .get(&name)
                     .is_some_and(|i| i.is_connected())
                 {
+                    self.resolve(&name);
                     self.obey(&name);
                     self.list(name.as_str());
                 }
@@ -268,6 +274,26 @@ impl Rig {
             })
     }
 
+    /// The images of an instance's tasks that are not pinned yet are asked for.
+    fn resolve(&mut self, name: &InstanceName) {
+        let tasks: Vec<_> = self.state.instance_tasks(name).cloned().collect();
+        for task in tasks.iter().filter(|task| task.is_wanted()) {
+            let definition = self.state.definition_of(task).unwrap();
+            for container in &definition.container_definitions {
+                let image = container.image.clone();
+                let asked = pins::source(&self.state, task, container);
+                if let (Source::Unresolved(_), Some(digest)) = (asked, self.registry.get(&image)) {
+                    let (task, digest) = (task.id, Some(digest.clone()));
+                    let pin = ImagePin {
+                        digest,
+                        reason: String::new(),
+                    };
+                    self.observe(Observation::ImageResolved { task, image, pin });
+                }
+            }
+        }
+    }
+
     /// One host does as it was told.
     pub fn obey(&mut self, name: &InstanceName) {
         let tasks: Vec<_> = self.state.instance_tasks(name).cloned().collect();
@@ -284,14 +310,16 @@ impl Rig {
             } else if !host.iter().any(|c| is_of(c, task.id))
                 && task.last_status < LastStatus::Running
             {
-                for container in &task.containers {
-                    let container = container.name.as_str();
-                    host.push(made(
-                        &control_plane,
-                        task.id,
-                        container,
-                        ContainerState::Running,
-                    ));
+                let definition = self.state.definition_of(&task).unwrap();
+                for container in &definition.container_definitions {
+                    let running = ContainerState::Running;
+                    let made = made(&control_plane, task.id, container.name.as_str(), running);
+                    let named = self.registry.get(&container.image).cloned();
+                    host.push(ObservedContainer {
+                        image: pins::image(&self.state, &task, container),
+                        image_digest: named.or(made.image_digest),
+                        ..made
+                    });
                 }
             }
         }
