@@ -47,6 +47,9 @@ pub struct Global {
         default_value = "table"
     )]
     pub output: Output,
+    /// Console only: nothing can be changed from it
+    #[arg(long, global = true)]
+    pub read_only: bool,
     /// Tells on standard error what is going on (-vv: in detail)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,

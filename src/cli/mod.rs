@@ -33,6 +33,8 @@ use args::{Arguments, ConfigVerb, Global, InstanceVerb, Output, ServiceVerb, Ver
 use error::{CliError, CliResult};
 use session::Session;
 
+use crate::tui::ConsoleSettings;
+
 /// Runs the program and gives its exit code. User errors are printed in plain words on standard
 /// error.
 ///
@@ -92,7 +94,7 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
     };
     match &verb {
         Verb::Demo if out::on_terminal() && out::can_ask() => {
-            return start::demo_console().await.map_err(Ended::Broken);
+            return start::demo_console(&global).await;
         }
         Verb::Serve => trace::server(global.verbose),
         _ => trace::to_stderr(global.verbose),
@@ -114,9 +116,23 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
 
 /// The validated configuration.
 fn settings(global: &Global) -> CliResult<Settings> {
-    Ok(config::load(&Lookup::from_environment(
-        global.config.clone(),
-    ))?)
+    Ok(settings_and_console(global)?.0)
+}
+
+/// The validated configuration, with the console's part of it.
+fn settings_and_console(global: &Global) -> CliResult<(Settings, ConsoleSettings)> {
+    let lookup = Lookup::from_environment(global.config.clone());
+    Ok(config::load_with(&lookup, ConsoleSettings::read)?)
+}
+
+/// The console's part of the config file, for a fleet that needs nothing else of it: where there
+/// is no file, what `DOCKER_HOST` says does not matter.
+fn console_settings(global: &Global) -> CliResult<ConsoleSettings> {
+    let lookup = Lookup::from_environment(global.config.clone());
+    if lookup.find().is_none() {
+        return Ok(ConsoleSettings::default());
+    }
+    Ok(settings_and_console(global)?.1)
 }
 
 /// Runs a command that talks to the control plane.

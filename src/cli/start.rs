@@ -21,7 +21,7 @@ use crate::model::ClusterName;
 use crate::model::snapshot::Holder;
 use crate::sim::{Fleet, demo};
 use crate::store::{MemoryStore, folder, lock};
-use crate::tui::{self, Theme, TuiOptions};
+use crate::tui::{self, ConsoleSettings, TuiOptions};
 
 /// How often `serve` asks again for a folder that a short command holds just now.
 const SERVE_ATTEMPTS: u32 = 40;
@@ -156,14 +156,11 @@ async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
     }
 }
 
-fn screen(cluster: ClusterName, simulated: bool) -> TuiOptions {
+fn screen(global: &Global, cluster: ClusterName, console: &ConsoleSettings) -> TuiOptions {
+    let options = TuiOptions::new(cluster, console);
     TuiOptions {
-        cluster,
-        read_only: false,
-        simulated,
-        pid: std::process::id(),
-        theme: Theme::detect(|name| std::env::var(name).ok()),
-        time_zone: jiff::tz::TimeZone::system(),
+        read_only: options.read_only || global.read_only,
+        ..options
     }
 }
 
@@ -173,7 +170,7 @@ fn screen(cluster: ClusterName, simulated: bool) -> TuiOptions {
 /// # Errors
 /// When there is no control plane to be had, or the console broke down.
 pub async fn console(global: &Global) -> Result<(), super::Ended> {
-    let settings = super::settings(global)?;
+    let (settings, console) = super::settings_and_console(global)?;
     let dir = state_dir(global)?;
     trace::to_file(&dir, global.verbose)
         .map_err(|error| failed(format!("the log in {}: {error}", dir.display())))?;
@@ -187,7 +184,7 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
         super::resolve::cluster(&snapshot.state, &global.cluster)
     };
     let done = match cluster {
-        Ok(cluster) => tui::run(client, screen(cluster, false))
+        Ok(cluster) => tui::run(client, screen(global, cluster, &console))
             .await
             .map_err(super::Ended::Broken),
         Err(error) => Err(error.into()),
@@ -226,14 +223,21 @@ async fn simulated() -> color_eyre::Result<(ControlPlane, Fleet, LocalClient)> {
 /// The console over the simulated fleet.
 ///
 /// # Errors
-/// When it cannot start, or the console broke down.
-pub async fn demo_console() -> color_eyre::Result<()> {
-    let (plane, _fleet, client) = simulated().await?;
-    demo::load(&client).await?;
-    let screen = screen(ClusterName::default_cluster(), true);
-    let done = tui::run(Arc::new(client), screen).await;
-    plane.stop().await.wrap_err("the simulated fleet")?;
-    done
+/// When the configuration has faults, it cannot start, or the console broke down.
+pub async fn demo_console(global: &Global) -> Result<(), super::Ended> {
+    let console = super::console_settings(global)?;
+    let sailed = async {
+        let (plane, _fleet, client) = simulated().await?;
+        demo::load(&client).await?;
+        let options = TuiOptions {
+            simulated: true,
+            ..screen(global, ClusterName::default_cluster(), &console)
+        };
+        let done = tui::run(Arc::new(client), options).await;
+        plane.stop().await.wrap_err("the simulated fleet")?;
+        done
+    };
+    sailed.await.map_err(super::Ended::Broken)
 }
 
 /// The simulated fleet's scripted voyage, for a reader that is no terminal.

@@ -11,12 +11,13 @@ mod tests;
 mod validate;
 
 pub use lookup::Lookup;
+pub use reader::Reader;
 pub use settings::{
     ClusterSettings, Endpoint, InstanceSettings, SecretSettings, SecretSource, Settings,
     SshEndpoint, TlsFiles,
 };
 
-use crate::document::{Document, Fault, Faults};
+use crate::document::{Document, Fault, Faults, Node};
 
 /// Finds the configuration and validates it. Where there is none, it is the cluster `default`
 /// with the local Docker Engine.
@@ -24,13 +25,27 @@ use crate::document::{Document, Fault, Faults};
 /// # Errors
 /// [`Faults`]: everything that is wrong with it, at once.
 pub fn load(lookup: &Lookup) -> Result<Settings, Faults> {
+    Ok(load_with(lookup, |_| ())?.0)
+}
+
+/// The same, with what another room reads from its own table of the file: it is given the whole
+/// document, or `None` where there is no file, and its faults are told with all others.
+///
+/// # Errors
+/// [`Faults`]: everything that is wrong with it, at once.
+pub fn load_with<T>(
+    lookup: &Lookup,
+    more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
+) -> Result<(Settings, T), Faults> {
     match lookup.find() {
         Some(path) => {
             let document = Document::read(&path)?;
-            validate::settings(&document, &path, lookup)
+            validate::settings(&document, &path, lookup, more)
         }
-        None => lookup
-            .local()
-            .map_err(|what| Fault::of_file("DOCKER_HOST", what).into()),
+        None => {
+            let local = lookup.local();
+            let settings = local.map_err(|what| Fault::of_file("DOCKER_HOST", what))?;
+            Ok((settings, more(None)))
+        }
     }
 }

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use crate::document::{Document, Fault, Faults, Kind, Node, nearest};
 
-/// Collects faults while a document is read.
-pub(super) struct Reader<'a> {
+/// Collects faults while a document is read. Rooms above that have a table of their own in the
+/// config file read it through this, see [`load_with`](super::load_with).
+pub struct Reader<'a> {
     document: &'a Document,
     faults: Vec<Fault>,
 }
@@ -24,22 +25,24 @@ impl<'a> Reader<'a> {
     }
 
     /// A fault at these bytes.
-    pub(super) fn fault(&self, span: &Range<usize>, what: impl Into<String>) -> Fault {
+    #[must_use]
+    pub fn fault(&self, span: &Range<usize>, what: impl Into<String>) -> Fault {
         self.document.fault(span.clone(), what)
     }
 
     /// Takes a fault in.
-    pub(super) fn push(&mut self, fault: Fault) {
+    pub fn push(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
 
-    fn wrong_kind(&mut self, node: &Node, name: &str, expected: &str) {
+    /// Says that a value is of another kind than the one expected.
+    pub fn wrong_kind(&mut self, node: &Node, name: &str, expected: &str) {
         let fault = self.fault(&node.span, format!("{name} is {}", node.kind_name()));
         self.push(fault.expected(expected));
     }
 
     /// Whether `node` is a table; names every key of it that is not among `known`.
-    pub(super) fn table(&mut self, node: &Node, name: &str, known: &[&str]) -> bool {
+    pub fn table(&mut self, node: &Node, name: &str, known: &[&str]) -> bool {
         if !matches!(node.kind, Kind::Object(_)) {
             self.wrong_kind(node, name, "a table");
             return false;
@@ -62,7 +65,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The tables of a list of tables; none if it is absent.
-    pub(super) fn tables(&mut self, node: &'a Node, key: &str) -> &'a [Node] {
+    pub fn tables(&mut self, node: &'a Node, key: &str) -> &'a [Node] {
         let Some(list) = node.get(key) else {
             return &[];
         };
@@ -77,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string, if it is there.
-    pub(super) fn text(&mut self, node: &'a Node, key: &str) -> Option<(&'a str, Range<usize>)> {
+    pub fn text(&mut self, node: &'a Node, key: &str) -> Option<(&'a str, Range<usize>)> {
         let value = node.get(key)?;
         match value.as_str() {
             Some(text) => Some((text, value.span.clone())),
@@ -89,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string that must be there.
-    pub(super) fn required(
+    pub fn required(
         &mut self,
         node: &'a Node,
         name: &str,
@@ -104,7 +107,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A boolean; false if it is absent.
-    pub(super) fn flag(&mut self, node: &Node, key: &str) -> bool {
+    pub fn flag(&mut self, node: &Node, key: &str) -> bool {
         match node.get(key) {
             None => false,
             Some(Node {
@@ -119,7 +122,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number from 0; 0 if it is absent.
-    pub(super) fn amount(&mut self, node: &Node, key: &str, expected: &str) -> u64 {
+    pub fn amount(&mut self, node: &Node, key: &str, expected: &str) -> u64 {
         let Some(value) = node.get(key) else {
             return 0;
         };
@@ -134,11 +137,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks a text against the rules of its type.
-    pub(super) fn checked<T: std::str::FromStr>(
-        &mut self,
-        text: &str,
-        span: &Range<usize>,
-    ) -> Option<T>
+    pub fn checked<T: std::str::FromStr>(&mut self, text: &str, span: &Range<usize>) -> Option<T>
     where
         T::Err: std::fmt::Display,
     {

@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use super::validate::settings;
+use super::validate;
 use super::{Endpoint, Lookup, SecretSource, Settings};
 use crate::document::{Document, Faults};
 use crate::model::ClusterName;
+
+fn settings(document: &Document, file: &Path, lookup: &Lookup) -> Result<Settings, Faults> {
+    Ok(validate::settings(document, file, lookup, |_| ())?.0)
+}
 
 fn read(text: &str) -> Result<Settings, Faults> {
     let document = Document::parse("q.toml", text)?;

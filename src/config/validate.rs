@@ -52,19 +52,27 @@ struct Validator<'a> {
     lookup: &'a Lookup,
 }
 
-/// Everything that a config file says.
-pub(super) fn settings(
+/// Everything that a config file says, with what `more` reads from it.
+pub(super) fn settings<T>(
     document: &Document,
     file: &Path,
     lookup: &Lookup,
-) -> Result<Settings, Faults> {
+    more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
+) -> Result<(Settings, T), Faults> {
     let mut this = Validator {
         reader: Reader::new(document),
         file,
         lookup,
     };
     let root = document.root();
-    let known = ["cluster", "capacity_provider", "instance", "role", "secret"];
+    let known = [
+        "cluster",
+        "capacity_provider",
+        "instance",
+        "role",
+        "secret",
+        "console",
+    ];
     this.reader.table(root, "the configuration", &known);
     let mut clusters = this.clusters(root);
     capacity::providers(&mut this.reader, root, &mut clusters);
@@ -72,11 +80,13 @@ pub(super) fn settings(
     let instances = this.instances(root, &clusters);
     let secrets = roles::secrets(&mut this.reader, root, file, lookup);
     let roles = roles::roles(&mut this.reader, root, &secrets);
-    this.reader.finish(Settings {
+    let more = more(Some((&mut this.reader, root)));
+    let settings = Settings {
         roles,
         secrets,
         ..Settings::new(Some(file.to_owned()), clusters, instances)
-    })
+    };
+    this.reader.finish((settings, more))
 }
 
 impl<'a> Validator<'a> {

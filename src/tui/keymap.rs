@@ -359,6 +359,11 @@ pub(crate) fn action(key: &KeyEvent, place: Places) -> Option<Action> {
         .map(|b| b.action)
 }
 
+/// Whether an action changes the fleet.
+pub(crate) fn changes(action: Action) -> bool {
+    KEYS.iter().any(|b| b.action == action && b.changes)
+}
+
 /// The bindings that count in a place of such a console.
 pub(crate) fn offered(
     place: Places,

@@ -12,6 +12,7 @@ mod layout;
 mod logbook;
 mod map;
 mod runner;
+mod settings;
 mod state;
 mod terminal;
 mod text;
@@ -36,6 +37,7 @@ use crate::client::{Client, Standing};
 
 pub use effect::Effect;
 pub use event::{Event, Ticket};
+pub use settings::ConsoleSettings;
 pub use state::{Model, TuiOptions};
 pub use terminal::TerminalGuard;
 pub use update::update;

@@ -20,6 +20,7 @@ use super::keymap::Places;
 use super::layout::Layout;
 use super::logbook::Logbook;
 use super::map::MapPage;
+use super::settings::ConsoleSettings;
 use super::view::theme::Theme;
 
 /// How many notices are shown at once.
@@ -48,12 +49,12 @@ pub struct TuiOptions {
 
 impl TuiOptions {
     /// Options for a console on this terminal: colours, signs and time zone as the environment
-    /// has them.
+    /// has them, the rest as the config file says.
     #[must_use]
-    pub fn new(cluster: ClusterName) -> Self {
+    pub fn new(cluster: ClusterName, settings: &ConsoleSettings) -> Self {
         Self {
             cluster,
-            read_only: false,
+            read_only: settings.read_only,
             simulated: false,
             pid: std::process::id(),
             theme: Theme::detect(|name| std::env::var(name).ok()),

@@ -134,21 +134,6 @@ pub(super) fn on_subject(
     action: Action,
     subject: Option<Subject>,
 ) -> Vec<Effect> {
-    let changes = matches!(
-        action,
-        Action::Scale
-            | Action::Update
-            | Action::Restart
-            | Action::Rebalance
-            | Action::Delete
-            | Action::Stop
-            | Action::Drain
-            | Action::Fault
-    );
-    if changes && model.options.read_only {
-        model.toast_bad("This console is read-only: nothing can be changed from here.");
-        return Vec::new();
-    }
     let Some(subject) = subject else {
         model.toast("Nothing is selected.");
         return Vec::new();

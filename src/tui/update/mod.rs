@@ -32,6 +32,14 @@ const STATS_AFTER_ERROR_MS: u64 = 10_000;
 /// Takes one event in and says what is to be done. `now` is this machine's time.
 #[must_use]
 pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
+    let effects = taken(model, now, event);
+    match model.options.read_only {
+        true => guarded(model, effects),
+        false => effects,
+    }
+}
+
+fn taken(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
     model.now = now;
     model.toasts.retain(|toast| toast.until > now);
     match event {
@@ -105,6 +113,10 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     let Some(action) = keymap::action(key, place) else {
         return Vec::new();
     };
+    if keymap::changes(action) && model.options.read_only {
+        refuse(model);
+        return Vec::new();
+    }
     match (action, model.layers.last()) {
         (Action::Quit, _) => act::quit(model),
         (Action::Help, Some(Layer::Help { .. })) => layers::back(model),
@@ -117,6 +129,20 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         (_, Some(Layer::Map(_))) => map::act(model, action),
         (_, Some(_)) => layers::act(model, action),
     }
+}
+
+fn refuse(model: &mut Model) {
+    model.toast_bad("This console is read-only: nothing can be changed from here.");
+}
+
+/// Whatever a read-only console would send, it does not.
+fn guarded(model: &mut Model, mut effects: Vec<Effect>) -> Vec<Effect> {
+    let all = effects.len();
+    effects.retain(|effect| !matches!(effect, Effect::Command { .. } | Effect::Fault(_)));
+    if effects.len() < all {
+        refuse(model);
+    }
+    effects
 }
 
 fn stats(model: &mut Model, ticket: Ticket, samples: super::state::StatsResult) -> Vec<Effect> {
