@@ -33,6 +33,7 @@ const PURE: &[&str] = &[
     "src/docker/spec",
     "src/docker/holder",
     "src/docker/volume.rs",
+    "src/tui/logs/",
     "src/tui/update",
     "src/agent/step.rs",
     "src/agent/order.rs",

@@ -285,7 +285,9 @@ fn logs_open_follow_hold_and_close() {
         "{held}"
     );
     let _ = update(&mut model, NOW, lines(100..150));
-    assert_eq!(shown(&model), held, "what is read does not move");
+    // The status under the lines counts what came; what is read does not move.
+    let read = |screen: &str| screen.lines().take(22).collect::<Vec<_>>().join("\n");
+    assert_eq!(read(&shown(&model)), read(&held));
     press(&mut model, "G");
     assert!(shown(&model).contains("line 149"));
     press(&mut model, "g");

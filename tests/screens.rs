@@ -104,7 +104,10 @@ fn log_items() -> Vec<LogItem> {
         LogStream::Stderr,
         "\u{1b}[31mpanic:\u{1b}[0m pool exhausted\u{7}",
     ));
-    items.push(LogItem::Dropped { count: 1_234 });
+    items.push(LogItem::Dropped {
+        count: 1_234,
+        bytes: 567_890,
+    });
     let long = "a line that is far too long to fit, ".repeat(8);
     items.push(line(3_200, LogStream::Stdout, &long));
     items.push(LogItem::Broken {

@@ -48,7 +48,7 @@ struct Follow<'a> {
     arrivals: mpsc::Sender<Arrival>,
     window: Window,
     /// Lines that found no room.
-    dropped: u64,
+    missed: Missed,
     /// What else found no room: at most one for each source.
     notes: VecDeque<LogItem>,
 }
@@ -69,7 +69,7 @@ pub(super) async fn follow(
         reading: 0,
         arrivals,
         window: Window::default(),
-        dropped: 0,
+        missed: Missed::default(),
         notes: VecDeque::new(),
     };
     let snapshot = follow.request.snapshots.borrow().clone();
@@ -110,10 +110,10 @@ impl Follow<'_> {
                     self.look_for_sources(&newest);
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
-                room = self.out.reserve(), if self.dropped > 0 || !self.notes.is_empty() => {
+                room = self.out.reserve(), if self.missed.lines > 0 || !self.notes.is_empty() => {
                     match room {
                         Ok(room) => {
-                            if let Some(item) = take_waiting(&mut self.dropped, &mut self.notes) {
+                            if let Some(item) = take_waiting(&mut self.missed, &mut self.notes) {
                                 room.send(Ok(item));
                             }
                         }
@@ -130,7 +130,7 @@ impl Follow<'_> {
     /// this may wait for the reader.
     async fn finish(mut self) {
         loop {
-            let waiting = take_waiting(&mut self.dropped, &mut self.notes);
+            let waiting = take_waiting(&mut self.missed, &mut self.notes);
             let Some(item) = waiting.or_else(|| self.window.pop()) else {
                 return;
             };
@@ -249,32 +249,48 @@ impl Follow<'_> {
 
     /// Gives the reader an item if it has room for it; a line that finds none is counted.
     fn offer(&mut self, item: LogItem) {
-        while let Some(waiting) = take_waiting(&mut self.dropped, &mut self.notes) {
+        while let Some(waiting) = take_waiting(&mut self.missed, &mut self.notes) {
             if let Err(TrySendError::Full(Ok(waiting))) = self.out.try_send(Ok(waiting)) {
-                put_back(waiting, &mut self.dropped, &mut self.notes);
-                put_back(item, &mut self.dropped, &mut self.notes);
+                put_back(waiting, &mut self.missed, &mut self.notes);
+                put_back(item, &mut self.missed, &mut self.notes);
                 return;
             }
         }
         if let Err(TrySendError::Full(Ok(item))) = self.out.try_send(Ok(item)) {
-            put_back(item, &mut self.dropped, &mut self.notes);
+            put_back(item, &mut self.missed, &mut self.notes);
         }
     }
 }
 
+/// Lines that found no room, and the bytes of their text.
+#[derive(Default)]
+struct Missed {
+    lines: u64,
+    bytes: u64,
+}
+
 /// What is to be told before any further line: how many were dropped, then the notes.
-fn take_waiting(dropped: &mut u64, notes: &mut VecDeque<LogItem>) -> Option<LogItem> {
-    match std::mem::take(dropped) {
-        0 => notes.pop_front(),
-        count => Some(LogItem::Dropped { count }),
+fn take_waiting(missed: &mut Missed, notes: &mut VecDeque<LogItem>) -> Option<LogItem> {
+    match std::mem::take(missed) {
+        Missed { lines: 0, .. } => notes.pop_front(),
+        Missed { lines, bytes } => Some(LogItem::Dropped {
+            count: lines,
+            bytes,
+        }),
     }
 }
 
 /// An item that found no room: a line is counted, a count is added, a note waits.
-fn put_back(item: LogItem, dropped: &mut u64, notes: &mut VecDeque<LogItem>) {
+fn put_back(item: LogItem, missed: &mut Missed, notes: &mut VecDeque<LogItem>) {
     match item {
-        LogItem::Line { .. } => *dropped += 1,
-        LogItem::Dropped { count } => *dropped += count,
+        LogItem::Line { text, .. } => {
+            missed.lines += 1;
+            missed.bytes += text.len() as u64;
+        }
+        LogItem::Dropped { count, bytes } => {
+            missed.lines += count;
+            missed.bytes += bytes;
+        }
         LogItem::Broken { .. } => notes.push_back(item),
     }
 }

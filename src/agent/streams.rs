@@ -64,6 +64,9 @@ pub enum LogItem {
     Dropped {
         /// How many.
         count: u64,
+        /// How many bytes of text.
+        #[serde(default)]
+        bytes: u64,
     },
     /// One source ended with an error; the others go on.
     Broken {

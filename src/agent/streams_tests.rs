@@ -132,7 +132,7 @@ async fn next(items: &mut Items) -> String {
     let item = timeout(Duration::from_secs(600), items.next()).await;
     match item.expect("something comes") {
         Some(Ok(LogItem::Line { task, text, .. })) => format!("{} {text}", task.0),
-        Some(Ok(LogItem::Dropped { count })) => format!("dropped {count}"),
+        Some(Ok(LogItem::Dropped { count, .. })) => format!("dropped {count}"),
         Some(Ok(LogItem::Broken { task, reason })) => format!("broken {}: {reason}", task.0),
         Some(Err(error)) => format!("error: {error}"),
         None => "end".to_owned(),

@@ -127,7 +127,7 @@ impl Printer {
                 out::line(line)?;
                 Ok(false)
             }
-            LogItem::Dropped { count } => {
+            LogItem::Dropped { count, .. } => {
                 out::note(format!("{count} lines were dropped: they came too fast"));
                 Ok(false)
             }

@@ -64,6 +64,11 @@ impl Filter {
         filter
     }
 
+    /// Whether it asks for nothing: everything passes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
     /// Whether a row passes, by all that it says and what it says in a column.
     pub(crate) fn passes(
         &self,
@@ -166,7 +171,8 @@ fn unknown(name: &str, heads: &[&str]) -> String {
     format!("no column {name}: {known}")
 }
 
-fn regex(text: &str) -> Result<Regex, String> {
+/// An expression, within bounds.
+pub(crate) fn regex(text: &str) -> Result<Regex, String> {
     RegexBuilder::new(text)
         .case_insensitive(true)
         .size_limit(REGEX_BYTES)

@@ -35,6 +35,11 @@ pub(crate) enum Action {
     Fault,
     Wrap,
     Follow,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    /// Lets go of what narrows the view, or of the page.
+    LetGo,
     Help,
     Back,
     Yes,
@@ -65,6 +70,10 @@ impl Places {
 
     const PANES: Self = Self(0b1111);
     const PAGES: Self = Self(0b1000_0111_0000);
+
+    const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
 
     const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -230,17 +239,45 @@ pub(crate) const KEYS: &[Binding] = &[
     ),
     key(
         P::LOGS,
+        &["/"],
+        Action::Search,
+        "search",
+        "search as you type: words, or /regex/",
+    ),
+    key(
+        P::LOGS,
+        &["n"],
+        Action::NextMatch,
+        "",
+        "to the next line that has it",
+    ),
+    key(
+        P::LOGS,
+        &["N"],
+        Action::PreviousMatch,
+        "",
+        "to the line before that has it",
+    ),
+    key(
+        P::LOGS,
+        &["&"],
+        Action::Filter,
+        "filter",
+        "show only some lines: words, !word, task:1f3a, /regex/",
+    ),
+    key(
+        P::LOGS,
+        &["f", "space"],
+        Action::Follow,
+        "follow",
+        "follow the end, or hold still",
+    ),
+    key(
+        P::LOGS,
         &["w"],
         Action::Wrap,
         "wrap",
         "wrap long lines, or cut them",
-    ),
-    key(
-        P::LOGS,
-        &["space", "f"],
-        Action::Follow,
-        "follow",
-        "follow the end, or hold still",
     ),
     key(
         P::PANES,
@@ -311,7 +348,21 @@ pub(crate) const KEYS: &[Binding] = &[
     key(SIDEWAYS, &["h", "left"], Action::Left, "", "to the left"),
     key(SIDEWAYS, &["right"], Action::Right, "", "to the right"),
     key(P::PANES, &["esc"], Action::Back, "", "let go of the filter"),
-    key(P::PAGES, &["esc", "q"], Action::Back, "back", "back"),
+    key(
+        P::LOGS,
+        &["esc"],
+        Action::LetGo,
+        "",
+        "let go of the search, then of the filter; then back",
+    ),
+    key(P::LOGS, &["q"], Action::Back, "back", "back"),
+    key(
+        P::PAGES.without(P::LOGS),
+        &["esc", "q"],
+        Action::Back,
+        "back",
+        "back",
+    ),
     key(EVERYWHERE, &["?"], Action::Help, "help", "this help"),
     key(P::PANES, &["q"], Action::Quit, "quit", "quit the console"),
     key(

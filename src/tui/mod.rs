@@ -9,7 +9,7 @@ mod filter;
 mod fleet;
 mod keymap;
 mod layout;
-mod logbook;
+mod logs;
 mod map;
 mod runner;
 mod settings;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::agent::streams::LogTarget;
 use crate::client::{About, Explanation, Standing};
 use crate::docker::StatsSample;
 use crate::model::state::ServiceKey;
@@ -18,7 +17,7 @@ use super::event::Ticket;
 use super::fleet::Fleet;
 use super::keymap::Places;
 use super::layout::Layout;
-use super::logbook::Logbook;
+use super::logs::LogPage;
 use super::map::MapPage;
 use super::settings::ConsoleSettings;
 use super::view::theme::Theme;
@@ -209,20 +208,6 @@ pub(crate) enum Choice {
     Cluster,
 }
 
-/// Log lines being read.
-#[derive(Clone, Debug)]
-pub(crate) struct LogPage {
-    pub ticket: Ticket,
-    pub target: LogTarget,
-    pub title: String,
-    pub book: Logbook,
-    pub wrap: bool,
-    /// Columns that are left out at the left while lines are not wrapped.
-    pub left: usize,
-    /// Number of the entry at the top; `None` follows the end.
-    pub top: Option<u64>,
-}
-
 /// What lies over the panes; the last one has the keys.
 #[derive(Clone, Debug)]
 pub(crate) enum Layer {
@@ -391,7 +376,7 @@ impl Model {
                 Subject::Instance(_) => Places::DETAILS.and(Places::INSTANCE_PAGE),
                 Subject::Event(_) | Subject::Schedules => Places::DETAILS,
             }),
-            Some(Layer::Logs(_)) => Some(Places::LOGS),
+            Some(Layer::Logs(page)) => page.typing.is_none().then_some(Places::LOGS),
             Some(Layer::Map(_)) => Some(Places::MAP),
             Some(Layer::Help { .. }) => Some(Places::HELP),
             Some(Layer::Confirm(_)) => Some(Places::CONFIRM),

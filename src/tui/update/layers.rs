@@ -8,7 +8,7 @@ use crate::model::{ClusterName, TaskDefinitionId};
 use super::super::effect::Effect;
 use super::super::keymap::{self, Action};
 use super::super::state::{Act, Choice, Layer, Model};
-use super::{act, fleet, settle};
+use super::{act, fleet, logs, settle};
 
 /// The most characters that a filter or a choice takes.
 const TYPED_MAX: usize = 64;
@@ -66,22 +66,28 @@ pub(super) fn typed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
             model.filters[model.focus.index()].clear();
             model.filtering = false;
         }
+        (KeyCode::Esc, _) if matches!(model.layers.last(), Some(Layer::Logs(_))) => {
+            logs::left(model);
+        }
         (KeyCode::Esc, _) => return back(model),
         (KeyCode::Enter, _) => return enter(model),
         (KeyCode::Backspace, _) => {
             if let Some(text) = input(model) {
                 text.pop();
             }
-            first_item(model);
+            changed(model);
         }
         (_, "ctrl-u") => {
             if let Some(text) = input(model) {
                 text.clear();
             }
-            first_item(model);
+            changed(model);
         }
         (KeyCode::Up | KeyCode::Down, _) => move_in_picker(model, key.code == KeyCode::Down),
-        (KeyCode::Char(c), _) if plain => insert(model, c),
+        (KeyCode::Char(c), _) if plain => {
+            insert(model, c);
+            changed(model);
+        }
         _ => {}
     }
     Vec::new()
@@ -92,6 +98,13 @@ pub(super) fn paste(model: &mut Model, text: &str) {
     for c in text.trim().chars().filter(|c| !c.is_control()) {
         insert(model, c);
     }
+    changed(model);
+}
+
+/// What is typed has changed.
+fn changed(model: &mut Model) {
+    first_item(model);
+    logs::retyped(model);
 }
 
 fn insert(model: &mut Model, c: char) {
@@ -107,7 +120,6 @@ fn insert(model: &mut Model, c: char) {
     {
         text.push(c);
     }
-    first_item(model);
 }
 
 /// The text being typed.
@@ -116,11 +128,15 @@ fn input(model: &mut Model) -> Option<&mut String> {
         None if model.filtering => Some(&mut model.filters[model.focus.index()]),
         Some(Layer::Number { input, .. }) => Some(input),
         Some(Layer::Picker { typed, .. }) => Some(typed),
+        Some(Layer::Logs(page)) => page.input(),
         _ => None,
     }
 }
 
 fn enter(model: &mut Model) -> Vec<Effect> {
+    if let Some(Layer::Logs(_)) = model.layers.last() {
+        return logs::entered(model);
+    }
     match model.layers.last().cloned() {
         None => model.filtering = false,
         Some(Layer::Number { service, input }) => {

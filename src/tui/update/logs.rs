@@ -1,35 +1,22 @@
-//! Reading logs: opening, scrolling, following.
+//! Reading logs: opening, scrolling, following, searching, filtering.
 
 use crate::agent::streams::LogTarget;
 
 use super::super::effect::Effect;
 use super::super::event::Ticket;
 use super::super::keymap::Action;
-use super::super::logbook::{Entry, Logbook};
-use super::super::state::{Layer, LogPage, Model};
+use super::super::logs::{LogPage, Search, Sight, Typing};
+use super::super::state::{Layer, Model};
 use super::super::text;
 
 /// Columns that one press moves long lines by.
 const SIDE_STEP: usize = 16;
-/// `12:34:56 `.
-const TIME_COLUMNS: usize = 9;
-/// `1f3a9c20 `.
-const TASK_COLUMNS: usize = 9;
-/// The most columns that a container's name gets, with the space after it.
-pub(crate) const CONTAINER_COLUMNS: usize = 11;
 
 pub(super) fn open(model: &mut Model, target: LogTarget, title: String) -> Vec<Effect> {
     model.tickets += 1;
     let ticket = model.tickets;
-    model.layers.push(Layer::Logs(Box::new(LogPage {
-        ticket,
-        target: target.clone(),
-        title,
-        book: Logbook::default(),
-        wrap: false,
-        left: 0,
-        top: None,
-    })));
+    let page = LogPage::new(ticket, target.clone(), title);
+    model.layers.push(Layer::Logs(Box::new(page)));
     vec![Effect::OpenLogs { ticket, target }]
 }
 
@@ -41,85 +28,184 @@ pub(super) fn page_of(model: &mut Model, ticket: Ticket) -> Option<&mut LogPage>
     })
 }
 
-pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+/// The page on top, and what there is room for on it.
+fn top_page(model: &mut Model) -> Option<(&mut LogPage, Sight)> {
+    let sight = sight(model);
+    match model.layers.last_mut() {
+        Some(Layer::Logs(page)) => Some((page, sight)),
+        _ => None,
+    }
+}
+
+/// What there is room for.
+fn sight(model: &Model) -> Sight {
     let (columns, rows) = model.layout().map_or((80, 10), |layout| {
         let body = layout.body;
         // One row is the title.
         (usize::from(body.width), usize::from(body.height - 1))
     });
-    if action == Action::Back {
-        return super::layers::back(model);
+    Sight { columns, rows }
+}
+
+pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Back => return super::layers::back(model),
+        Action::LetGo => return let_go(model),
+        Action::NextMatch | Action::PreviousMatch => {
+            next(model, action == Action::NextMatch);
+            return Vec::new();
+        }
+        _ => {}
     }
-    let Some(Layer::Logs(page)) = model.layers.last_mut() else {
+    let Some((page, sight)) = top_page(model) else {
         return Vec::new();
     };
     match action {
-        Action::Up => scroll(page, columns, rows, -1),
-        Action::Down => scroll(page, columns, rows, 1),
-        Action::PageUp => scroll(page, columns, rows, -page_rows(rows)),
-        Action::PageDown => scroll(page, columns, rows, page_rows(rows)),
-        Action::Top => page.top = Some(page.book.first()),
+        Action::Up => page.scroll(-1, sight),
+        Action::Down => page.scroll(1, sight),
+        Action::PageUp => page.scroll(-page_rows(sight), sight),
+        Action::PageDown => page.scroll(page_rows(sight), sight),
+        Action::Top => page.show_beginning(),
         Action::Bottom => page.top = None,
         Action::Follow if page.top.is_some() => page.top = None,
-        Action::Follow => page.top = Some(follow_top(page, columns, rows).0),
+        Action::Follow => page.hold(sight),
         Action::Wrap => {
             page.wrap = !page.wrap;
             page.left = 0;
         }
         Action::Left => page.left = page.left.saturating_sub(SIDE_STEP),
         Action::Right if !page.wrap => page.left += SIDE_STEP,
+        Action::Search => {
+            page.typing = Some(Typing::Search { top: page.top });
+            page.hold(sight);
+            page.search = Search::default();
+        }
+        Action::Filter => {
+            page.typing = Some(Typing::Filter {
+                before: page.wanted.clone(),
+            });
+        }
         _ => {}
     }
     Vec::new()
 }
 
-fn page_rows(rows: usize) -> isize {
-    isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
+fn page_rows(sight: Sight) -> isize {
+    isize::try_from(sight.rows.saturating_sub(1).max(1)).unwrap_or(1)
 }
 
-/// Moves the top by about `by` rows, entry by entry; at the end it follows.
-fn scroll(page: &mut LogPage, columns: usize, rows: usize, by: isize) {
-    let (end, _) = follow_top(page, columns, rows);
-    let mut top = page.top.unwrap_or(end).max(page.book.first());
-    let mut left = by.unsigned_abs();
-    while left > 0 {
-        let number = if by < 0 { top.wrapping_sub(1) } else { top };
-        let Some(entry) = page.book.get(number) else {
-            break;
-        };
-        left = left.saturating_sub(rows_of(page, entry, columns));
-        top = if by < 0 { number } else { number + 1 };
+/// Lets go of the search, else of the filter, else of the page.
+fn let_go(model: &mut Model) -> Vec<Effect> {
+    let Some((page, _)) = top_page(model) else {
+        return Vec::new();
+    };
+    if page.search.is_on() {
+        page.search = Search::default();
+    } else if !page.wanted.is_empty() {
+        page.wanted.clear();
+        page.read_filter();
+    } else {
+        return super::layers::back(model);
     }
-    page.top = (top < end).then_some(top);
+    Vec::new()
 }
 
-/// The entry at the top while the end is followed, and how many of its rows are above the edge.
-pub(crate) fn follow_top(page: &LogPage, columns: usize, rows: usize) -> (u64, usize) {
-    let mut number = page.book.end_number();
-    let mut filled = 0;
-    while filled < rows && number > page.book.first() {
-        number -= 1;
-        if let Some(entry) = page.book.get(number) {
-            filled += rows_of(page, entry, columns);
+/// Text is being typed: what it asks for is looked for at once.
+pub(super) fn retyped(model: &mut Model) {
+    let Some((page, sight)) = top_page(model) else {
+        return;
+    };
+    match page.typing {
+        Some(Typing::Search { .. }) => {
+            let window = page.window(sight);
+            let top = window.first().map_or(0, |(number, _)| *number);
+            page.search.read();
+            page.look_again();
+            let found = &page.search.found;
+            if let Some(number) = found.at_or_after(top).or(found.before(top)) {
+                go(page, number, sight);
+            }
         }
-    }
-    (number, filled.saturating_sub(rows))
-}
-
-/// Columns before a line's text: time, and where it came from.
-pub(crate) fn prefix_width(page: &LogPage) -> usize {
-    match page.target {
-        LogTarget::Task { .. } => TIME_COLUMNS + CONTAINER_COLUMNS,
-        LogTarget::Service { .. } => TIME_COLUMNS + TASK_COLUMNS + CONTAINER_COLUMNS,
+        Some(Typing::Filter { .. }) => page.read_filter(),
+        None => {}
     }
 }
 
-/// How many rows an entry takes.
-pub(crate) fn rows_of(page: &LogPage, entry: &Entry, columns: usize) -> usize {
-    match entry {
-        Entry::Line { text, .. } if page.wrap => {
-            text::fold(text, columns.saturating_sub(prefix_width(page))).len()
+/// What was typed stands.
+pub(super) fn entered(model: &mut Model) -> Vec<Effect> {
+    if let Some((page, _)) = top_page(model)
+        && let Some(Typing::Search { top }) = page.typing.take()
+        && !page.search.is_on()
+    {
+        page.top = top;
+    }
+    Vec::new()
+}
+
+/// What was typed is left: all is as it was before.
+pub(super) fn left(model: &mut Model) {
+    let Some((page, _)) = top_page(model) else {
+        return;
+    };
+    match page.typing.take() {
+        Some(Typing::Search { top }) => {
+            page.search = Search::default();
+            page.top = top;
         }
-        _ => 1,
+        Some(Typing::Filter { before }) => {
+            page.wanted = before;
+            page.read_filter();
+        }
+        None => {}
     }
+}
+
+/// Goes to the next or previous line that has what is searched for, round the ends.
+fn next(model: &mut Model, forward: bool) {
+    let Some((page, sight)) = top_page(model) else {
+        return;
+    };
+    if !page.search.is_on() {
+        model.toast("Nothing is searched for yet: / begins.");
+        return;
+    }
+    let window = page.window(sight);
+    let inside = |number: u64| window.iter().any(|(each, _)| *each == number);
+    let here = page.search.at.filter(|at| inside(*at));
+    let top = window.first().map_or(0, |(number, _)| *number);
+    let end = window.last().map_or(0, |(number, _)| number + 1);
+    let found = &page.search.found;
+    let to = if forward {
+        let from = here.map_or(top, |at| at + 1);
+        found.at_or_after(from).or(found.at_or_after(0))
+    } else {
+        let from = here.unwrap_or(end);
+        found.before(from).or(found.before(u64::MAX))
+    };
+    if let Some(number) = to {
+        go(page, number, sight);
+    }
+}
+
+/// Brings a line that was found into the window, and what was found in it into sight.
+fn go(page: &mut LogPage, number: u64, sight: Sight) {
+    page.search.at = Some(number);
+    page.show(number, sight);
+    let Some(shown) = page.painted_entry(number) else {
+        return;
+    };
+    let Some(place) = page.search.places(&shown.text).into_iter().next() else {
+        return;
+    };
+    let columns = |byte: usize| text::width(shown.text.get(..byte).unwrap_or_default());
+    let (from, to) = (columns(place.start), columns(place.end));
+    let room = page.text_columns(sight);
+    if page.wrap || (from >= page.left && to <= page.left + room) {
+        return;
+    }
+    page.left = if to <= room {
+        0
+    } else {
+        (from.saturating_sub(room / 3)).next_multiple_of(SIDE_STEP)
+    };
 }

@@ -10,7 +10,6 @@ mod settle;
 
 pub(crate) use act::question;
 pub(crate) use layers::picker_items;
-pub(crate) use logs::{CONTAINER_COLUMNS, follow_top, prefix_width};
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
@@ -65,15 +64,13 @@ fn taken(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
         }
         Event::Logs { ticket, items } => {
             if let Some(page) = logs::page_of(model, ticket) {
-                for item in items {
-                    page.book.push(item);
-                }
+                page.take(items);
             }
             Vec::new()
         }
         Event::LogsEnded { ticket, error } => {
             if let Some(page) = logs::page_of(model, ticket) {
-                page.book.end(error);
+                page.end(error);
             }
             Vec::new()
         }

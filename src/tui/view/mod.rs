@@ -137,7 +137,7 @@ fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     });
     match cover.and_then(|at| screen.model.layers.get(at)) {
         Some(Layer::Map(page)) => map::draw(screen, page, layout, buffer),
-        Some(Layer::Logs(log)) => logs::draw(screen, log, layout.body, buffer),
+        Some(Layer::Logs(log)) => logs::draw(screen, log, layout, buffer),
         Some(layer) => page::draw(screen, layer, layout.body, buffer),
         None => {
             services::draw(screen, layout, buffer);

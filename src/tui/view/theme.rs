@@ -97,6 +97,19 @@ impl Theme {
         }
     }
 
+    /// What was searched for; `here` where the search is at.
+    pub(crate) fn found(self, here: bool) -> Style {
+        match (self.colours, here) {
+            (Colours::None, true) => Style::new().add_modifier(Modifier::REVERSED),
+            (Colours::None, false) => Style::new().add_modifier(Modifier::UNDERLINED),
+            (_, true) => Style::new().fg(Color::Black).bg(Color::Yellow),
+            (Colours::Full, false) => Style::new().fg(Color::Indexed(230)).bg(Color::Indexed(58)),
+            (Colours::Basic, false) => Style::new()
+                .fg(Color::Yellow)
+                .add_modifier(Modifier::UNDERLINED),
+        }
+    }
+
     /// Marks the selected row.
     pub(crate) fn select(self, buffer: &mut Buffer, area: Rect, focused: bool) {
         if self.colours != Colours::Full {
