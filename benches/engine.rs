@@ -254,7 +254,7 @@ async fn plane(connector: &Arc<RealConnector>, folder: &tempfile::TempDir) -> Co
 
 async fn ask(handle: &Handle, operation: &str, body: &serde_json::Value) {
     let command = wire::decode(operation, body).unwrap();
-    handle.command(command, "bench".to_owned()).await.unwrap();
+    handle.command(command, "bench".into()).await.unwrap();
 }
 
 /// Makes a service and waits until all its tasks run.

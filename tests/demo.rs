@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 const BASE: TimeMs = TimeMs(1_790_000_000_000);
 
 fn near(plane: &ControlPlane) -> Arc<LocalClient> {
-    Arc::new(LocalClient::new(plane.handle.clone(), "demo".to_owned()))
+    Arc::new(LocalClient::new(plane.handle.clone(), "demo".into()))
 }
 
 async fn launch(seed: u64) -> (ControlPlane, Fleet) {

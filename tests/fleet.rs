@@ -515,6 +515,7 @@ impl Fleet {
                 service: service.map(service_name),
                 task: None,
                 instance: instance.map(instance_name),
+                audit: None,
                 message: message.to_owned(),
             })));
         }

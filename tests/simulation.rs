@@ -192,7 +192,7 @@ impl World {
     }
 
     async fn ask(&self, command: Command) -> Result<Response, CommandError> {
-        let who = "simulation".to_owned();
+        let who = "simulation".into();
         let answer = self.plane.handle.command(command, who).await?;
         Ok(answer.response)
     }

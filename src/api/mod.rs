@@ -10,6 +10,8 @@ mod v1;
 pub mod wire;
 
 #[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 mod secret_tests;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use serde_json::Value;
 use crate::controller::core::{Batch, Effects};
 use crate::controller::{Command, CommandError, ErrorKind, Handle, Response};
 use crate::model::task_definition::TaskDefinitionStatus;
-use crate::model::{Snapshot, State, grants};
+use crate::model::{Actor, Snapshot, State, grants};
 use crate::scheduler::explain::{self, Explanation};
 
 pub use plan::{LossReport, PlanAsk, PlanReport, PlannedStep, ServiceCourse, Tight, plan};
@@ -43,7 +45,7 @@ pub struct Reply {
 ///
 /// # Errors
 /// [`CommandError`] as the control plane gives it.
-pub async fn act(handle: &Handle, command: Command, who: String) -> Result<Reply, CommandError> {
+pub async fn act(handle: &Handle, command: Command, who: Actor) -> Result<Reply, CommandError> {
     let warnings = command.warnings();
     let answer = handle.command(command, who).await?;
     Ok(reply(&answer.snapshot.state, &answer.response, warnings))
@@ -72,7 +74,7 @@ pub async fn act_on_all(
     handle: &Handle,
     commands: Vec<Command>,
     planned: Option<Effects>,
-    who: String,
+    who: Actor,
 ) -> Result<Vec<Reply>, CommandError> {
     let warnings: Vec<_> = commands.iter().map(Command::warnings).collect();
     let batch = Batch {

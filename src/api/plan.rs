@@ -260,7 +260,7 @@ pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandEr
     let warnings = asked.commands.iter().flat_map(Command::warnings).collect();
     let inputs = asked.commands.into_iter().map(|command| Input::Command {
         command,
-        who: "plan".to_owned(),
+        who: "plan".into(),
     });
     // Another seed than above, or the ids of both would meet.
     let decision = decide(&before, &live, now, mix(!seed), inputs.collect());

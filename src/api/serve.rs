@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::IncomingStream;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::net::UnixListener;
@@ -19,6 +21,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::wire::{self, WireError};
 use super::{act, query, v1};
 use crate::controller::{CommandError, ErrorKind, Handle, wire as ecs};
+use crate::model::{Actor, Surface};
+use crate::store::lock;
 
 /// Name of the socket in the state folder.
 pub const SOCKET: &str = "qd.sock";
@@ -62,7 +66,8 @@ impl Server {
             stop: stop.clone(),
         });
         let stopped = stop.clone().cancelled_owned();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
+        let service = router.into_make_service_with_connect_info::<Peer>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(stopped);
         let task = tokio::spawn(async move { serving.await });
         Ok(Self {
             place,
@@ -200,6 +205,7 @@ pub(super) fn body(bytes: &Bytes) -> Result<Value, CommandError> {
 /// One of ECS's operations.
 async fn operation(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Result<Response, Fault> {
@@ -221,7 +227,7 @@ async fn operation(
         return Ok(json(&query(&app.handle.snapshot(), operation, &body)?));
     }
     let command = ecs::decode(operation, &body)?;
-    let reply = act(&app.handle, command, who(&headers)).await?;
+    let reply = act(&app.handle, command, who(&headers, peer)).await?;
     let mut response = json(&reply.body);
     let version = app.handle.snapshot().version;
     response
@@ -237,12 +243,27 @@ async fn operation(
     Ok(response)
 }
 
-/// Who asks. Only the socket's owner (and root) gets this far, and is trusted to say.
-pub(super) fn who(headers: &HeaderMap) -> String {
-    headers
-        .get(wire::USER_HEADER)
-        .and_then(|value| value.to_str().ok())
-        .filter(|name| !name.is_empty())
-        .unwrap_or("api")
-        .to_owned()
+/// The user at the other end of a connection, as the kernel knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(Option<u32>);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self(stream.io().peer_cred().ok().map(|peer| peer.uid()))
+    }
+}
+
+/// Who asks. Only the socket's owner (and root) gets this far, and is trusted to say more than
+/// which user it is.
+pub(super) fn who(headers: &HeaderMap, peer: Peer) -> Actor {
+    let said = |name| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.filter(|text| !text.is_empty())
+    };
+    let user = match (said(wire::USER_HEADER), peer.0) {
+        (Some(user), _) => user.to_owned(),
+        (None, Some(uid)) => lock::user_of(uid),
+        (None, None) => "unknown".to_owned(),
+    };
+    Actor::new(&user, Surface::from_wire(said(wire::SURFACE_HEADER)))
 }

@@ -25,15 +25,15 @@ use crate::model::{ClusterName, ServiceName, Snapshot, Task};
 use crate::sim::Fleet;
 
 /// A served control plane.
-struct Rig {
+pub(super) struct Rig {
     dir: tempfile::TempDir,
     _fleet: Fleet,
-    plane: ControlPlane,
+    pub(super) plane: ControlPlane,
     server: Server,
 }
 
 impl Rig {
-    async fn new(instances: usize) -> Self {
+    pub(super) async fn new(instances: usize) -> Self {
         let (fleet, plane) = ready(instances).await;
         let dir = tempfile::tempdir().unwrap();
         let server = Server::start(dir.path(), plane.handle.clone()).unwrap();
@@ -45,7 +45,7 @@ impl Rig {
         }
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(super) fn socket(&self) -> PathBuf {
         self.dir.path().join(SOCKET)
     }
 
@@ -55,7 +55,7 @@ impl Rig {
             .unwrap()
     }
 
-    async fn ecs(&self, operation: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn ecs(&self, operation: &str, body: Value) -> (u16, Value) {
         let target = format!("X-Amz-Target: {}{operation}\r\n", wire::TARGET_PREFIX);
         http(
             &self.socket(),
@@ -66,7 +66,7 @@ impl Rig {
         .await
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.server.stop().await;
         self.plane.stop().await.unwrap();
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
@@ -17,7 +17,7 @@ use tokio_util::codec::FramedRead;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, Frame, Frames};
-use super::serve::{App, Fault, body, json};
+use super::serve::{App, Fault, Peer, body, json};
 use super::wire::{
     self, ApplyRequest, ApplyResponse, ExecRequest, ExplainRequest, FaultRequest, FaultResponse,
     LogsLine, LogsRequest, PlanCommand, PlanRequest, StatsRequest, StatsResponse, WatchLine,
@@ -74,10 +74,15 @@ fn commands(list: &[PlanCommand]) -> Result<Vec<Command>, CommandError> {
     list.iter().map(PlanCommand::command).collect()
 }
 
-pub(super) async fn apply(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Answer {
+pub(super) async fn apply(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Answer {
     let request: ApplyRequest = read(&bytes)?;
     let commands = commands(&request.commands)?;
-    let who = super::serve::who(&headers);
+    let who = super::serve::who(&headers, peer);
     let replies = super::act_on_all(&app.handle, commands, request.planned, who).await?;
     let version = app.handle.snapshot().version;
     Ok(json(&ApplyResponse { replies, version }))

@@ -23,6 +23,8 @@ pub const WARNINGS_HEADER: &str = "x-quarterdeck-warnings";
 pub const VERSION_HEADER: &str = "x-quarterdeck-version";
 /// Ours: who asks, for the event. The socket's owner is trusted to say.
 pub const USER_HEADER: &str = "x-quarterdeck-user";
+/// Ours: through what it is asked ([`Surface::wire_name`](crate::model::Surface::wire_name)).
+pub const SURFACE_HEADER: &str = "x-quarterdeck-surface";
 /// The protocol that `/v1/exec` upgrades to.
 pub const EXEC_PROTOCOL: &str = "quarterdeck-exec";
 /// A watcher hears something at least this often, in seconds.
@@ -205,6 +207,19 @@ impl WireError {
         let kind: ErrorKind = serde_json::from_value(Value::String(self.kind.clone())).ok()?;
         Some(CommandError::new(kind, self.message.clone()))
     }
+}
+
+/// Text fit for a header: what is not ASCII is replaced.
+#[must_use]
+pub fn ascii(text: &str) -> String {
+    let fit = |c: char| {
+        if c.is_ascii_graphic() || c == ' ' {
+            c
+        } else {
+            '?'
+        }
+    };
+    text.chars().map(fit).collect()
 }
 
 /// JSON in ASCII alone, fit for a header.

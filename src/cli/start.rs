@@ -17,8 +17,8 @@ use crate::config::Settings;
 use crate::controller::{ControlPlane, Start, StartError, start};
 use crate::docker::Connector;
 use crate::docker::connector::RealConnector;
-use crate::model::ClusterName;
 use crate::model::snapshot::Holder;
+use crate::model::{ClusterName, Surface};
 use crate::sim::{Fleet, demo};
 use crate::store::{MemoryStore, folder, lock};
 use crate::tui::{self, ConsoleSettings, TuiOptions};
@@ -199,7 +199,6 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
 async fn simulated() -> color_eyre::Result<(ControlPlane, Fleet, LocalClient)> {
     let clock = SystemClock;
     let fleet = demo::fleet(DEMO_SEED, clock.now())?;
-    let user = lock::user();
     let plane = start(Start {
         settings: demo::settings()?,
         store: Box::new(MemoryStore::new()),
@@ -209,14 +208,14 @@ async fn simulated() -> color_eyre::Result<(ControlPlane, Fleet, LocalClient)> {
         holder: Holder {
             role: "demo".to_owned(),
             pid: std::process::id(),
-            user: user.clone(),
+            user: lock::user(),
             since: clock.now(),
             simulated: true,
         },
         tuning: demo::tuning(),
     })
     .await?;
-    let client = LocalClient::new(plane.handle.clone(), user);
+    let client = LocalClient::new(plane.handle.clone(), client::operator(Surface::Console));
     Ok((plane, fleet, client))
 }
 

@@ -15,20 +15,20 @@ use crate::agent::streams::{self, StreamError};
 use crate::api;
 use crate::controller::{Command, CommandError, ErrorKind, Handle};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
-use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
+use crate::model::{Actor, ContainerName, InstanceName, Snapshot, TaskId};
 
 /// The surface over a control plane in this process.
 #[derive(Clone)]
 pub struct LocalClient {
     handle: Handle,
-    who: String,
+    who: Actor,
     standing: Arc<watch::Sender<Standing>>,
 }
 
 impl LocalClient {
     /// A client that asks in the name of `who`.
     #[must_use]
-    pub fn new(handle: Handle, who: String) -> Self {
+    pub fn new(handle: Handle, who: Actor) -> Self {
         Self {
             handle,
             who,

@@ -3,6 +3,7 @@
 
 pub mod local;
 pub mod open;
+mod operator;
 pub mod remote;
 pub mod succession;
 
@@ -27,6 +28,7 @@ pub use crate::controller::core::Effects;
 pub use crate::scheduler::explain::{About, Explanation};
 pub use local::LocalClient;
 pub use open::{Carried, OpenError, OpenOptions, Opened, open};
+pub use operator::operator;
 pub use remote::RemoteClient;
 pub use succession::Succession;
 

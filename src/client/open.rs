@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Client, ClientError, LocalClient, RemoteClient};
+use super::{Client, ClientError, LocalClient, RemoteClient, operator};
 use crate::agent::{Clock, SystemClock, Tuning};
 use crate::api::serve::SOCKET;
 use crate::api::{ServeError, Server};
 use crate::config::Settings;
 use crate::controller::{ControlPlane, Ended, Start, StartError, start};
 use crate::docker::Connector;
+use crate::model::Surface;
 use crate::model::snapshot::Holder;
 use crate::store::lock::user;
 use crate::store::{LockError, LockHolder, SqliteStore, StateLock, StoreError};
@@ -139,7 +140,7 @@ pub async fn open(options: OpenOptions) -> Result<Opened, OpenError> {
             Err(held @ LockError::Held { .. }) => held,
             Err(error) => return Err(OpenError::Lock(error)),
         };
-        let attach = RemoteClient::connect(&socket, holder.user.clone());
+        let attach = RemoteClient::connect(&socket, operator(surface(&options.role)));
         let attach = timeout(ATTACH_LIMIT, attach)
             .await
             .unwrap_or_else(|_| Err(ClientError::Gone("it is silent".to_owned())));
@@ -163,6 +164,14 @@ pub async fn open(options: OpenOptions) -> Result<Opened, OpenError> {
             return Err(OpenError::Held { held });
         }
         sleep(ATTEMPT_GAP).await;
+    }
+}
+
+/// Through what a process of that role asks for changes.
+fn surface(role: &str) -> Surface {
+    match role {
+        "console" => Surface::Console,
+        _ => Surface::CommandLine,
     }
 }
 
@@ -195,6 +204,7 @@ async fn carry(
     holder: LockHolder,
 ) -> Result<Opened, OpenError> {
     let dir = options.state_dir;
+    let operator = operator(surface(&options.role));
     let opening = dir.clone();
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(&opening))
         .await
@@ -208,7 +218,7 @@ async fn carry(
         holder: Holder {
             role: holder.role,
             pid: holder.pid,
-            user: holder.user.clone(),
+            user: holder.user,
             since: holder.since,
             simulated: false,
         },
@@ -217,7 +227,7 @@ async fn carry(
     .await?;
     let server = Server::start(&dir, plane.handle.clone())?;
     Ok(Opened {
-        client: Arc::new(LocalClient::new(plane.handle.clone(), holder.user)),
+        client: Arc::new(LocalClient::new(plane.handle.clone(), operator)),
         plane: Some(Carried {
             plane,
             server,

@@ -38,7 +38,7 @@ use crate::controller::{Command, wire as ecs};
 use crate::docker::{
     EngineError, ExecInput, ExecOptions, ExecOutput, ExecSession, LogOptions, StatsSample,
 };
-use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
+use crate::model::{Actor, ContainerName, InstanceName, Snapshot, TaskId};
 
 /// How long connecting and the head of an answer may take. A command waits for the store and,
 /// behind others, for its turn.
@@ -70,7 +70,7 @@ impl RemoteClient {
     ///
     /// # Errors
     /// [`ClientError::Gone`] if nobody answers there.
-    pub async fn connect(socket: &Path, who: String) -> Result<Self, ClientError> {
+    pub async fn connect(socket: &Path, who: Actor) -> Result<Self, ClientError> {
         let door = Door {
             socket: socket.to_owned(),
             who,
@@ -203,7 +203,7 @@ impl Follower {
 #[derive(Clone)]
 struct Door {
     socket: PathBuf,
-    who: String,
+    who: Actor,
 }
 
 impl Door {
@@ -227,7 +227,8 @@ impl Door {
             .uri(path)
             .header(HOST, "quarterdeck")
             .header(CONTENT_TYPE, wire::CONTENT_TYPE)
-            .header(wire::USER_HEADER, self.who.as_str());
+            .header(wire::USER_HEADER, wire::ascii(&self.who.user))
+            .header(wire::SURFACE_HEADER, self.who.surface.wire_name());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod schedule;
+pub mod subject;
 pub mod tagging;
 
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ use crate::agent::Clock;
 use crate::agent::EngineDirectory;
 use crate::docker::{Connector, EngineResult};
 use crate::model::snapshot::Delta;
-use crate::model::{InstanceName, Snapshot};
+use crate::model::{Actor, InstanceName, Snapshot};
 
 /// How many commands may wait; who asks for more waits with them.
 pub const COMMANDS_MAX: usize = 256;
@@ -25,7 +25,7 @@ pub(super) enum Request {
     /// One change.
     Command {
         command: Command,
-        who: String,
+        who: Actor,
         reply: ReplyTo<Response>,
     },
     /// Several, made together or not at all.
@@ -66,12 +66,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Asks for a change; `who` goes into the event. Resolves after the change is stored.
+    /// Asks for a change; `who` goes into the audit trail. Resolves after the change is stored.
     ///
     /// # Errors
     /// [`CommandError`] when it is refused, or as ServerException when the control plane is
     /// gone: then it is not known whether the change was stored.
-    pub async fn command(&self, command: Command, who: String) -> Result<Answer, CommandError> {
+    pub async fn command(&self, command: Command, who: Actor) -> Result<Answer, CommandError> {
         let (reply, answer) = oneshot::channel();
         let request = Request::Command {
             command,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::actor::Audit;
 use super::id::{ClusterName, InstanceName, ServiceName, TaskId};
 use super::time::TimeMs;
 
@@ -27,8 +28,12 @@ pub enum EventKind {
     Service,
     /// A deployment began, completed, failed.
     Deployment,
-    /// A task started or stopped.
+    /// A task was placed, started, or could not be.
     Task,
+    /// A container or a task ended, or failed to start.
+    Exit,
+    /// A task's health checks began to fail, or pass again.
+    Health,
     /// A person or program did something.
     Operator,
 }
@@ -54,6 +59,9 @@ pub struct Event {
     /// About which instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceName>,
+    /// Whose doing it was, if it was an operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// In words, as ECS would: `(service web) has reached a steady state.`
     pub message: String,
 }

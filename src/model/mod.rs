@@ -2,6 +2,7 @@
 //!
 //! [`State`] holds everything the controller knows; it changes only by [`Change`]s.
 
+pub mod actor;
 pub mod arn;
 pub mod calendar;
 pub mod capacity;
@@ -30,6 +31,7 @@ pub mod texts;
 pub mod time;
 pub mod validate;
 
+pub use actor::{Actor, Audit, Outcome, Surface};
 pub use arn::Partition;
 pub use capacity::{CapacityProviderStrategyItem, LaunchType};
 pub use change::Change;

@@ -297,6 +297,7 @@ mod tests {
             service: None,
             task: None,
             instance: None,
+            audit: None,
             message: String::new(),
         }))
     }

@@ -18,6 +18,7 @@ fn event(service: &Service, severity: Severity, kind: EventKind, now: TimeMs, sa
         service: Some(service.name.clone()),
         task: None,
         instance: None,
+        audit: None,
         message: format!("(service {}) {say}", service.name),
     }
 }

@@ -122,12 +122,19 @@ fn write(file: &mut File, text: &str) -> std::io::Result<()> {
 /// its number, else the number.
 #[must_use]
 pub fn user() -> String {
-    let uid = rustix::process::getuid().as_raw();
     ["USER", "LOGNAME"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())
         .find(|name| !name.is_empty())
-        .or_else(|| named(&std::fs::read_to_string("/etc/passwd").ok()?, uid))
+        .unwrap_or_else(|| user_of(rustix::process::getuid().as_raw()))
+}
+
+/// What the system calls a user's number, else the number.
+#[must_use]
+pub fn user_of(uid: u32) -> String {
+    std::fs::read_to_string("/etc/passwd")
+        .ok()
+        .and_then(|passwd| named(&passwd, uid))
         .unwrap_or_else(|| format!("uid {uid}"))
 }
 

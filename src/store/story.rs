@@ -29,6 +29,7 @@ fn change(n: u64) -> Change {
             service: None,
             task: None,
             instance: None,
+            audit: None,
             message: format!("event {n}"),
         }))
     }

@@ -43,7 +43,7 @@ fn foresee(world: &World, commands: Vec<Command>, without: &[&str]) -> PlanRepor
 fn apply(world: &World, commands: Vec<Command>, planned: &PlanReport, seed: u64) -> Decision {
     let batch = Batch {
         commands,
-        who: "tests".to_owned(),
+        who: "tests".into(),
         planned: Some(planned.effects.clone()),
     };
     let now = world.now.plus_ms(seed % 3_000);
@@ -214,14 +214,22 @@ fn one_refused_command_refuses_the_batch() {
     let bad = update("nothing", &json!({"desiredCount": 5}));
     let batch = Batch {
         commands: vec![good, bad],
-        who: "tests".to_owned(),
+        who: "tests".into(),
         planned: None,
     };
     let inputs = vec![Input::Batch(batch)];
     let decision = decide(&world.state, &Live::default(), world.now, 1, inputs);
     let refusal = decision.batches[0].as_ref().unwrap_err();
     assert_eq!(refusal.kind, ErrorKind::ServiceNotFoundException);
-    assert_eq!(decision.changes, []);
+    // Nothing is left of it but its line in the audit trail.
+    let [Change::Event(told)] = decision.changes.as_slice() else {
+        panic!("{:?}", decision.changes);
+    };
+    assert_eq!(
+        told.message,
+        "(service nothing) UpdateService by tests was refused: There is no service nothing in \
+         cluster default. There are web.",
+    );
 }
 
 /// A course in the model comes to where the world comes when it is really gone.

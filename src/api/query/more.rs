@@ -93,7 +93,7 @@ mod tests {
             .iter()
             .map(|(operation, body)| Input::Command {
                 command: wire::decode(operation, body).unwrap(),
-                who: "ann".to_owned(),
+                who: "ann".into(),
             })
             .collect();
         let decision = decide(&world.state, &Live::default(), world.now, 1, inputs);

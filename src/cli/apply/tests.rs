@@ -180,7 +180,7 @@ fn a_schedule_is_shown_with_its_next_run_and_applied_once() {
     };
     let inputs = vec![Input::Command {
         command: Command::PutSchedule(request.clone()),
-        who: "ann".to_owned(),
+        who: "ann".into(),
     }];
     world
         .state

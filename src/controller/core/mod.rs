@@ -2,6 +2,7 @@
 //! random, no I/O, so that a whole fleet can be replayed from one seed.
 
 mod about;
+mod audit;
 mod clusters;
 mod configure;
 mod course;
@@ -28,13 +29,14 @@ use crate::config::{ClusterSettings, InstanceSettings};
 use crate::controller::command::{Command, CommandError, ErrorKind, Response};
 use crate::model::id::mix;
 use crate::model::snapshot::Live;
-use crate::model::{Change, Observation, Role, State, TimeMs};
+use crate::model::{Actor, Change, Observation, Outcome, Role, State, TimeMs};
 use crate::scheduler::{self, Index};
 
 pub use course::{Course, Round, Served, course, without};
 pub use effects::{Action, Effects, Move, subject};
 pub use orphans::orphans;
 
+use audit::Asked;
 use work::Work;
 
 /// How often the scheduler may look again at its own work in one decision. Planning what was
@@ -67,8 +69,8 @@ pub enum Input {
     Command {
         /// What is asked.
         command: Command,
-        /// By whom, for the event.
-        who: String,
+        /// By whom, for the audit trail.
+        who: Actor,
     },
     /// Someone asks for several changes at once: all are made, or none.
     Batch(Batch),
@@ -83,8 +85,8 @@ pub enum Input {
 pub struct Batch {
     /// What is asked, in this order.
     pub commands: Vec<Command>,
-    /// By whom, for the events.
-    pub who: String,
+    /// By whom, for the audit trail.
+    pub who: Actor,
     /// What it was planned to come to. If it would come to anything else, nothing is done.
     pub planned: Option<Effects>,
 }
@@ -129,7 +131,14 @@ pub fn decide_with(
     for input in inputs {
         match input {
             Input::Configure(fleet) => configure::configure(&mut work, &fleet),
-            Input::Command { command, who } => replies.push(carry_out(&mut work, command, &who)),
+            Input::Command { command, who } => {
+                let asked = Asked::of(&command);
+                let reply = carry_out(&mut work, command, &asked, &who);
+                if let Err(refusal) = &reply {
+                    audit::refused(&mut work, &asked, &who, refusal);
+                }
+                replies.push(reply);
+            }
             Input::Batch(batch) => batches.push(carry_out_all(&mut work, batch)),
             Input::Observation(observation) => observe::observe(&mut work, observation),
             Input::Wake => {}
@@ -194,15 +203,18 @@ fn carry_out_all(work: &mut Work, batch: Batch) -> Result<Vec<Response>, Command
     plan(work);
     let before = work.state.clone();
     let mark = work.mark();
-    let mut responses = Vec::new();
+    let (mut responses, mut all) = (Vec::new(), Vec::new());
     for command in batch.commands {
-        match carry_out(work, command, &batch.who) {
+        let asked = Asked::of(&command);
+        match carry_out(work, command, &asked, &batch.who) {
             Ok(response) => responses.push(response),
             Err(refusal) => {
                 work.rewind(mark);
+                audit::refused(work, &asked, &batch.who, &refusal);
                 return Err(refusal);
             }
         }
+        all.push(asked);
     }
     plan(work);
     let Some(planned) = batch.planned else {
@@ -213,20 +225,43 @@ fn carry_out_all(work: &mut Work, batch: Batch) -> Result<Vec<Response>, Command
         return Ok(responses);
     }
     work.rewind(mark);
-    Err(CommandError::new(
+    let refusal = CommandError::new(
         ErrorKind::ConflictException,
         format!(
             "The state has moved since this was planned, so it was not done and nothing was \
              changed. Plan again. What differs:\n{}",
             departs.join("\n")
         ),
-    ))
+    );
+    for asked in &all {
+        audit::refused(work, asked, &batch.who, &refusal);
+    }
+    Err(refusal)
 }
 
-/// Carries a command out whole or not at all.
-fn carry_out(work: &mut Work, command: Command, who: &str) -> Result<Response, CommandError> {
+/// Carries a command out whole or not at all. What is done is in the audit trail then; what is
+/// refused is the caller's to write down, who may have more to take back.
+fn carry_out(
+    work: &mut Work,
+    command: Command,
+    asked: &Asked,
+    actor: &Actor,
+) -> Result<Response, CommandError> {
     let before = work.mark();
-    let reply = match command {
+    work.actor = Some(asked.audit(actor, Outcome::Done));
+    work.told = false;
+    let reply = handle(work, command, &actor.user);
+    work.actor = None;
+    match &reply {
+        Err(_) => work.rewind(before),
+        Ok(_) if !work.told => audit::nothing_to_do(work, asked, actor),
+        Ok(_) => {}
+    }
+    reply
+}
+
+fn handle(work: &mut Work, command: Command, who: &str) -> Result<Response, CommandError> {
+    match command {
         Command::RegisterTaskDefinition(request) => tasks::register(work, *request, who),
         Command::DeregisterTaskDefinition(request) => tasks::deregister(work, &request, who),
         Command::CreateService(request) => services::create(work, *request, who),
@@ -246,9 +281,5 @@ fn carry_out(work: &mut Work, command: Command, who: &str) -> Result<Response, C
         Command::PutSchedule(request) => schedules::put(work, *request, who),
         Command::DeleteSchedule(request) => schedules::delete(work, &request, who),
         Command::RunSchedule(request) => schedules::run_now(work, &request, who),
-    };
-    if reply.is_err() {
-        work.rewind(before);
     }
-    reply
 }

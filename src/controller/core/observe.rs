@@ -324,7 +324,7 @@ fn tell_task(work: &mut Work, before: &Task, after: &Task) {
         Severity::Info
     };
     let message = format!("{who} {verb} on {host}: {reason}{ends}.");
-    work.event(severity, EventKind::Task, after, message);
+    work.event(severity, EventKind::Exit, after, message);
 }
 
 /// How a container ended: `web: exit code 137, OutOfMemoryError: …`.
@@ -353,7 +353,7 @@ fn tell_restarts(work: &mut Work, before: &Task, after: &Task, who: &str) {
             code.unwrap_or_default(),
             is.restart_count
         );
-        work.event(Severity::Warning, EventKind::Task, after, message);
+        work.event(Severity::Warning, EventKind::Exit, after, message);
     }
 }
 
@@ -375,7 +375,7 @@ fn tell_health(work: &mut Work, before: &Task, after: &Task, who: &str) {
     } else {
         Severity::Info
     };
-    work.event(severity, EventKind::Task, after, message);
+    work.event(severity, EventKind::Health, after, message);
 }
 
 /// A task that cannot be brought up. Its end is confirmed, like every other, by the next list.
@@ -408,6 +408,6 @@ fn task_failed(work: &mut Work, id: TaskId, container: &str, reason: &str) {
             words(&after),
             place(&after)
         );
-        work.event(Severity::Warning, EventKind::Task, &*after, message);
+        work.event(Severity::Warning, EventKind::Exit, &*after, message);
     }
 }

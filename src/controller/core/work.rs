@@ -6,8 +6,8 @@ use super::about::About;
 use crate::model::id::IdSource;
 use crate::model::snapshot::Live;
 use crate::model::{
-    Change, Cluster, Event, EventKind, Instance, InstanceName, Service, Severity, State, Task,
-    TimeMs,
+    Audit, Change, Cluster, Event, EventKind, Instance, InstanceName, Service, Severity, State,
+    Task, TimeMs,
 };
 use crate::scheduler::Index;
 
@@ -18,6 +18,10 @@ pub(super) struct Work {
     pub now: TimeMs,
     pub ids: IdSource,
     live_moved: bool,
+    /// Whose doing it is while a command is carried out.
+    pub actor: Option<Audit>,
+    /// Whether what is being carried out has left its event.
+    pub told: bool,
     changes: Vec<Change>,
     /// That of `state`, always.
     pub index: Index,
@@ -37,6 +41,8 @@ impl Work {
             now,
             ids: IdSource::new(seed),
             live_moved: false,
+            actor: None,
+            told: false,
             changes: Vec::new(),
             index,
         }
@@ -123,7 +129,18 @@ impl Work {
         about: impl Into<About>,
         message: String,
     ) {
-        let about = about.into();
+        self.audited(severity, kind, about.into(), message, None);
+    }
+
+    /// Notes that something happened, and whose doing it was.
+    pub fn audited(
+        &mut self,
+        severity: Severity,
+        kind: EventKind,
+        about: About,
+        message: String,
+        audit: Option<Audit>,
+    ) {
         self.put(Change::Event(Arc::new(Event {
             at: self.now,
             severity,
@@ -132,13 +149,16 @@ impl Work {
             service: about.service,
             task: about.task,
             instance: about.instance,
+            audit,
             message,
         })));
     }
 
     /// Notes what a person or program did.
     pub fn operator(&mut self, about: impl Into<About>, message: String) {
-        self.event(Severity::Info, EventKind::Operator, about, message);
+        let (about, audit) = (about.into(), self.actor.clone());
+        self.told = true;
+        self.audited(Severity::Info, EventKind::Operator, about, message, audit);
     }
 
     /// The tasks of an instance.

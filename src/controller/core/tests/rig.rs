@@ -14,8 +14,8 @@ use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, O
 use crate::model::service::ImagePin;
 use crate::model::snapshot::Live;
 use crate::model::{
-    Change, ClusterName, CpuUnits, DesiredStatus, Instance, InstanceName, LastStatus, MemoryMib,
-    Observation, Partition, Service, ServiceName, State, Task, TaskId, TimeMs,
+    Audit, Change, ClusterName, CpuUnits, DesiredStatus, Instance, InstanceName, LastStatus,
+    MemoryMib, Observation, Outcome, Partition, Service, ServiceName, State, Task, TaskId, TimeMs,
 };
 use crate::scheduler::Index;
 
@@ -177,19 +177,40 @@ impl Rig {
 
     pub fn ask(&mut self, operation: &str, body: Value) -> Result<Response, CommandError> {
         let command = wire::decode(operation, &body)?;
-        let who = "ann".to_owned();
+        let who = "ann".into();
         let mut decision = self.decide(vec![Input::Command { command, who }]);
         assert_eq!(decision.replies.len(), 1);
         decision.replies.remove(0)
     }
 
-    /// A request that must be refused, with nothing changed.
+    /// A request that must be refused, with nothing changed; the audit trail says so. What cannot
+    /// be read as a command at all is no deed.
     #[track_caller]
     pub fn refused(&mut self, operation: &str, body: Value) -> (ErrorKind, String) {
         let before = self.state.clone();
+        let is_command = wire::decode(operation, &body).is_ok();
         let error = self.ask(operation, body).unwrap_err();
-        assert_eq!(self.state, before, "a refused command changes nothing");
+        if is_command {
+            let told = self.state.events.iter().rev();
+            let mut told = told.filter_map(|event| event.audit.as_ref());
+            let is_it = |it: &Audit| it.outcome == Outcome::Refused && it.operation == operation;
+            assert!(
+                told.any(is_it),
+                "the audit trail lacks a refused {operation}"
+            );
+        }
+        self.unchanged_since(&before);
         (error.kind, error.message)
+    }
+
+    /// Nothing is otherwise than it was, but for what was written down.
+    #[track_caller]
+    pub fn unchanged_since(&self, before: &State) {
+        let after = State {
+            events: before.events.clone(),
+            ..self.state.clone()
+        };
+        assert_eq!(&after, before, "something has changed");
     }
 
     /// Registers `family` with one container `main` and these members besides.

@@ -1,0 +1,92 @@
+//! The audit trail: who, through what, what, and what came of it.
+
+use serde_json::json;
+
+use super::rig::Rig;
+use crate::controller::core::Input;
+use crate::controller::wire;
+use crate::model::{Actor, Audit, Event, EventKind, Outcome, Severity, Surface};
+
+fn deploy() -> Actor {
+    Actor::new("deploy (ssh from 10.0.0.5)", Surface::CommandLine)
+}
+
+/// Asks as somebody; the deeds that were written down by it.
+fn asked(rig: &mut Rig, operation: &str, body: &serde_json::Value) -> Vec<Event> {
+    let known = rig.state.events.len();
+    let command = wire::decode(operation, body).unwrap();
+    let who = deploy();
+    rig.decide(vec![Input::Command { command, who }]);
+    let fresh = rig.state.events.iter().skip(known);
+    let deeds = fresh.filter(|event| event.audit.is_some());
+    deeds.map(|event| (**event).clone()).collect()
+}
+
+fn line(operation: &str, outcome: Outcome) -> Audit {
+    Audit {
+        user: "deploy (ssh from 10.0.0.5)".to_owned(),
+        surface: Surface::CommandLine,
+        operation: operation.to_owned(),
+        outcome,
+    }
+}
+
+#[test]
+fn what_is_done_says_who_through_what_and_what() {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
+    rig.register("web", json!({}));
+    rig.create("web", 2);
+    let body = json!({"service": "web", "desiredCount": 3});
+    let [event] = &asked(&mut rig, "UpdateService", &body)[..] else {
+        panic!("one deed");
+    };
+    assert_eq!(event.audit, Some(line("UpdateService", Outcome::Done)));
+    assert_eq!(event.kind, EventKind::Operator);
+    assert_eq!(event.service.as_ref().unwrap().as_str(), "web");
+    assert!(
+        event.message.contains("by deploy (ssh from 10.0.0.5)"),
+        "{}",
+        event.message
+    );
+    // What the scheduler does about it is nobody's deed.
+    let started = rig.state.events.back().unwrap();
+    assert_eq!((started.kind, &started.audit), (EventKind::Task, &None));
+}
+
+#[test]
+fn what_is_refused_is_written_down_with_the_reason_once_a_minute() {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
+    let body = json!({"service": "wbe", "desiredCount": 3});
+    let [event] = &asked(&mut rig, "UpdateService", &body)[..] else {
+        panic!("one deed");
+    };
+    assert_eq!(event.audit, Some(line("UpdateService", Outcome::Refused)));
+    assert_eq!(event.severity, Severity::Info);
+    assert_eq!(
+        event.message,
+        "(service wbe) UpdateService by deploy (ssh from 10.0.0.5) was refused: There is no \
+         service wbe in cluster default. There are none."
+    );
+    rig.now = rig.now.plus_ms(59_000);
+    assert_eq!(asked(&mut rig, "UpdateService", &body), []);
+    rig.now = rig.now.plus_ms(2_000);
+    assert_eq!(asked(&mut rig, "UpdateService", &body).len(), 1);
+}
+
+#[test]
+fn what_was_so_already_is_a_deed_all_the_same() {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
+    rig.register("web", json!({}));
+    let body = json!({
+        "name": "nightly", "scheduleExpression": "rate(5 minutes)", "taskDefinition": "web"
+    });
+    assert_eq!(asked(&mut rig, "PutSchedule", &body).len(), 1);
+    let [event] = &asked(&mut rig, "PutSchedule", &body)[..] else {
+        panic!("one deed");
+    };
+    assert_eq!(event.audit, Some(line("PutSchedule", Outcome::Done)));
+    assert_eq!(
+        event.message,
+        "(schedule nightly) PutSchedule by deploy (ssh from 10.0.0.5) changed nothing."
+    );
+}
