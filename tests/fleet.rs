@@ -97,12 +97,14 @@ fn pin(image: &str) -> ImagePin {
         "sha256:{:0<64}",
         format!("{:x}", image.len() * 0x00ab_cdef_0123)
     );
+    if !built {
+        return ImagePin::to_digest(digest);
+    }
+    let why = "it was built or loaded there, not pulled".to_owned();
     ImagePin {
-        digest: (!built).then_some(digest),
-        reason: match built {
-            true => "on ops-a3: it was built or loaded there, not pulled".into(),
-            false => String::new(),
-        },
+        unresolved: [(InstanceName::new("ops-a3").unwrap(), why)].into(),
+        is_local: true,
+        ..ImagePin::default()
     }
 }
 

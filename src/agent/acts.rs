@@ -7,7 +7,6 @@ use tracing::{debug, warn};
 
 use crate::docker::pin::Resolution;
 use crate::docker::{EngineError, EngineResult, holder_image};
-use crate::model::service::ImagePin;
 use crate::model::{ContainerName, Observation, TaskId};
 
 use super::job::{self, Outcome};
@@ -161,15 +160,12 @@ impl Session<'_> {
 
     /// Reports what an image's tag stands for, or notes that it has to be pulled to be known.
     fn resolved(&mut self, task: TaskId, image: String, outcome: Outcome) {
-        let pin = match outcome {
-            Outcome::Resolved(Resolution::Digest(digest)) => ImagePin {
-                digest: Some(digest),
-                reason: String::new(),
-            },
-            Outcome::Resolved(Resolution::Local(reason)) => ImagePin {
-                digest: None,
-                reason: format!("on {}: {reason}", self.with.instance),
-            },
+        let answer = match outcome {
+            Outcome::Resolved(Resolution::Digest(digest)) => Ok(digest),
+            Outcome::Resolved(Resolution::Local(reason)) => {
+                self.world.local.insert(image.clone());
+                Err(reason)
+            }
             Outcome::Resolved(Resolution::AfterPull(reason)) => {
                 debug!(instance = %self.with.instance, image, reason, "is pulled to be resolved");
                 self.world.pull_first.insert(image);
@@ -177,9 +173,12 @@ impl Session<'_> {
             }
             _ => return,
         };
-        self.with
-            .outbox
-            .push(Observation::ImageResolved { task, image, pin });
+        let told = Observation::ImageResolved {
+            task,
+            image,
+            answer,
+        };
+        self.with.outbox.push(told);
     }
 
     fn failed(&mut self, action: Action, error: &EngineError) {
@@ -274,7 +273,27 @@ impl Session<'_> {
             _ => BTreeMap::new(),
         };
         for (task, container) in users {
-            self.fail(task, container, reason.to_owned());
+            let reason = format!("{reason}{}", self.pinned_from(action, task, &container));
+            self.fail(task, container, reason);
+        }
+    }
+
+    /// Which image a digest that could not be pulled was pinned for: the operator wrote that one.
+    fn pinned_from(&self, action: &Action, task: TaskId, container: &ContainerName) -> String {
+        let Action::Pull(reference) = action else {
+            return String::new();
+        };
+        let task = self.assignments.tasks.get(&task);
+        let definition = task.and_then(|task| self.assignments.definition(task));
+        let named = definition.and_then(|it| it.container(container));
+        match named {
+            Some(named) if &named.image != reference => {
+                format!(
+                    " (its deployment is pinned to this digest of {})",
+                    named.image
+                )
+            }
+            _ => String::new(),
         }
     }
 

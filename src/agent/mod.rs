@@ -29,6 +29,8 @@ mod fixture;
 #[cfg(test)]
 mod holder_tests;
 #[cfg(test)]
+mod pins_tests;
+#[cfg(test)]
 mod run_tests;
 #[cfg(test)]
 mod step_tests;

@@ -3,6 +3,7 @@
 
 use crate::docker::pin::{is_digest, pinned};
 use crate::model::parameters::VersionConsistency;
+use crate::model::service::ImagePin;
 use crate::model::{ContainerDefinition, Deployment, DeploymentId, State, Task};
 
 /// What a container is made from.
@@ -12,6 +13,9 @@ pub enum Source {
     Image(String),
     /// Not known yet: the deployment has not pinned its image.
     Unresolved(DeploymentId),
+    /// No instance that was asked could resolve the image: what it names here, once this engine
+    /// has said that it cannot either.
+    Local(DeploymentId),
 }
 
 /// What a container of a task is made from.
@@ -24,11 +28,15 @@ pub fn source(state: &State, task: &Task, container: &ContainerDefinition) -> So
         return Source::Image(image.clone());
     };
     match deployment.images.get(image) {
-        Some(pin) => Source::Image(match &pin.digest {
-            Some(digest) => pinned(image, digest),
-            None => image.clone(),
-        }),
-        None => Source::Unresolved(deployment.id.clone()),
+        Some(ImagePin {
+            digest: Some(digest),
+            ..
+        }) => Source::Image(pinned(image, digest)),
+        Some(pin) if pin.is_local && pin.unresolved.contains_key(&task.instance) => {
+            Source::Image(image.clone())
+        }
+        Some(pin) if pin.is_local => Source::Local(deployment.id.clone()),
+        _ => Source::Unresolved(deployment.id.clone()),
     }
 }
 
@@ -37,7 +45,7 @@ pub fn source(state: &State, task: &Task, container: &ContainerDefinition) -> So
 pub fn image(state: &State, task: &Task, container: &ContainerDefinition) -> String {
     match source(state, task, container) {
         Source::Image(image) => image,
-        Source::Unresolved(_) => container.image.clone(),
+        Source::Unresolved(_) | Source::Local(_) => container.image.clone(),
     }
 }
 

@@ -9,10 +9,12 @@ use tokio::time::{Instant, timeout};
 
 use super::fake::{FakeEngine, Mood};
 use super::fixture::{PLANE, definition, instance, observed, state, task};
+use super::pins_tests::deployed;
 use super::{AgentHandle, TokioClock, Tuning, Vault, spawn};
 use crate::config::{Endpoint, InstanceSettings, Settings};
 use crate::docker::{EngineError, EngineEvent};
 use crate::model::observation::{ContainerState, ObservedContainer};
+use crate::model::service::ImagePin;
 use crate::model::task_definition::NetworkMode;
 use crate::model::{
     ClusterName, DesiredStatus, LastStatus, Observation, Snapshot, State, Task, TaskDefinition,
@@ -523,4 +525,37 @@ async fn where_no_holder_can_be_made_its_tasks_fail_and_say_why() {
         rig.failure().await,
         "CannotCreateContainerError: the task's own network: no program for this processor"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_that_cannot_be_pulled_fails_its_task_and_names_the_image_it_was_pinned_for() {
+    // A local build under the same tag is there, and is not run instead.
+    let engine = FakeEngine::new(&["busybox"]);
+    let unknown = EngineError::NotFound("manifest unknown".to_owned());
+    engine.inner().errors.insert("pull", [unknown].into());
+    let state = deployed(&one(), Some(ImagePin::to_digest("sha256:1")));
+    let mut rig = Rig::new(engine, state);
+    assert_eq!(
+        rig.failure().await,
+        "CannotPullContainerError: busybox@sha256:1: manifest unknown (its deployment is pinned \
+         to this digest of busybox)"
+    );
+    assert_eq!(rig.engine.calls("create"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_instance_resolves_runs_here_once_that_is_decided() {
+    let mut rig = Rig::new(FakeEngine::new(&["busybox"]), deployed(&one(), None));
+    // It asks again while the others are still to answer.
+    let asked = |rig: &Rig| rig.engine.calls("resolve").len();
+    while asked(&rig) < 2 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(rig.engine.calls("create"), [""; 0]);
+    let local = ImagePin {
+        is_local: true,
+        ..ImagePin::default()
+    };
+    rig.decide(deployed(&one(), Some(local)));
+    rig.running(1).await;
 }

@@ -278,6 +278,7 @@ impl Session<'_> {
             EngineEvent::Images => {
                 self.world.images.clear();
                 self.world.pull_first.clear();
+                self.world.local.clear();
                 self.missing.clear();
             }
         }

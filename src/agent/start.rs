@@ -57,7 +57,7 @@ pub(super) fn bring_up(
             None => {
                 let based = order::made_before(container).all(|name| find(owned, &name).is_some());
                 let ready = ready && held != Held::Missing;
-                let made_from = pins::source(view.state, task, container);
+                let made_from = made_from(view, task, container);
                 let there =
                     matches!(made_from, Source::Image(image) if view.world.images.contains(&image));
                 if ready && based && there {
@@ -201,13 +201,23 @@ fn surroundings(
     ready
 }
 
+/// What a container is made from, by what this engine has said of its image.
+fn made_from(view: &View<'_>, task: &Task, container: &ContainerDefinition) -> Source {
+    match pins::source(view.state, task, container) {
+        Source::Local(_) if view.world.local.contains(&container.image) => {
+            Source::Image(container.image.clone())
+        }
+        other => other,
+    }
+}
+
 /// What is still to be done about a container's image: first to know which it is, then to have
 /// it. What has been asked stays under way until the pin is decided.
 fn image(view: &View<'_>, task: &Task, container: &ContainerDefinition) -> Option<Action> {
     let there = |image: &String| view.world.images.contains(image);
-    match pins::source(view.state, task, container) {
+    match made_from(view, task, container) {
         Source::Image(image) => (!there(&image)).then_some(Action::Pull(image)),
-        Source::Unresolved(deployment) => {
+        Source::Unresolved(deployment) | Source::Local(deployment) => {
             let image = container.image.clone();
             if view.world.pull_first.contains(&image) && !there(&image) {
                 return Some(Action::Pull(image));

@@ -119,6 +119,9 @@ pub struct World {
     /// Images whose tag could not be resolved because no registry answered and they are not
     /// there: once pulled, the engine itself knows.
     pub pull_first: BTreeSet<String>,
+    /// Images that no registry gives this engine: where no other instance could resolve them
+    /// either, what their tag names here is run.
+    pub local: BTreeSet<String>,
     /// The shared network is known to be there.
     pub network: bool,
     /// Volumes that are known to be there.

@@ -11,11 +11,10 @@ use super::step::{Action, Key, View, World, step};
 use crate::docker::holder_image;
 use crate::model::observation::ContainerState::{Created, Exited, Running};
 use crate::model::observation::{ContainerState, ObservedContainer};
-use crate::model::service::ImagePin;
 use crate::model::task::Health;
 use crate::model::{
-    Change, ClusterName, Connection, Deployment, DeploymentId, DesiredStatus, InstanceName,
-    LastStatus, Service, ServiceName, State, Task, TaskDefinition, TaskId, TimeMs,
+    Change, Connection, DesiredStatus, InstanceName, LastStatus, State, Task, TaskDefinition,
+    TaskId, TimeMs,
 };
 
 /// An engine with the network and the image `busybox`, and these containers.
@@ -618,70 +617,6 @@ fn a_dependency_that_was_removed_counts_by_the_exit_code_that_the_state_knows() 
             "{actions:?}"
         );
     }
-}
-
-/// A state in which the task is of a service's deployment that has this pin for `busybox`.
-fn deployed(definition: &TaskDefinition, pin: Option<ImagePin>) -> State {
-    let cluster = ClusterName::default_cluster();
-    let name = ServiceName::new("web").unwrap();
-    let id = DeploymentId::from_number(1);
-    let mut deployment = Deployment::new(id.clone(), definition.id(), "tests", TimeMs(0));
-    deployment.images = pin
-        .map(|pin| ("busybox".to_owned(), pin))
-        .into_iter()
-        .collect();
-    let service = Service {
-        deployments: vec![deployment],
-        ..Service::new(name.clone(), cluster, TimeMs(0))
-    };
-    let task = with(task(1, definition), |task| {
-        task.service = Some(name);
-        task.deployment = Some(id);
-    });
-    let mut state = state(definition, &[task]);
-    state.apply(&Change::Service(Arc::new(service)));
-    state
-}
-
-#[test]
-fn a_deployment_knows_its_digest_before_anything_is_pulled_or_made() {
-    let resolve = "resolve busybox for ecs-svc/0000000000000000001";
-    let digest = "busybox@sha256:1";
-    let pin = |digest: Option<&str>| {
-        Some(ImagePin {
-            digest: digest.map(str::to_owned),
-            reason: String::new(),
-        })
-    };
-    let has = |image: &str| World {
-        images: BTreeSet::from([image.to_owned()]),
-        ..world(vec![])
-    };
-    let disabled = definition(json!([
-        {"name": "app", "image": "busybox", "versionConsistency": "disabled"},
-    ]));
-    let pinned = || deployed(&one(), pin(Some("sha256:1")));
-    for (state, world, expected) in [
-        (deployed(&one(), None), has("busybox"), resolve),
-        (pinned(), has("busybox"), "pull busybox@sha256:1"),
-        (pinned(), has(digest), "create app"),
-        (deployed(&one(), pin(None)), has("other"), "pull busybox"),
-        (deployed(&one(), pin(None)), has("busybox"), "create app"),
-        (deployed(&disabled, None), has("busybox"), "create app"),
-    ] {
-        assert_eq!(lines(&run(&state, &world)), [expected]);
-    }
-    let unknown = deployed(&one(), None);
-    let mut world = World {
-        pull_first: BTreeSet::from(["busybox".to_owned()]),
-        ..has("other")
-    };
-    assert_eq!(lines(&run(&unknown, &world)), ["pull busybox"]);
-    world.images.insert("busybox".to_owned());
-    assert_eq!(lines(&run(&unknown, &world)), [resolve]);
-    let asked = Key::Pin(DeploymentId::from_number(1), "busybox".to_owned());
-    let told = lines(&run_busy(&unknown, &has("busybox"), &[asked], &[]));
-    assert_eq!(told, [""; 0]);
 }
 
 #[test]

@@ -435,7 +435,7 @@ fn heard(state: &State, task: &Task) -> bool {
 fn images(deployment: &crate::model::Deployment) -> String {
     let lines = deployment.images.iter().map(|(image, pin)| {
         let what = pin.digest.clone();
-        let what = what.unwrap_or_else(|| format!("what it names on each host: {}", pin.reason));
+        let what = what.unwrap_or_else(|| format!("what it names on each host: {}", pin.reason()));
         format!("\n  {image} is {what}")
     });
     lines.collect()

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerName, InstanceName, TaskId};
 use super::resources::{CpuUnits, HostPort, MemoryMib};
-use super::service::ImagePin;
 use super::task::{Health, NetworkBinding, PullProgress};
 use super::time::TimeMs;
 
@@ -189,15 +188,15 @@ pub enum Observation {
         /// In ECS's words: `CannotPullContainerError: …`.
         reason: String,
     },
-    /// What the tag of an image stands for, asked on behalf of a task: the first answer holds for
-    /// the task's whole deployment.
+    /// What the tag of an image stands for, asked on behalf of a task: the first digest holds for
+    /// the task's whole deployment, a "none" for the task's instance.
     ImageResolved {
         /// The task.
         task: TaskId,
         /// The image, as its definition names it.
         image: String,
-        /// The answer.
-        pin: ImagePin,
+        /// The digest, or why no registry gives one.
+        answer: Result<String, String>,
     },
     /// How the agent stands with its engine.
     Agent {

@@ -171,15 +171,48 @@ pub struct Deployment {
     pub images: BTreeMap<String, ImagePin>,
 }
 
+/// So many instances that cannot resolve an image are remembered; by then it counts as local.
+pub const UNRESOLVED_MAX: usize = 16;
+
 /// What an image reference means for the whole of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImagePin {
-    /// `sha256:…`; `None` = it could not be resolved, and the tag stands.
+    /// `sha256:…`, as the first instance that could resolve it said; `None` = none could yet.
     pub digest: Option<String>,
-    /// Why it could not be resolved; empty if it was.
+    /// Instances for which no registry gives it, each with why; [`UNRESOLVED_MAX`] at most.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unresolved: BTreeMap<InstanceName, String>,
+    /// Whether none of the instances that were asked could resolve it. Each of them then runs
+    /// what the reference names there.
     #[serde(default)]
-    pub reason: String,
+    pub is_local: bool,
+}
+
+impl ImagePin {
+    /// Pinned to this digest.
+    #[must_use]
+    pub fn to_digest(digest: impl Into<String>) -> Self {
+        Self {
+            digest: Some(digest.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Why it is not pinned: what each instance says that could not resolve it.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let each = self.unresolved.iter();
+        let each = each.map(|(instance, reason)| format!("on {instance}: {reason}"));
+        each.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Whether two deployments run the same images, as far as they are pinned.
+#[must_use]
+pub fn same_images(a: &BTreeMap<String, ImagePin>, b: &BTreeMap<String, ImagePin>) -> bool {
+    let digest = |(image, pin): (&String, &ImagePin)| (image.clone(), pin.digest.clone());
+    a.iter().map(digest).eq(b.iter().map(digest))
 }
 
 /// Who asks for a rollback that nobody asked for.

@@ -24,7 +24,9 @@ use super::reconcile::{Member, sick};
 use super::words;
 use crate::model::event::Event;
 use crate::model::id::IdSource;
-use crate::model::service::{Backoff, CIRCUIT_BREAKER, Deployment, RolloutState, Service};
+use crate::model::service::{
+    Backoff, CIRCUIT_BREAKER, Deployment, RolloutState, Service, same_images,
+};
 use crate::model::{DesiredStatus, StopCode, Task, TaskId, TimeMs};
 
 /// The delay before the second round is made good, in milliseconds.
@@ -219,7 +221,7 @@ pub(crate) fn circuit_breaker(
         || primary.rollout_state != RolloutState::InProgress
         || primary.failed_tasks < threshold
         || (last_completed.as_ref() == Some(&primary.task_definition)
-            && (images.is_empty() || primary.images == images))
+            && (images.is_empty() || same_images(&primary.images, &images)))
     {
         return Vec::new();
     }
@@ -230,16 +232,15 @@ pub(crate) fn circuit_breaker(
     let (failed, tasks) = (primary.id.clone(), primary.failed_tasks);
     let mut events = vec![words::deployment_failed(service, &failed, tasks, now)];
     if let Some(definition) = last_completed.filter(|_| rollback) {
-        let mut to =
-            match service.deployments.iter().position(|d| {
-                d.id != failed && d.task_definition == definition && d.images == images
-            }) {
-                Some(at) => service.deployments.remove(at),
-                None => Deployment {
-                    images,
-                    ..Deployment::new(ids.deployment_id(), definition, CIRCUIT_BREAKER, now)
-                },
-            };
+        let mut to = match service.deployments.iter().position(|d| {
+            d.id != failed && d.task_definition == definition && same_images(&d.images, &images)
+        }) {
+            Some(at) => service.deployments.remove(at),
+            None => Deployment {
+                images,
+                ..Deployment::new(ids.deployment_id(), definition, CIRCUIT_BREAKER, now)
+            },
+        };
         to.rollout_state = RolloutState::InProgress;
         to.rollout_state_reason = format!(
             "ECS deployment circuit breaker: rolling back to deploymentId {}.",

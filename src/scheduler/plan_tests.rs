@@ -114,10 +114,7 @@ fn a_thousand_instances_take_ten_thousand_tasks_evenly() {
 
 fn pinned(world: &mut World, digest: &str) {
     world.edit_service("web", |service| {
-        let pin = crate::model::service::ImagePin {
-            digest: Some(digest.to_owned()),
-            reason: String::new(),
-        };
+        let pin = crate::model::service::ImagePin::to_digest(digest);
         let images = &mut service.deployments[0].images;
         images.insert("web".to_owned(), pin);
     });

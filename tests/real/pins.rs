@@ -108,3 +108,44 @@ fn every_task_of_a_deployment_runs_one_digest_though_the_tag_moves() {
     });
     assert_eq!(made_from(&engines), of_second);
 }
+
+#[test]
+fn a_local_build_gives_way_to_what_the_registry_has_and_runs_where_no_registry_knows_it() {
+    if !installed() {
+        return;
+    }
+    let Some(engines) = Engines::start(2) else {
+        return;
+    };
+    let running = Registry::start(&engines, None);
+    let image = format!("{}/deck/app:1", running.address);
+    push(&engines, &image, 1);
+    // Another image under the same tag, which came from no registry.
+    engines.each[0].docker(&["tag", IMAGE, &image]);
+
+    let mut ship = Ship::over(&engines, 2);
+    ship.serve();
+    let text = super::spread::sleepers("web", 2, "").replace(IMAGE, &image);
+    let file = ship.file("web.toml", &text);
+    ship.ok(&["apply", &file, "--yes", "--wait"]);
+    ship.settles("web", 2);
+    let digest = pinned(&ship);
+    let all = made_from(&engines);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert!(all.first().unwrap().contains(&digest), "{all:?}");
+
+    // One that only the engines have.
+    let image = "deck/built:1";
+    for engine in &engines.each[..2] {
+        engine.docker(&["tag", IMAGE, image]);
+    }
+    let text = super::spread::sleepers("web", 2, "").replace(IMAGE, image);
+    let file = ship.file("web.toml", &text);
+    ship.ok(&["apply", &file, "--yes", "--wait"]);
+    ship.settles("web", 2);
+    let all = made_from(&engines);
+    assert!(all.iter().all(|it| it.starts_with(image)), "{all:?}");
+    let events = ship.ok(&["events"]);
+    let told = "was unable to resolve deck/built:1 to a digest on (instance";
+    assert!(events.contains(told), "{events}");
+}

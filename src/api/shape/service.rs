@@ -187,7 +187,7 @@ fn images(deployment: &Deployment) -> Vec<Value> {
     images
         .map(|(image, pin)| match &pin.digest {
             Some(digest) => json!({"image": image, "imageDigest": digest}),
-            None => json!({"image": image, "reason": pin.reason}),
+            None => json!({"image": image, "reason": pin.reason()}),
         })
         .collect()
 }

@@ -42,7 +42,11 @@ pub(super) fn observe(work: &mut Work, observation: Observation) {
                 None => live.pulls.remove(&task).is_some(),
             });
         }
-        Observation::ImageResolved { task, image, pin } => pins::resolved(work, task, image, pin),
+        Observation::ImageResolved {
+            task,
+            image,
+            answer,
+        } => pins::resolved(work, task, image, answer),
         Observation::Agent { instance, status } => {
             let known = work.state.instances.contains_key(&instance);
             work.live(|live| {

@@ -302,7 +302,7 @@ fn spread(screen: &Screen<'_>, service: &Service) -> String {
 fn pinned(pin: &ImagePin) -> String {
     match &pin.digest {
         Some(digest) => format!("pinned to {}", short_digest(digest)),
-        None => format!("not pinned: {}", pin.reason),
+        None => format!("not pinned: {}", pin.reason()),
     }
 }
 

@@ -11,7 +11,6 @@ use crate::controller::command::{CommandError, ErrorKind, Response};
 use crate::controller::core::{Decision, Fleet, Input, decide, decide_with};
 use crate::controller::wire;
 use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, Ownership};
-use crate::model::service::ImagePin;
 use crate::model::snapshot::Live;
 use crate::model::{
     Audit, Change, ClusterName, CpuUnits, DesiredStatus, Instance, InstanceName, LastStatus,
@@ -304,12 +303,12 @@ impl Rig {
                 let image = container.image.clone();
                 let asked = pins::source(&self.state, task, container);
                 if let (Source::Unresolved(_), Some(digest)) = (asked, self.registry.get(&image)) {
-                    let (task, digest) = (task.id, Some(digest.clone()));
-                    let pin = ImagePin {
-                        digest,
-                        reason: String::new(),
-                    };
-                    self.observe(Observation::ImageResolved { task, image, pin });
+                    let (task, answer) = (task.id, Ok(digest.clone()));
+                    self.observe(Observation::ImageResolved {
+                        task,
+                        image,
+                        answer,
+                    });
                 }
             }
         }
