@@ -246,6 +246,7 @@ fn a_definition_is_registered_once_and_a_service_applied_only_when_it_is_meant()
     assert!(err(&output).contains("did you mean \"web\"?"));
     let output = user.run(&["service", "scale", "web", "3"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(err(&output).contains("no place: "), "{output:?}");
     assert!(out(&user.run(&["service", "ls"])).contains("0/3"));
     let output = user.run(&["explain", "web"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -14,7 +14,7 @@ use crate::model::snapshot::Live;
 use crate::model::state::ServiceKey;
 use crate::model::{
     ClusterName, Instance, InstanceName, ServiceName, Snapshot, State, Task, TaskDefinitionId,
-    TaskId,
+    TaskId, grants,
 };
 use words::Names;
 
@@ -257,7 +257,7 @@ pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandEr
     let (now, seed) = (snapshot.at, mix(snapshot.seq));
     let live = Live::default();
     let before = decide(&snapshot.state, &live, now, seed, vec![Input::Wake]).state;
-    let warnings = asked.commands.iter().flat_map(Command::warnings).collect();
+    let mut warnings: Vec<String> = asked.commands.iter().flat_map(Command::warnings).collect();
     let inputs = asked.commands.into_iter().map(|command| Input::Command {
         command,
         who: "plan".into(),
@@ -266,8 +266,12 @@ pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandEr
     let decision = decide(&before, &live, now, mix(!seed), inputs.collect());
     let mut failures = Vec::new();
     for reply in decision.replies {
-        if let Response::Tasks(_, more) = reply? {
-            failures.extend(more);
+        match reply? {
+            Response::Tasks(_, more) => failures.extend(more),
+            Response::TaskDefinition(it) => {
+                warnings.extend(grants::warnings(&decision.state.roles, &it));
+            }
+            _ => {}
         }
     }
     let effects = Effects::between(&before, &decision.state);

@@ -13,7 +13,7 @@ use crate::controller::command::{
     DeleteService, DeploymentConfigurationUpdate, RebalanceService, UpdateService,
 };
 use crate::model::capacity::launch_words;
-use crate::model::service::SchedulingStrategy;
+use crate::model::service::{ROLLING_BACK, SchedulingStrategy};
 use crate::model::state::ServiceKey;
 use crate::model::{
     LastStatus, Revision, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId, validate,
@@ -43,11 +43,12 @@ pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliRe
                 "Service {} in cluster {}: desired count {} → {count}.",
                 service.name, service.cluster, service.desired_count
             );
-            out::confirm(&effect, sure.yes).await?;
             let update = UpdateService {
                 desired_count: Some(*count),
                 ..of(&service)
             };
+            foresee(session, &update).await?;
+            out::confirm(&effect, sure.yes).await?;
             change(session, &service, update, wait, output).await
         }
         ServiceVerb::Update(asked) => update(session, asked, output).await,
@@ -82,6 +83,16 @@ fn of(service: &Service) -> UpdateService {
         service: service.name.to_string(),
         ..UpdateService::default()
     }
+}
+
+/// Says what would find no place.
+async fn foresee(session: &Session, update: &UpdateService) -> CliResult {
+    let commands = vec![Command::UpdateService(Box::new(update.clone()))];
+    let report = session.client.plan(commands.into()).await?;
+    for unplaced in &report.unplaced {
+        out::note(format!("no place: {unplaced}"));
+    }
+    Ok(())
 }
 
 async fn change(
@@ -171,7 +182,6 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
         return rest(session, &service, None, false, &asked.act.wait).await;
     }
     let effect = format!("Service {}: {}.", service.name, effects.join(", "));
-    out::confirm(&effect, asked.act.sure.yes).await?;
     let update = UpdateService {
         task_definition: definition.map(|it| it.to_string()),
         desired_count: asked.desired_count,
@@ -181,6 +191,8 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
         health_check_grace_period_seconds: asked.health_check_grace,
         ..of(&service)
     };
+    foresee(session, &update).await?;
+    out::confirm(&effect, asked.act.sure.yes).await?;
     change(session, &service, update, &asked.act.wait, output).await
 }
 
@@ -192,8 +204,13 @@ async fn rollback(
 ) -> CliResult {
     let service = find(session, &act.name)?;
     let snapshot = session.snapshot();
-    let to = match to {
-        Some(named) => named_target(&snapshot.state, &service, named)?,
+    let target = match to {
+        Some(named) => Some(named_target(&snapshot.state, &service, named)?),
+        None => None,
+    };
+    not_again(&service, target.as_ref())?;
+    let to = match target {
+        Some(named) => named,
         None => rollback_target(&snapshot.state, &service)?,
     };
     let from = service.primary().map(|it| it.task_definition.to_string());
@@ -202,13 +219,6 @@ async fn rollback(
         service.name,
         from.unwrap_or_default()
     );
-    let again = service.primary().is_some_and(|primary| {
-        primary.rollout_state == RolloutState::InProgress
-            && primary.rollout_state_reason.contains("rolling back")
-    });
-    if again {
-        out::note("the circuit breaker is rolling it back already");
-    }
     if act.sure.yes || !out::can_ask() {
         out::note(&effect);
     }
@@ -218,6 +228,22 @@ async fn rollback(
         ..of(&service)
     };
     change(session, &service, update, &act.wait, output).await
+}
+
+/// Refuses a rollback while the circuit breaker rolls back: it would lead one revision further.
+fn not_again(service: &Service, to: Option<&TaskDefinitionId>) -> CliResult {
+    let rolling = service.primary().filter(|primary| {
+        primary.rollout_state == RolloutState::InProgress
+            && primary.rollout_state_reason.starts_with(ROLLING_BACK)
+    });
+    match rolling.map(|primary| &primary.task_definition) {
+        Some(back) if to.is_none_or(|to| to == back) => Err(CliError::Failed(format!(
+            "service {} is already rolling back to {back}; nothing was changed. --to names \
+             another revision",
+            service.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Where a rollback to a named revision or deployment leads.
@@ -418,6 +444,9 @@ fn remark(state: &State, service: &Service) -> String {
         .count();
     if stale > 0 {
         remarks.push(format!("{stale} on a host that does not answer"));
+    }
+    if (service.rebalance.as_ref()).is_some_and(|it| it.begun_at.is_some()) {
+        remarks.push("balancing zones".to_owned());
     }
     let failed = service.primary().map_or(0, |it| it.failed_tasks);
     if failed > 0 {
@@ -640,5 +669,20 @@ mod tests {
         let lines = table(&snapshot, std::iter::once(world.service("web").as_ref())).lines();
         assert!(lines[1].starts_with("web      ACTIVE"), "{lines:?}");
         assert!(lines[1].contains("1 without a place"), "{lines:?}");
+    }
+
+    #[test]
+    fn no_second_rollback_while_the_breaker_rolls_back() {
+        let mut service = fixture::service("web", 1);
+        let back = service.deployments[0].task_definition.clone();
+        assert!(not_again(&service, None).is_ok());
+        service.deployments[0].rollout_state_reason = format!("{ROLLING_BACK} x.");
+        service.deployments[0].rollout_state = RolloutState::InProgress;
+        let refused = not_again(&service, None).unwrap_err().to_string();
+        let says = format!("service web is already rolling back to {back}");
+        assert!(refused.contains(&says), "{refused}");
+        assert!(not_again(&service, Some(&back)).is_err());
+        let other = "web:9".parse().unwrap();
+        assert!(not_again(&service, Some(&other)).is_ok());
     }
 }

@@ -176,3 +176,24 @@ async fn what_if_ends_with_0_where_all_find_a_place_1_where_not_and_2_for_a_wron
     assert_eq!(serving(&user.now(), "web").len(), 2, "it was only asked");
     user.end().await;
 }
+
+#[tokio::test]
+async fn a_plan_ends_with_1_where_something_would_find_no_place() {
+    let user = User::new(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("big.toml");
+    for (memory, code) in [(64, 0), (64_000_000, 1)] {
+        let text = format!(
+            "[[service]]\nserviceName = \"big\"\ntaskDefinition = \"big\"\ndesiredCount = 1\n\n\
+             [[taskDefinition]]\nfamily = \"big\"\n\
+             containerDefinitions = [{{ name = \"main\", image = \"big:1\", memory = {memory} }}]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let line = ["plan", file.to_str().unwrap()];
+        match code {
+            0 => user.qd(&line).await.unwrap(),
+            code => drop(user.fails(code, &line).await),
+        }
+    }
+    user.end().await;
+}

@@ -215,6 +215,9 @@ pub fn same_images(a: &BTreeMap<String, ImagePin>, b: &BTreeMap<String, ImagePin
     a.iter().map(digest).eq(b.iter().map(digest))
 }
 
+/// How the reason of a deployment begins that the circuit breaker goes back to.
+pub const ROLLING_BACK: &str = "ECS deployment circuit breaker: rolling back to deploymentId";
+
 /// Who asks for a rollback that nobody asked for.
 pub const CIRCUIT_BREAKER: &str = "circuit breaker";
 

@@ -15,6 +15,7 @@ use super::rank::Ranker;
 use super::reconcile;
 use super::rollout::Turn;
 use super::smallest::{Mend, Seeker, Smallest, smallest};
+use super::words;
 use crate::model::capacity::launch_type_of;
 use crate::model::grants;
 use crate::model::parameters::TaskOverride;
@@ -141,7 +142,10 @@ pub fn task(state: &State, now: TimeMs, id: TaskId) -> Option<Explanation> {
         .as_ref()
         .and_then(|name| state.service(&task.cluster, name));
     let (instances, smallest) = match service {
-        Some(service) => verdicts(state, now, service, &task.task_definition),
+        Some(service) => {
+            let told = verdicts(state, now, service, &task.task_definition);
+            (told.0, told.1)
+        }
         None => definition(state, now, &task.cluster, &task.task_definition)
             .map_or((Vec::new(), None), |it| (it.instances, it.smallest)),
     };
@@ -171,6 +175,17 @@ fn task_answer(state: &State, now: TimeMs, task: &Task) -> Vec<String> {
     )];
     if !task.placement.is_empty() {
         answer.push(format!("It was placed there because: {}.", task.placement));
+    }
+    if let Some(provider) = &task.capacity_provider {
+        answer.push(format!("It counts for capacity provider {provider}."));
+    }
+    if let Some(until) = task.protected_until.filter(|until| *until > now)
+        && !task.is_stopped()
+    {
+        answer.push(format!(
+            "It is protected for {} more: scale-in, deployments and draining do not stop it.",
+            words::minutes(until.since_ms(now))
+        ));
     }
     if let Some(reason) = &task.stopped_reason {
         let code = task
@@ -212,15 +227,17 @@ pub fn service(
     name: &ServiceName,
 ) -> Option<Explanation> {
     let service = state.service(cluster, name)?;
-    let (instances, smallest) = match service.primary() {
+    let (instances, smallest, turn) = match service.primary() {
         Some(primary) if service.status == ServiceStatus::Active => {
             verdicts(state, now, service, &primary.task_definition)
         }
-        _ => (Vec::new(), None),
+        _ => (Vec::new(), None, None),
     };
+    let mut answer = service_answer(state, now, service);
+    answer.extend(turn);
     let told = Explanation {
         subject: format!("service {name}"),
-        answer: service_answer(state, now, service),
+        answer,
         instances,
         smallest,
     };
@@ -272,7 +289,7 @@ pub fn definition(
         None => Some(placement.message),
     };
     let smallest = (placement.placed.is_empty())
-        .then(|| smallest_for(state, now, &request))
+        .then(|| smallest_for(state, now, &request, None))
         .flatten();
     let told = Explanation {
         subject: format!("task definition {id}"),
@@ -328,6 +345,7 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
             service.backoff.until.since_ms(now).div_ceil(1000)
         ));
     }
+    answer.extend(protected(now, &kept));
     if let Some(unplaced) = &service.unplaced {
         answer.push(format!(
             "{} wanted and without a place for {} s. {}",
@@ -340,6 +358,22 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
         ));
     }
     answer
+}
+
+/// Which tasks nothing but a person stops for now.
+fn protected(now: TimeMs, kept: &[&Arc<Task>]) -> Option<String> {
+    let ends: Vec<TimeMs> = (kept.iter().filter_map(|task| task.protected_until))
+        .filter(|until| *until > now)
+        .collect();
+    let next = ends.iter().min()?;
+    let count = match ends.len() {
+        1 => "1 of its tasks is protected".to_owned(),
+        count => format!("{count} of its tasks are protected"),
+    };
+    Some(format!(
+        "{count}: scale-in, deployments and draining do not stop what is; the next protection ends in {}.",
+        words::minutes(next.since_ms(now))
+    ))
 }
 
 /// Which stops wait for instances that do not answer.
@@ -365,16 +399,16 @@ fn unconfirmed(state: &State, now: TimeMs, stopping: &[&Arc<Task>]) -> Option<St
     })
 }
 
-/// What every instance says to one more task of a service, and what would have to change if none
-/// takes it.
+/// What every instance says to one more task of a service, what would have to change if none
+/// takes it, and whose turn it is where capacity providers share the tasks.
 fn verdicts(
     state: &State,
     now: TimeMs,
     service: &Arc<Service>,
     definition: &TaskDefinitionId,
-) -> (Vec<Verdict>, Option<Smallest>) {
+) -> (Vec<Verdict>, Option<Smallest>, Option<String>) {
     let Some(definition) = state.task_definitions.get(definition) else {
-        return (Vec::new(), None);
+        return (Vec::new(), None, None);
     };
     let index = Index::new(state);
     let key = (service.cluster.clone(), service.name.clone());
@@ -390,6 +424,7 @@ fn verdicts(
         service: Some(&service.name),
         definition: &definition.id(),
         resources: &search.ask.resources,
+        overrides: None,
     };
     // A DAEMON that has its tasks lacks nothing.
     let is_daemon = service.scheduling_strategy == SchedulingStrategy::Daemon;
@@ -401,7 +436,7 @@ fn verdicts(
     if is_daemon {
         verdicts.iter_mut().for_each(|it| one_each(it, &turn));
     }
-    (verdicts, smallest)
+    (verdicts, smallest, turn.providers_turn())
 }
 
 /// Of a DAEMON: an instance that has its task takes no other, and none is before another.
@@ -440,9 +475,15 @@ fn refusal((instance, rejections): &(InstanceName, Vec<Rejection>)) -> Verdict {
     }
 }
 
-/// The smallest change that would place one more task run by hand; `None` if it has a place.
+/// The smallest change that would place one more task run by hand, of a definition as `overrides`
+/// have left it; `None` if it has a place.
 #[must_use]
-pub fn smallest_for(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> Option<Smallest> {
+pub fn smallest_for(
+    state: &State,
+    now: TimeMs,
+    request: &PlaceRequest<'_>,
+    overrides: Option<&TaskOverride>,
+) -> Option<Smallest> {
     let index = Index::new(state);
     let constraints = request.constraints.iter();
     let provider = request.capacity_provider_strategy.first();
@@ -478,6 +519,7 @@ pub fn smallest_for(state: &State, now: TimeMs, request: &PlaceRequest<'_>) -> O
         service: None,
         definition: &request.definition.id(),
         resources: &ask.resources,
+        overrides,
     };
     smallest(state, now, &seeker, &refuses)
 }

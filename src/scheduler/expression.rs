@@ -23,6 +23,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 mod value;
+mod why;
 
 use regex::Regex;
 

@@ -25,7 +25,7 @@ use super::words;
 use crate::model::event::Event;
 use crate::model::id::IdSource;
 use crate::model::service::{
-    Backoff, CIRCUIT_BREAKER, Deployment, RolloutState, Service, same_images,
+    Backoff, CIRCUIT_BREAKER, Deployment, ROLLING_BACK, RolloutState, Service, same_images,
 };
 use crate::model::{DesiredStatus, StopCode, Task, TaskId, TimeMs};
 
@@ -242,10 +242,7 @@ pub(crate) fn circuit_breaker(
             },
         };
         to.rollout_state = RolloutState::InProgress;
-        to.rollout_state_reason = format!(
-            "ECS deployment circuit breaker: rolling back to deploymentId {}.",
-            to.id
-        );
+        to.rollout_state_reason = format!("{ROLLING_BACK} {}.", to.id);
         to.failed_tasks = 0;
         to.updated_at = now;
         events.push(words::rolling_back(service, &failed, &to, now));

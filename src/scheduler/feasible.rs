@@ -84,6 +84,10 @@ pub enum Rejection {
     NotMember {
         /// The expression.
         expression: String,
+        /// Which part of it fails, and what the instance has there.
+        why: String,
+        /// Attributes with which the instance would match, where there are such.
+        attributes: BTreeMap<String, String>,
     },
     /// A `memberOf` expression cannot be read.
     BadExpression {
@@ -187,7 +191,12 @@ impl fmt::Display for Rejection {
                 )
             }
             Self::Platform { needs, is } => write!(f, "the task needs {needs}, it is {is}"),
-            Self::NotMember { expression } => write!(f, "memberOf does not match: {expression}"),
+            Self::NotMember {
+                expression, why, ..
+            } if why.is_empty() => write!(f, "memberOf does not match: {expression}"),
+            Self::NotMember {
+                expression, why, ..
+            } => write!(f, "memberOf does not match: {expression} ({why})"),
             Self::BadExpression { expression, error } => {
                 write!(f, "memberOf cannot be read, {error}: {expression}")
             }
@@ -245,6 +254,8 @@ impl Member {
         match &self.parsed {
             Ok(_) => Rejection::NotMember {
                 expression: self.text.clone(),
+                why: String::new(),
+                attributes: BTreeMap::new(),
             },
             Err(error) => Rejection::BadExpression {
                 expression: self.text.clone(),
@@ -453,7 +464,27 @@ impl Ask {
         if node.instance.status != InstanceStatus::Registering {
             rejections.extend(self.shortfalls(node, group));
         }
+        self.say_why(node, &mut rejections);
         rejections
+    }
+
+    /// Says of each `memberOf` that does not match what part of it fails: too much to find out
+    /// where only a yes or a no is asked for.
+    fn say_why(&self, node: &Node, rejections: &mut [Rejection]) {
+        let members = || self.members.iter().chain(&self.among_tasks);
+        for rejection in rejections {
+            if let Rejection::NotMember {
+                expression,
+                why,
+                attributes,
+            } = rejection
+                && let Some(member) = members().find(|member| member.text == *expression)
+                && let Ok(parsed) = &member.parsed
+            {
+                *why = parsed.why(node);
+                *attributes = parsed.attributes(node).unwrap_or_default();
+            }
+        }
     }
 
     /// Every instance of the cluster that refuses, the nearest misses first.

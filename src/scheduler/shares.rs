@@ -5,6 +5,7 @@ use super::index::Index;
 use super::reconcile::{Member, Place};
 use super::rollout::{Search, Turn};
 use super::scale_in::ScaleIn;
+use crate::model::capacity::launch_words;
 use crate::model::task_definition::TaskDefinition;
 use crate::model::{CapacityProviderName, State, Task};
 
@@ -18,6 +19,33 @@ impl Turn<'_> {
     /// How the service's wanted tasks and those that this pass has started share `total`.
     pub fn deal(&self, total: u32) -> Deal {
         let items = &self.service.capacity_provider_strategy;
+        Deal::new(items, total, self.have())
+    }
+
+    /// Which capacity provider one more task goes to, and why; `None` without a strategy.
+    pub fn providers_turn(&self) -> Option<String> {
+        let items = &self.service.capacity_provider_strategy;
+        let have = self.have();
+        let at = self.deal(self.keepers().saturating_add(1)).next()?;
+        let item = items.get(at)?;
+        let why = match have.get(at) {
+            Some(count) if *count < item.base => "it has not its base yet",
+            _ => "it is the furthest below its share",
+        };
+        let each = launch_words(None, items).into_iter().zip(have);
+        let each: Vec<String> = each
+            .map(|(words, count)| format!("{words}, has {count}"))
+            .collect();
+        Some(format!(
+            "One more task is for capacity provider {}, for {why} ({}).",
+            item.capacity_provider,
+            each.join("; ")
+        ))
+    }
+
+    /// How many tasks each item of the strategy has.
+    fn have(&self) -> Vec<u32> {
+        let items = &self.service.capacity_provider_strategy;
         let mut have = vec![0; items.len().max(1)];
         let wanted = |m: &&Member<'_>| m.wanted() && m.place == Place::Keeper;
         let members = self.members.iter().filter(wanted);
@@ -30,7 +58,7 @@ impl Turn<'_> {
                 *count += 1;
             }
         }
-        Deal::new(items, total, have)
+        have
     }
 
     /// One way for each item of the service's strategy; the one of its launch type without any.

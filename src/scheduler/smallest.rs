@@ -1,10 +1,12 @@
 //! The smallest change that would place a task that no instance takes.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::feasible::Rejection;
+use crate::model::parameters::TaskOverride;
 use crate::model::service::SchedulingStrategy;
 use crate::model::{
     ClusterName, CpuUnits, HostPort, Instance, InstanceName, MemoryMib, Resources, ServiceName,
@@ -48,7 +50,18 @@ pub enum Mend {
         memory: MemoryMib,
     },
     /// The instance is to match this expression, or the constraint to go.
-    Match(String),
+    Match {
+        /// The expression.
+        expression: String,
+        /// Attributes with which it would, where there are such.
+        attributes: BTreeMap<String, String>,
+    },
+    /// The instance is to have so many of a named resource.
+    Give(String, u64),
+    /// The service itself holds this host port there.
+    OtherPort(HostPort),
+    /// The instance is to have this line in the configuration.
+    Configure(String),
     /// This expression is to be put right.
     Correct(String),
     /// There is to be another instance, or no `distinctInstance`.
@@ -66,6 +79,16 @@ pub(crate) struct Seeker<'a> {
     pub service: Option<&'a ServiceName>,
     pub definition: &'a TaskDefinitionId,
     pub resources: &'a Resources,
+    /// What the run asks for in place of its definition.
+    pub overrides: Option<&'a TaskOverride>,
+}
+
+impl Seeker<'_> {
+    fn is_own(&self, task: &Task) -> bool {
+        self.service.is_some()
+            && task.service.as_ref() == self.service
+            && task.cluster == *self.cluster
+    }
 }
 
 /// Chooses the instance with the fewest changes, then with the least that is missing for its
@@ -82,7 +105,8 @@ pub(crate) fn smallest(
             instance: None,
             mends: vec![Mend::AddInstance],
             sentence: format!(
-                "Add an instance of cluster {} to the configuration.",
+                "Add an instance of cluster {0} to the configuration: an [[instance]] with name, \
+                 endpoint and cluster = \"{0}\".",
                 seeker.cluster
             ),
             commands: Vec::new(),
@@ -112,6 +136,7 @@ struct Short {
     cpu: u64,
     memory: u64,
     ports: Vec<HostPort>,
+    named: BTreeMap<String, u64>,
 }
 
 fn way<'a>(
@@ -135,7 +160,29 @@ fn way<'a>(
             Rejection::Cpu { needs, free } => way.short.cpu = needs.saturating_sub(*free).0,
             Rejection::Memory { needs, free } => way.short.memory = needs.saturating_sub(*free).0,
             Rejection::Port { port, .. } => way.short.ports.push(*port),
-            Rejection::NotMember { expression } => way.mend(Mend::Match(expression.clone()), 700),
+            Rejection::NotMember {
+                expression,
+                attributes,
+                ..
+            } => {
+                let (expression, attributes) = (expression.clone(), attributes.clone());
+                way.mend(
+                    Mend::Match {
+                        expression,
+                        attributes,
+                    },
+                    700,
+                );
+            }
+            Rejection::Named { name, needs, free } => {
+                let missing = needs.saturating_sub(*free);
+                way.short.named.insert(name.clone(), missing);
+            }
+            Rejection::NotFargate => way.mend(Mend::Configure("fargate = true".to_owned()), 850),
+            Rejection::OtherProvider { wants, .. } => {
+                let line = format!("capacity_provider = \"{wants}\"");
+                way.mend(Mend::Configure(line), 850);
+            }
             Rejection::BadExpression { expression, .. } => {
                 way.mend(Mend::Correct(expression.clone()), 600);
             }
@@ -166,9 +213,9 @@ impl Way<'_> {
         )
     }
 
-    /// Finds what to stop for what is missing, or what the definition should ask for instead.
+    /// Finds what to stop for what is missing, or what to change instead.
     fn make_room(&mut self, state: &State, now: TimeMs, seeker: &Seeker<'_>) {
-        if self.short.cpu == 0 && self.short.memory == 0 && self.short.ports.is_empty() {
+        if self.short.is_nothing() {
             return;
         }
         self.count_what_is_over(state);
@@ -177,28 +224,13 @@ impl Way<'_> {
         let permille = |short: u64, of: u64| (short * 1000).checked_div(of).unwrap_or(1000);
         self.hardness += permille(short.cpu, capacity.cpu.0);
         self.hardness += permille(short.memory, capacity.memory.0);
-        self.hardness += 200 * short.ports.len() as u64;
-        // A DAEMON's task would be there again at once.
-        let daemon = |task: &Task| {
-            let key = task
-                .service
-                .clone()
-                .map(|name| (task.cluster.clone(), name));
-            let service = key.and_then(|key| state.services.get(&key));
-            service.is_some_and(|it| it.scheduling_strategy == SchedulingStrategy::Daemon)
-        };
-        let may_stop = |task: &&Task| {
-            task.is_wanted()
-                && !daemon(task)
-                && task.instance == self.instance.name
-                && task.protected_until.is_none_or(|until| until <= now)
-                && (task.service.is_none() || task.service.as_ref() != seeker.service)
-        };
-        let tasks: Vec<&Task> = state
-            .tasks
-            .values()
-            .map(AsRef::as_ref)
-            .filter(may_stop)
+        self.hardness += 200 * (short.ports.len() + short.named.len()) as u64;
+        let here = |task: &&Task| task.instance == self.instance.name && task.is_wanted();
+        let wanted: Vec<&Task> = (state.tasks.values().map(AsRef::as_ref))
+            .filter(here)
+            .collect();
+        let tasks: Vec<&Task> = (wanted.iter().copied())
+            .filter(|task| may_stop(state, now, seeker, task))
             .collect();
         let less = less(&short, seeker.resources);
         match stops(&short, &tasks) {
@@ -211,28 +243,50 @@ impl Way<'_> {
             None => {}
         }
         for port in &short.ports {
-            let what = format!("host port {port} has to come free");
-            self.mends.push(Mend::Other(what));
+            let mut own = wanted.iter().filter(|task| seeker.is_own(task));
+            self.mends
+                .push(match own.any(|task| task.resources.ports.contains(port)) {
+                    true => Mend::OtherPort(*port),
+                    false => Mend::Other(format!(
+                        "host port {port} has to come free, or {} to name another hostPort (0 = \
+                         any that is free)",
+                        seeker.definition
+                    )),
+                });
         }
-        if short.cpu > 0 || short.memory > 0 {
-            match less {
-                Some(mend) => self.mends.push(mend),
-                None => {
-                    let mut parts = Vec::new();
-                    if short.memory > 0 {
-                        parts.push(format!("{} MiB of memory", short.memory));
-                    }
-                    if short.cpu > 0 {
-                        parts.push(format!("{} CPU units", short.cpu));
-                    }
-                    let what = format!(
-                        "{} have to come free, or an instance with that much room be added",
-                        parts.join(" and ")
-                    );
-                    self.mend(Mend::Other(what), 1000);
-                }
-            }
+        for (name, missing) in &short.named {
+            let has = capacity.named.get(name).copied().unwrap_or(0);
+            self.mends.push(Mend::Give(name.clone(), has + missing));
         }
+        self.ask_less(&short, seeker);
+    }
+
+    /// What is missing of CPU and memory where no stop makes room for all that is missing.
+    fn ask_less(&mut self, short: &Short, seeker: &Seeker<'_>) {
+        let countable = Short {
+            cpu: short.cpu,
+            memory: short.memory,
+            ..Short::default()
+        };
+        if countable.is_nothing() {
+            return;
+        }
+        if let Some(mend) = less(&countable, seeker.resources) {
+            self.mends.push(mend);
+            return;
+        }
+        let mut parts = Vec::new();
+        if short.memory > 0 {
+            parts.push(format!("{} MiB of memory", short.memory));
+        }
+        if short.cpu > 0 {
+            parts.push(format!("{} CPU units", short.cpu));
+        }
+        let what = format!(
+            "{} have to come free, or an instance with that much room be added",
+            parts.join(" and ")
+        );
+        self.mend(Mend::Other(what), 1000);
     }
 
     /// What is held can be more than there is, where others' containers have grown: then nothing
@@ -242,15 +296,27 @@ impl Way<'_> {
         let tasks = state.tasks.values();
         let here = tasks.filter(|task| task.instance == instance.name && !task.is_stopped());
         let (mut cpu, mut memory) = (instance.reserved.cpu, instance.reserved.memory);
+        let missing = self.short.named.keys();
+        let mut held_named: BTreeMap<String, u64> = missing
+            .map(|name| (name.clone(), reserved(instance, name)))
+            .collect();
         for held in here.map(|task| &task.resources).chain([&instance.foreign]) {
             cpu += held.cpu;
             memory += held.memory;
+            for (name, count) in &mut held_named {
+                *count += held.named.get(name).copied().unwrap_or(0);
+            }
         }
         if self.short.cpu > 0 {
             self.short.cpu += cpu.saturating_sub(instance.capacity.cpu).0;
         }
         if self.short.memory > 0 {
             self.short.memory += memory.saturating_sub(instance.capacity.memory).0;
+        }
+        for (name, missing) in &mut self.short.named {
+            let has = instance.capacity.named.get(name).copied().unwrap_or(0);
+            let held = held_named.get(name).copied().unwrap_or(0);
+            *missing += held.saturating_sub(has);
         }
     }
 
@@ -261,36 +327,15 @@ impl Way<'_> {
         let mut parts = Vec::new();
         let stops = self.mends.iter().any(|mend| matches!(mend, Mend::Stop(_)));
         for mend in &self.mends {
-            parts.push(match mend {
-                Mend::Activate => {
-                    commands.push(format!("qd instance activate {name}"));
-                    format!("activate {name}, which is DRAINING")
-                }
-                Mend::Answer => {
-                    commands.push(format!("qd instance check {name}"));
-                    format!("make the engine of {name} answer")
-                }
-                Mend::Stop(id) => {
-                    commands.push(format!("qd task stop {}", id.short()));
-                    stop_words(state, name, *id, &self.short)
-                }
-                Mend::Ask { cpu, memory } => ask_words(seeker, name, *cpu, *memory),
-                Mend::Match(expression) => {
-                    format!("let {name} match the constraint {expression}, or change that")
-                }
-                Mend::Correct(expression) => format!("put the constraint {expression} right"),
-                Mend::Elsewhere => {
-                    "add an instance, or drop the distinctInstance constraint".to_owned()
-                }
-                Mend::Other(what) => format!("on {name}: {what}"),
-                Mend::AddInstance => "add an instance".to_owned(),
-            });
+            commands.extend(words::command(mend, name));
+            parts.push(words::mend(mend, state, seeker, self.instance, &self.short));
         }
         if stops
             && self.short.ports.is_empty()
-            && let Some(Mend::Ask { cpu, memory }) = less(&self.short, seeker.resources)
+            && let Some(less) = less(&self.short, seeker.resources)
         {
-            parts.push(format!("or {}", ask_words(seeker, name, cpu, memory)));
+            let less = words::mend(&less, state, seeker, self.instance, &self.short);
+            parts.push(format!("or {less}"));
         }
         let mut sentence = parts.join("; ");
         if let Some(first) = sentence.get_mut(0..1) {
@@ -304,6 +349,18 @@ impl Way<'_> {
             commands,
         }
     }
+}
+
+/// Whether the stop of a task may be proposed: not of the service that seeks a place, not what is
+/// protected, and not a DAEMON's, which would be there again at once.
+fn may_stop(state: &State, now: TimeMs, seeker: &Seeker<'_>, task: &Task) -> bool {
+    let service = (task.service.as_ref()).and_then(|name| state.service(&task.cluster, name));
+    let daemon = service.is_some_and(|it| it.scheduling_strategy == SchedulingStrategy::Daemon);
+    !daemon && task.protected_until.is_none_or(|until| until <= now) && !seeker.is_own(task)
+}
+
+fn reserved(instance: &Instance, name: &str) -> u64 {
+    instance.reserved.named.get(name).copied().unwrap_or(0)
 }
 
 /// The cheapest single task whose stop frees enough, else the fewest; `None` if too many would
@@ -329,12 +386,24 @@ fn stops(short: &Short, tasks: &[&Task]) -> Option<Vec<TaskId>> {
 }
 
 impl Short {
+    fn is_nothing(&self) -> bool {
+        self.cpu == 0 && self.memory == 0 && self.ports.is_empty() && self.named.is_empty()
+    }
+
     /// Whether the stop of these tasks frees all of it.
     fn met_by(&self, tasks: &[&Task]) -> bool {
         let cpu: u64 = tasks.iter().map(|task| task.resources.cpu.0).sum();
         let memory: u64 = tasks.iter().map(|task| task.resources.memory.0).sum();
         let free = |port| tasks.iter().any(|task| task.resources.ports.contains(port));
-        self.cpu <= cpu && self.memory <= memory && self.ports.iter().all(free)
+        let named = |name: &String| -> u64 {
+            let held = tasks.iter().filter_map(|it| it.resources.named.get(name));
+            held.sum()
+        };
+        let enough = |(name, missing): (&String, &u64)| *missing <= named(name);
+        self.cpu <= cpu
+            && self.memory <= memory
+            && self.ports.iter().all(free)
+            && self.named.iter().all(enough)
     }
 }
 
@@ -342,59 +411,13 @@ impl Short {
 fn less(short: &Short, asks: &Resources) -> Option<Mend> {
     let cpu = asks.cpu.saturating_sub(CpuUnits(short.cpu));
     let memory = asks.memory.saturating_sub(MemoryMib(short.memory));
-    let enough = (short.cpu == 0 || cpu.0 > 0) && (short.memory == 0 || memory >= MEMORY_MIN);
+    let enough = short.named.is_empty()
+        && (short.cpu == 0 || cpu.0 > 0)
+        && (short.memory == 0 || memory >= MEMORY_MIN);
     enough.then_some(Mend::Ask { cpu, memory })
 }
 
-fn stop_words(state: &State, name: &InstanceName, id: TaskId, short: &Short) -> String {
-    let Some(task) = state.tasks.get(&id) else {
-        return format!("stop task {}", id.short());
-    };
-    let of = match &task.service {
-        Some(service) => format!("of {service}"),
-        None => format!("of {}, run by hand", task.task_definition),
-    };
-    let mut holds = Vec::new();
-    if short.memory > 0 {
-        holds.push(format!("{} MiB", task.resources.memory));
-    }
-    if short.cpu > 0 {
-        holds.push(format!("{} CPU units", task.resources.cpu));
-    }
-    let ports = task.resources.ports.iter();
-    for port in ports.filter(|port| short.ports.contains(port)) {
-        holds.push(format!("host port {port}"));
-    }
-    format!(
-        "stop task {} {of} on {name}, which holds {}",
-        id.short(),
-        holds.join(" and ")
-    )
-}
-
-fn ask_words(seeker: &Seeker<'_>, name: &InstanceName, cpu: CpuUnits, memory: MemoryMib) -> String {
-    let mut parts = Vec::new();
-    let asks = seeker.resources;
-    if memory < asks.memory {
-        let less = asks.memory.saturating_sub(memory);
-        parts.push(format!(
-            "{less} MiB less memory ({memory} instead of {})",
-            asks.memory
-        ));
-    }
-    if cpu < asks.cpu {
-        let less = asks.cpu.saturating_sub(cpu);
-        parts.push(format!(
-            "{less} CPU units less ({cpu} instead of {})",
-            asks.cpu
-        ));
-    }
-    format!(
-        "let {} ask for {}, which fits on {name}",
-        seeker.definition,
-        parts.join(" and ")
-    )
-}
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,14 @@ fn list(tasks: &[TaskId]) -> String {
     parts.join(" ")
 }
 
+/// `1 minute`, `12 minutes`: what is begun counts whole.
+pub(crate) fn minutes(ms: u64) -> String {
+    match ms.div_ceil(60_000) {
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
 fn tasks(count: usize) -> String {
     if count == 1 {
         "1 task".to_owned()
@@ -126,10 +134,7 @@ pub(crate) fn unconfirmed(service: &Service, ids: &[TaskId], now: TimeMs) -> Eve
 }
 
 pub(crate) fn held(service: &Service, ids: &[TaskId], left_ms: u64, now: TimeMs) -> Event {
-    let minutes = match left_ms.div_ceil(60_000) {
-        1 => "1 minute".to_owned(),
-        minutes => format!("{minutes} minutes"),
-    };
+    let minutes = minutes(left_ms);
     let say = format!(
         "was unable to scale in due to task protection of {}: {}; the next protection ends in {minutes}.",
         tasks(ids.len()),
@@ -235,10 +240,7 @@ pub(crate) fn rebalanced(
 
 /// A task that was started to balance zones failed.
 pub(crate) fn move_failed(service: &Service, delay_ms: u64, now: TimeMs) -> Event {
-    let minutes = match delay_ms / 60_000 {
-        1 => "1 minute".to_owned(),
-        minutes => format!("{minutes} minutes"),
-    };
+    let minutes = minutes(delay_ms);
     let say = format!(
         "cannot be zone balanced yet: the task started for it failed, and none was stopped; the next try is in {minutes}."
     );

@@ -26,8 +26,7 @@ const ROWS_MAX: usize = 40;
 /// of instances would come to.
 ///
 /// # Errors
-/// Exit code 2 for what is wrong with the files or names, 1 if after a loss something would find
-/// no place.
+/// Exit code 2 for what is wrong with the files or names, 1 if something would find no place.
 pub async fn plan(session: &Session, items: &[Item], asked: &Plan, output: Output) -> CliResult {
     let steps = steps_of(session, items).await?;
     let without = lost(&session.snapshot().state, asked)?;
@@ -62,10 +61,8 @@ pub(super) async fn show(
     let planned: Vec<PlanCommand> = asked.commands.iter().map(PlanCommand::from).collect();
     let mut report = session.client.plan(asked).await?;
     report.differences = steps.iter().flat_map(|step| step.lines.clone()).collect();
-    let no_place = report
-        .loss
-        .as_ref()
-        .is_some_and(|it| !it.unplaced.is_empty());
+    let after_loss = report.loss.iter().flat_map(|loss| &loss.unplaced);
+    let no_place = report.unplaced.iter().chain(after_loss).next().is_some();
     match output {
         Output::Json => {
             let mut value = json(&report)?;

@@ -419,7 +419,10 @@ fn updated(
     ) {
         update.placement_strategy = Some(request.placement_strategy.clone());
     }
-    let health = request.health_check_grace_period_seconds;
+    // A file says all of a service: what it drops is taken away, as far as ECS can say so.
+    let health = request
+        .health_check_grace_period_seconds
+        .or_else(|| service.health_check_grace_period_s.map(|_| 0));
     if health.is_some()
         && differs(
             "healthCheckGracePeriodSeconds",
@@ -470,6 +473,18 @@ fn updated(
         let before = service.unsupported.get(path).cloned().unwrap_or_default();
         if known && differs(path, before, value.clone()) {
             update.unsupported.insert(path.clone(), value.clone());
+        }
+    }
+    for (path, before) in &service.unsupported {
+        let none = match before {
+            Value::Array(kept) if !kept.is_empty() => json!([]),
+            Value::Bool(true) => json!(false),
+            _ => continue,
+        };
+        let known = Shape::UpdateService.known().any(|name| name == path);
+        if known && !request.unsupported.contains_key(path) {
+            differs(path, before.clone(), none.clone());
+            update.unsupported.insert(path.clone(), none);
         }
     }
     if lines.is_empty() {

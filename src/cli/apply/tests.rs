@@ -391,3 +391,28 @@ fn a_strategy_that_a_file_takes_away_is_taken_away_and_a_launch_type_is_refused(
     assert!(refused.to_string().contains(says), "{refused}");
     assert!(ask(&world, "launchType = \"FARGATE\"").is_ok());
 }
+
+#[test]
+fn what_a_file_drops_is_taken_away() {
+    let mut world = running();
+    world.edit_service("web", |service| {
+        service.health_check_grace_period_s = Some(60);
+        let kept = json!([{"targetGroupArn": "a"}]);
+        service.unsupported.insert("loadBalancers".into(), kept);
+    });
+    let away = steps(&items(FILE), &world.state, TimeMs(0), "default").unwrap();
+    let Some(Command::UpdateService(update)) = &away[1].command else {
+        panic!("{:#?}", away[1]);
+    };
+    assert_eq!(update.health_check_grace_period_seconds, Some(0));
+    assert_eq!(update.unsupported.get("loadBalancers"), Some(&json!([])));
+    // Applied, there is nothing left to do.
+    world.edit_service("web", |service| {
+        service.health_check_grace_period_s = Some(0);
+        service
+            .unsupported
+            .insert("loadBalancers".into(), json!([]));
+    });
+    let again = steps(&items(FILE), &world.state, TimeMs(0), "default").unwrap();
+    assert_eq!(told(&again)[1], "= service web");
+}

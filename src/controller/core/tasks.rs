@@ -245,7 +245,8 @@ fn smallest(
     group: &str,
     request: &RunTask,
 ) -> Option<String> {
-    let request = PlaceRequest {
+    let overrides = request.overrides.as_ref();
+    let place = PlaceRequest {
         cluster,
         definition,
         group,
@@ -255,7 +256,7 @@ fn smallest(
         capacity_provider_strategy: &chosen.strategy,
         count: 1,
     };
-    let smallest = scheduler::explain::smallest_for(&work.state, work.now, &request)?;
+    let smallest = scheduler::explain::smallest_for(&work.state, work.now, &place, overrides)?;
     Some(format!("Smallest change: {}", smallest.sentence))
 }
 

@@ -3,6 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 use super::value::time;
+use super::why::WHOLE;
 use super::{Counted, DEPTH_MAX, EXPRESSION_MAX, ExpressionError, Order, Term, Test};
 
 /// A compiled pattern may be this large, in bytes: enough for any name, too little to do harm.
@@ -337,7 +338,7 @@ impl Parser {
         };
         // By itself first: brackets that only fit ours are not the writer's pattern.
         build(&text)
-            .and_then(|_| build(&format!(r"\A(?:{text})\z")))
+            .and_then(|_| build(&format!("{}{text}{}", WHOLE.0, WHOLE.1)))
             .map_err(|error| {
                 let why = error.to_string();
                 let why = why.lines().last().unwrap_or_default();

@@ -336,3 +336,59 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_part_that_fails_is_named_with_what_the_instance_has() {
+    let host = host();
+    for (text, why) in [
+        ("attribute:disk == hdd", "it has disk = ssd"),
+        ("attribute:none exists", "it has no none"),
+        (
+            "attribute:disk == ssd and attribute:cores > 9",
+            "attribute:cores > 9 fails: it has cores = 8",
+        ),
+        (
+            "attribute:disk == hdd or attribute:cores in [9, 10]",
+            "attribute:disk == hdd fails: it has disk = ssd; attribute:cores in [9, 10] fails: it has cores = 8",
+        ),
+        (
+            "not(attribute:disk =~ s.*)",
+            "attribute:disk =~ s.* holds: it has disk = ssd",
+        ),
+        ("runningTasksCount < 1", "1 task runs on it"),
+        ("attribute:disk == ssd", ""),
+    ] {
+        assert_eq!(Expression::parse(text).unwrap().why(&host), why, "{text}");
+    }
+}
+
+#[test]
+fn attributes_are_named_where_they_would_make_an_instance_match() {
+    let host = host();
+    let with = |pairs: &[(&str, &str)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Some(pairs.collect())
+    };
+    for (text, expected) in [
+        ("attribute:disk == hdd", with(&[("disk", "hdd")])),
+        (
+            "attribute:disk == hdd and attribute:row in [1, 2]",
+            with(&[("disk", "hdd"), ("row", "1")]),
+        ),
+        ("attribute:disk == hdd and attribute:disk == nvme", None),
+        (
+            "attribute:cores > 9 or attribute:big == yes",
+            with(&[("big", "yes")]),
+        ),
+        ("attribute:ecs.instance-type == m5.large", None),
+        ("runningTasksCount < 1", None),
+    ] {
+        assert_eq!(
+            Expression::parse(text).unwrap().attributes(&host),
+            expected,
+            "{text}"
+        );
+    }
+}

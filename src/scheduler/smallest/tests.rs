@@ -119,14 +119,20 @@ fn mend(case: &mut Case, smallest: &Smallest) -> bool {
                 container.cpu = *cpu;
                 container.memory = Some(*memory);
             }
-            Mend::Match(_) => {
+            Mend::Match { .. } => {
                 instance
                     .attributes
                     .insert("disk".to_owned(), "ssd".to_owned());
             }
-            Mend::Correct(_) | Mend::Elsewhere | Mend::AddInstance | Mend::Other(_) => {
-                return false;
+            Mend::Give(name, count) => {
+                instance.capacity.named.insert(name.clone(), *count);
             }
+            Mend::Correct(_)
+            | Mend::Configure(_)
+            | Mend::OtherPort(_)
+            | Mend::Elsewhere
+            | Mend::AddInstance
+            | Mend::Other(_) => return false,
         }
         case.state.apply(&Change::Instance(Arc::new(instance)));
     }
@@ -236,4 +242,152 @@ fn an_empty_cluster_wants_an_instance() {
     state.apply(&Change::TaskDefinition(Arc::new(web)));
     state.apply(&Change::Service(Arc::new(fixture::service("web", 1))));
     assert_eq!(told(&state).mends, [Mend::AddInstance]);
+}
+
+/// `web` of that definition, which wants a task, in a cluster of `a` with 4096 units and MiB, its
+/// disk is an hdd and it has two licenses.
+fn wants_one(definition: TaskDefinition) -> State {
+    let mut a = fixture::instance("a", "z", 4096, 4096, &[("disk", "hdd")]);
+    a.capacity.named.insert("license".to_owned(), 2);
+    let mut state = fixture::state([a]);
+    state.apply(&Change::TaskDefinition(Arc::new(definition)));
+    state.apply(&Change::Service(Arc::new(fixture::service("web", 1))));
+    state
+}
+
+fn licensed(count: u64) -> TaskDefinition {
+    let mut definition = fixture::definition("web", 1, 0, 100, &[]);
+    let needs = serde_json::json!([{"type": "license", "value": count.to_string()}]);
+    let container = &mut definition.container_definitions[0];
+    container.resource_requirements = serde_json::from_value(needs).unwrap();
+    definition
+}
+
+#[test]
+fn a_named_resource_is_freed_by_a_stop_or_given_by_a_line_of_the_config() {
+    let mut state = wants_one(licensed(1));
+    let id = fixture::ids().task_id();
+    let mut holder = fixture::task(id, "job", &licensed(2), "a");
+    holder.service = None;
+    state.apply(&Change::Task(Arc::new(holder.clone())));
+    let smallest = told(&state);
+    assert_eq!(smallest.commands, [format!("qd task stop {}", id.short())]);
+    assert!(
+        smallest.sentence.contains("which holds 2 license"),
+        "{smallest:#?}"
+    );
+    holder.protected_until = Some(TimeMs(u64::MAX));
+    state.apply(&Change::Task(Arc::new(holder)));
+    assert_eq!(
+        told(&state).sentence,
+        "Give a 3 license instead of 2 with resources = { license = 3 } under its [[instance]] in \
+         the configuration."
+    );
+}
+
+#[test]
+fn a_port_that_the_service_itself_holds_wants_another_port_or_instance() {
+    let definition = fixture::definition("web", 1, 0, 100, &[80]);
+    let mut state = wants_one(definition.clone());
+    let mut own = fixture::task(fixture::ids().task_id(), "web", &definition, "a");
+    own.service = Some(fixture::service_name("web"));
+    state.apply(&Change::Task(Arc::new(own)));
+    assert_eq!(
+        told(&state).sentence,
+        "The service itself holds host port 80/tcp on a: add an instance, or let web:1 name \
+         another hostPort (0 = any that is free)."
+    );
+}
+
+#[test]
+fn an_attribute_that_is_missing_is_named_as_the_line_of_the_config() {
+    let mut state = wants_one(fixture::definition("web", 1, 0, 100, &[]));
+    let mut web = fixture::service("web", 1);
+    let wants = "attribute:disk == ssd and attribute:ecs.os-type != windows";
+    web.placement_constraints = vec![constraint(PlacementConstraintKind::MemberOf, Some(wants))];
+    state.apply(&Change::Service(Arc::new(web)));
+    let about =
+        explain::About::Service(ClusterName::default_cluster(), fixture::service_name("web"));
+    let explained = explain::explain(&state, fixture::START, &about).unwrap();
+    assert_eq!(
+        explained.instances[0].reasons,
+        [format!(
+            "memberOf does not match: {wants} (attribute:disk == ssd fails: it has disk = hdd)"
+        )]
+    );
+    assert_eq!(
+        explained.smallest.unwrap().sentence,
+        format!(
+            "Let a match the constraint {wants} with attributes = {{ disk = \"ssd\" }} under its \
+             [[instance]] in the configuration, or change that."
+        )
+    );
+}
+
+#[test]
+fn what_a_run_overrides_is_told_as_the_runs() {
+    let written = fixture::definition("web", 1, 256, 100, &[]);
+    let state = wants_one(written.clone());
+    let overrides = TaskOverride {
+        cpu: Some(CpuUnits(5000)),
+        ..TaskOverride::default()
+    };
+    let definition = written.with_overrides(&overrides);
+    let request = PlaceRequest {
+        cluster: &ClusterName::default_cluster(),
+        definition: &definition,
+        group: "family:web",
+        constraints: &[],
+        strategies: &[],
+        launch_type: crate::model::LaunchType::Ec2,
+        capacity_provider_strategy: &[],
+        count: 1,
+    };
+    let told = explain::smallest_for(&state, fixture::START, &request, Some(&overrides));
+    assert_eq!(
+        told.unwrap().sentence,
+        "Let the run's own --cpu for web:1 ask for 904 CPU units less (4096 instead of 5000), which \
+         fits on a."
+    );
+}
+
+#[test]
+fn protection_and_the_turn_of_a_capacity_provider_are_told() {
+    let definition = fixture::definition("web", 1, 256, 100, &[]);
+    let mut state = wants_one(definition.clone());
+    let mut own = fixture::task(fixture::ids().task_id(), "web", &definition, "a");
+    own.service = Some(fixture::service_name("web"));
+    own.protected_until = Some(fixture::START.plus_ms(90_000));
+    state.apply(&Change::Task(Arc::new(own.clone())));
+    let mut web = fixture::service("web", 1);
+    let shares = serde_json::json!([
+        {"capacityProvider": "spot", "weight": 1},
+        {"capacityProvider": "steady", "base": 1},
+    ]);
+    web.capacity_provider_strategy = serde_json::from_value(shares).unwrap();
+    state.apply(&Change::Service(Arc::new(web)));
+    let explained = |about| {
+        explain::explain(&state, fixture::START, &about)
+            .unwrap()
+            .answer
+    };
+    let service = explained(explain::About::Service(
+        ClusterName::default_cluster(),
+        fixture::service_name("web"),
+    ));
+    for said in [
+        "1 of its tasks is protected: scale-in, deployments and draining do not stop what is; the \
+         next protection ends in 2 minutes.",
+        "One more task is for capacity provider steady, for it has not its base yet (spot: weight \
+         1, has 0; steady: base 1, weight 0, has 0).",
+    ] {
+        assert!(
+            service.iter().any(|line| line == said),
+            "{said}\n{service:#?}"
+        );
+    }
+    let task = explained(explain::About::Task(own.id));
+    let said =
+        "It is protected for 2 minutes more: scale-in, deployments and draining do not stop it.";
+    assert!(task.iter().any(|line| line == said), "{task:#?}");
 }
