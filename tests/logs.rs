@@ -1,14 +1,15 @@
 //! Reading logs: searching, filtering, scrolling, what is lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use quarterdeck::client::LogItem;
-use quarterdeck::docker::LogStream;
+use proptest::prelude::*;
+use quarterdeck::client::{LogItem, LogTarget};
+use quarterdeck::docker::{LogOptions, LogStream};
 use quarterdeck::model::{ContainerName, TaskId, TimeMs};
-use quarterdeck::tui::{Effect, Event, Model, update};
-use ratatui::style::Color;
+use quarterdeck::tui::{Colours, Effect, Event, Model, Saved, Theme, update};
+use ratatui::style::{Color, Modifier};
 
-use crate::fleet::{NOW, console, instance_name};
-use crate::screens::{SMALL, frame, press, text};
+use crate::fleet::{NOW, console, instance_name, options, snapshot};
+use crate::screens::{LARGE, SMALL, frame, press, text};
 
 fn line(n: u64, words: &str) -> LogItem {
     LogItem::Line {
@@ -221,5 +222,353 @@ fn what_the_ring_let_go_is_a_row_at_its_beginning() {
     assert!(
         screen.contains("let go") && screen.contains("0999 xxx"),
         "{screen}"
+    );
+}
+
+/// Lines as programs write them: JSON, coloured, plain.
+fn mixed() -> Vec<LogItem> {
+    let texts = [
+        r#"{"ts":"12:00","level":"info","msg":"request","verb":"GET","path":"/a b","status":200}"#,
+        r#"{"ts":"12:01","level":"error","msg":"request","verb":"POST","path":"/v1","status":502}"#,
+        "2026-05-04 WARN pool is nearly full",
+        "\u{1b}[38;2;255;0;0mred\u{1b}[0m and 10%\r\u{1b}[32mgreen",
+        "plain",
+    ];
+    let numbered = (0..).zip(texts);
+    numbered.map(|(n, text)| line(n, text)).collect()
+}
+
+/// The first cell of a text on the screen.
+fn cell_of(model: &Model, words: &str) -> ratatui::buffer::Cell {
+    let buffer = frame(model, SMALL);
+    let screen = text(&buffer);
+    let (y, row) = screen
+        .lines()
+        .enumerate()
+        .find(|(_, row)| row.contains(words))
+        .unwrap_or_else(|| panic!("{words} is not in {screen}"));
+    let x = row[..row.find(words).unwrap()].chars().count();
+    let (x, y) = (u16::try_from(x).unwrap(), u16::try_from(y).unwrap());
+    buffer[(x, y)].clone()
+}
+
+#[test]
+fn json_lines_are_fields_in_colours_of_their_level() {
+    let (mut model, _) = open(mixed());
+    let screen = shown(&model);
+    assert!(
+        screen.contains("INFO  request  verb=GET  path=\"/a b\"  status=200"),
+        "{screen}"
+    );
+    assert_eq!(cell_of(&model, "INFO").fg, Color::Green);
+    assert_eq!(cell_of(&model, "ERROR").fg, Color::LightRed);
+    assert_eq!(cell_of(&model, "WARN pool").fg, Color::Yellow);
+    press(&mut model, "J");
+    assert!(shown(&model).contains(r#"{"ts":"12:00","level":"info""#));
+}
+
+#[test]
+fn columns_are_chosen_from_the_fields_seen() {
+    let (mut model, _) = open(mixed());
+    press(&mut model, "C");
+    let screen = shown(&model);
+    assert!(screen.contains("▸ [ ] verb"), "{screen}");
+    press(&mut model, "<down><down><enter>");
+    assert!(shown(&model).contains("▸ [x] status"), "{}", shown(&model));
+    press(&mut model, "<up><up><enter><esc>");
+    let screen = shown(&model);
+    let expected = ["LEVEL STATUS  VERB  MESSAGE", "INFO  200     GET   request"];
+    for words in expected {
+        assert!(screen.contains(words), "{screen}");
+    }
+    press(&mut model, "/502<enter>");
+    assert_eq!(painted(&model, Color::Yellow), "502");
+}
+
+#[test]
+fn lines_are_filtered_by_level_and_by_field() {
+    let (mut model, ticket) = open(mixed());
+    press(&mut model, "&level:warn|error<enter>");
+    assert!(shown(&model).contains("hides 3"), "{}", shown(&model));
+    press(&mut model, "<esc>&status:502<enter>");
+    let screen = shown(&model);
+    assert!(
+        screen.contains("hides 4") && screen.contains("POST"),
+        "{screen}"
+    );
+    // A field that nobody has named yet is known once a line has it.
+    press(&mut model, "<esc>&user:kim<enter>");
+    assert!(
+        shown(&model).contains("no column user"),
+        "{}",
+        shown(&model)
+    );
+    send(&mut model, ticket, vec![line(9, r#"{"user":"kim"}"#)]);
+    assert!(shown(&model).contains("hides 5"), "{}", shown(&model));
+}
+
+#[test]
+fn colours_of_containers_are_kept_as_far_as_the_terminal_has_them() {
+    let (model, _) = open(mixed());
+    let screen = shown(&model);
+    assert!(screen.contains("greennd 10%"), "written over: {screen}");
+    assert_eq!(cell_of(&model, "greennd").fg, Color::Indexed(2));
+    let (model, _) = open(vec![line(0, "\u{1b}[38;2;255;0;0mred\u{1b}[1;44m blue")]);
+    assert_eq!(cell_of(&model, "red blue").fg, Color::Indexed(196));
+    let blue = cell_of(&model, " blue");
+    assert_eq!(blue.bg, Color::Indexed(4));
+    assert!(blue.modifier.contains(Modifier::BOLD));
+
+    let mut colourless = options();
+    colourless.theme = Theme {
+        colours: Colours::None,
+        unicode: true,
+    };
+    let mut model = Model::new(colourless, SMALL, NOW);
+    let _ = update(&mut model, NOW, Event::Snapshot(snapshot().into()));
+    let Some(Effect::OpenLogs { ticket, .. }) = press(&mut model, "l").pop() else {
+        panic!("no logs");
+    };
+    send(&mut model, ticket, mixed());
+    let buffer = frame(&model, SMALL);
+    let colourless = |cell: &ratatui::buffer::Cell| (cell.fg, cell.bg) == Default::default();
+    assert!(buffer.content.iter().all(colourless));
+    assert!(text(&buffer).contains("greennd 10%"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn nothing_that_a_container_writes_takes_over_the_terminal(
+        raw in proptest::collection::vec(any::<u8>(), 0..200),
+        pieces in proptest::collection::vec(prop_oneof![
+            Just("\u{1b}["), Just("2J"), Just("\u{1b}]52;c;"), Just("\u{9b}"), Just("\u{7}"),
+            Just("\r"), Just("{\"msg\":\""), Just("\\u001b[2J"), Just("\"}"), Just("\u{202e}"),
+            Just("\u{8}"), Just("\u{90}"), Just("日本"), Just("\u{7f}"), Just("\u{85}"),
+        ], 0..20),
+        keys in prop_oneof![Just(""), Just("w"), Just("J"), Just("C<enter><esc>"), Just("/m")],
+    ) {
+        let texts = [String::from_utf8_lossy(&raw).into_owned(), pieces.concat()];
+        let (mut model, ticket) = open(texts.iter().map(|text| line(0, text)).collect());
+        let reason = texts.concat();
+        send(&mut model, ticket, vec![LogItem::Broken { task: TaskId(1), reason }]);
+        press(&mut model, keys);
+        for cell in &frame(&model, SMALL).content {
+            let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let harmless = |c: char| !c.is_control() && !turns(c);
+            prop_assert!(cell.symbol().chars().all(harmless), "{:?}", cell.symbol());
+        }
+    }
+}
+
+/// What the last effect asks the engines for.
+fn asked(effects: &[Effect]) -> (u64, LogTarget, LogOptions) {
+    match effects.last() {
+        Some(Effect::OpenLogs {
+            ticket,
+            target,
+            options,
+        }) => (*ticket, target.clone(), options.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn logs_are_read_anew_from_the_time_that_is_chosen() {
+    let mut model = console(SMALL);
+    let (before, _, options) = asked(&press(&mut model, "l"));
+    assert!(options.follow && options.tail.is_some() && options.since.is_none());
+    send(&mut model, before, hundred());
+    press(&mut model, "S");
+    assert!(shown(&model).contains("▸ the newest 500 lines"));
+    let effects = press(&mut model, "hour<enter>");
+    assert_eq!(effects[0], Effect::CloseLogs(before));
+    let (ticket, _, options) = asked(&effects);
+    assert_eq!(options.since, Some(TimeMs(NOW.0 - 3_600_000)));
+    assert!(options.follow && options.tail.is_none());
+    let screen = shown(&model);
+    assert!(
+        screen.contains("the last hour · following") && !screen.contains("query"),
+        "{screen}"
+    );
+    send(&mut model, before, vec![line(1, "of before")]);
+    send(&mut model, ticket, vec![line(2, "of now")]);
+    let screen = shown(&model);
+    assert!(
+        screen.contains("of now") && !screen.contains("of before"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn times_are_clocks_dates_or_none() {
+    let (mut model, _) = open(vec![line(0, "hello")]);
+    assert!(
+        shown(&model).contains("▎ 14:11:40 00000000"),
+        "{}",
+        shown(&model)
+    );
+    press(&mut model, "t");
+    assert!(shown(&model).contains("▎ 2026-09-21 14:11:40 00000000"));
+    press(&mut model, "t");
+    assert!(shown(&model).contains("▎ 00000000"));
+}
+
+#[test]
+fn an_event_leads_to_what_was_written_around_it() {
+    let mut model = console(SMALL);
+    let (ticket, _, options) = asked(&press(&mut model, "4l"));
+    assert!(!options.follow && options.tail.is_none());
+    let (since, until) = (options.since.unwrap(), options.until.unwrap());
+    assert_eq!(until.0 - since.0, 60_000);
+    let at = since.0 + 30_000;
+    let lines = (0..60).map(|second| LogItem::Line {
+        at: TimeMs(since.0 + second * 1_000 + 1),
+        task: TaskId(0xab),
+        container: ContainerName::new("api").unwrap(),
+        instance: instance_name("ops-a2"),
+        stream: LogStream::Stdout,
+        text: format!("second {second}"),
+    });
+    send(&mut model, ticket, lines.collect());
+    let ended = Event::LogsEnded {
+        ticket,
+        error: None,
+    };
+    let _ = update(&mut model, NOW, ended);
+    let screen = shown(&model);
+    let row = |words: &str| screen.lines().position(|row| row.contains(words));
+    let mark = screen.lines().position(|row| row.starts_with("── 20"));
+    assert_eq!(
+        mark.unwrap() + 1,
+        row("second 30").unwrap(),
+        "{at} {screen}"
+    );
+    assert_eq!(mark.unwrap() - 1, row("second 29").unwrap(), "{screen}");
+    assert!(screen.contains("around ") && screen.contains("held, "));
+}
+
+#[test]
+fn everything_on_an_instance_is_named_by_service() {
+    let mut model = console(SMALL);
+    let effects = press(&mut model, "3l");
+    let (ticket, target, _) = asked(&effects);
+    assert!(matches!(target, LogTarget::Instance { instance } if instance.as_str() == "ops-a1"));
+    let here = snapshot().state;
+    let tasks = here
+        .tasks
+        .values()
+        .filter(|task| task.instance.as_str() == "ops-a1");
+    let lines = tasks.map(|task| LogItem::Line {
+        at: NOW,
+        task: task.id,
+        container: ContainerName::new("main").unwrap(),
+        instance: task.instance.clone(),
+        stream: LogStream::Stdout,
+        text: match &task.service {
+            Some(service) => format!("I am of {service}"),
+            None => format!("I am of {}", task.task_definition.family),
+        },
+    });
+    let lines: Vec<_> = lines.collect();
+    assert!(lines.len() > 1);
+    send(&mut model, ticket, lines);
+    let screen = shown(&model);
+    for line in screen.lines().filter(|line| line.contains("I am of ")) {
+        let service = line.split(' ').next_back().unwrap();
+        let named = line.split_whitespace().nth(2).unwrap();
+        assert_eq!(named, service, "{screen}");
+    }
+    let wide = text(&frame_at(&mut model, LARGE));
+    assert!(wide.contains("main"), "{wide}");
+}
+
+fn frame_at(model: &mut Model, size: (u16, u16)) -> ratatui::buffer::Buffer {
+    let _ = update(model, NOW, Event::Resize(size.0, size.1));
+    frame(model, size)
+}
+
+#[test]
+fn what_passes_the_filter_is_saved_and_nothing_written_over_unasked() {
+    let (mut model, ticket) = open(hundred());
+    press(&mut model, "&slow<enter>s");
+    let screen = shown(&model);
+    assert!(
+        screen.contains("save to ~/api-20260921-141320.log▏") && screen.contains("10 lines that"),
+        "{screen}"
+    );
+    press(&mut model, "<back><back><back><back>.txt");
+    let effects = press(&mut model, "<enter>");
+    let [
+        Effect::SaveLogs {
+            path,
+            lines: 10,
+            text,
+            over: false,
+            ..
+        },
+    ] = effects.as_slice()
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(path, "~/api-20260921-141320.txt");
+    let first = "2026-09-21T14:11:40.007Z 00000001 proxy | SLOW query 007 took 900 ms";
+    assert_eq!(text.lines().next(), Some(first));
+    assert_eq!(text.lines().count(), 10);
+    let outcome = |outcome| Event::LogsSaved {
+        ticket,
+        path: path.clone(),
+        lines: 10,
+        outcome,
+    };
+    let _ = update(&mut model, NOW, outcome(Saved::Exists));
+    assert!(shown(&model).contains("It exists: enter writes over it."));
+    // Another name is asked for afresh.
+    press(&mut model, "x");
+    assert!(!shown(&model).contains("It exists"));
+    press(&mut model, "<esc>");
+    let _ = update(&mut model, NOW, outcome(Saved::Exists));
+    let effects = press(&mut model, "<enter>");
+    assert!(matches!(
+        effects.as_slice(),
+        [Effect::SaveLogs { over: true, .. }]
+    ));
+    let _ = update(
+        &mut model,
+        NOW,
+        outcome(Saved::Failed("disk full".to_owned())),
+    );
+    assert!(shown(&model).contains("disk full"));
+    let _ = update(&mut model, NOW, outcome(Saved::Written));
+    assert!(
+        shown(&model).contains("Saved 10 lines to ~/api"),
+        "{}",
+        shown(&model)
+    );
+}
+
+/// A flood costs what it brings: nothing looks at all that is held for each batch of lines.
+#[test]
+fn a_flood_leaves_the_ring_bounded_and_the_page_at_hand() {
+    let (mut model, ticket) = open(Vec::new());
+    press(&mut model, "&!never<enter>/line 7<enter>f");
+    for batch in 0..200 {
+        let lines =
+            (0..500).map(|n| line(n, &format!("{{\"msg\":\"line {batch} {n}\",\"n\":{n}}}")));
+        send(&mut model, ticket, lines.collect());
+        assert_eq!(press(&mut model, "n"), []);
+    }
+    press(&mut model, "G");
+    let screen = shown(&model);
+    assert!(
+        screen.contains("line 199 499") && screen.contains("following"),
+        "{screen}"
+    );
+    press(&mut model, "g");
+    assert!(
+        shown(&model).contains("let go: only the newest"),
+        "{}",
+        shown(&model)
     );
 }

@@ -152,6 +152,7 @@ impl Follow<'_> {
                         Some(&c.name) == container.as_ref() && c.last_status == LastStatus::Stopped
                     })
             }),
+            LogTarget::Instance { instance } => !state.instances.contains_key(instance),
             LogTarget::Service { cluster, service } => {
                 let gone = state
                     .service(cluster, service)

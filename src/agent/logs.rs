@@ -1,4 +1,4 @@
-//! The logs of a task, or of all tasks of a service merged by time.
+//! The logs of a task, or of all tasks of a service or on an instance merged by time.
 //!
 //! What was written so far is merged exactly: every source is read line by line, the oldest
 //! line first, as fast as the reader takes it. What comes after that is put in order within a
@@ -138,6 +138,12 @@ pub(super) fn sources(state: &State, target: &LogTarget) -> Result<Vec<Source>, 
                 });
             }
             (state.service_tasks(cluster, service).collect(), None)
+        }
+        LogTarget::Instance { instance } => {
+            if !state.instances.contains_key(instance) {
+                return Err(StreamError::NoInstance(instance.clone()));
+            }
+            (state.instance_tasks(instance).collect(), None)
         }
     };
     let mut sources = Vec::new();

@@ -32,6 +32,12 @@ pub enum LogTarget {
         /// Only this container.
         container: Option<ContainerName>,
     },
+    /// All tasks on an instance, merged by time; with `follow`, those that come later too. What
+    /// others run there is not read.
+    Instance {
+        /// The instance.
+        instance: InstanceName,
+    },
     /// All of a service's tasks, merged by time; with `follow`, those that come later too.
     Service {
         /// Its cluster.
@@ -91,6 +97,9 @@ pub enum StreamError {
         /// The service.
         service: ServiceName,
     },
+    /// No such instance.
+    #[error("there is no instance {0}")]
+    NoInstance(InstanceName),
     /// The task has no container of that name.
     #[error("task {task} has no container {container}; it has {names}")]
     NoContainer {

@@ -15,8 +15,8 @@ use super::streams::{EngineDirectory, LogItem, LogTarget, StreamError, exec, log
 use crate::docker::{Engine, ExecOptions, LogOptions};
 use crate::model::observation::ContainerState::{Exited, Running};
 use crate::model::{
-    Change, ClusterName, Connection, LastStatus, Service, ServiceName, Snapshot, State, Task,
-    TaskDefinition, TaskId, TimeMs,
+    Change, ClusterName, Connection, InstanceName, LastStatus, Service, ServiceName, Snapshot,
+    State, Task, TaskDefinition, TaskId, TimeMs,
 };
 
 /// A control plane with an engine in the directory.
@@ -164,6 +164,25 @@ async fn a_services_logs_are_merged_by_time_and_the_tail_is_that_of_all() {
     assert_eq!(all(rig.logs(service(), last)).await, ["2 d"]);
     let one = all(rig.logs(of_task(1), LogOptions::default())).await;
     assert_eq!(one, ["1 a", "1 c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instances_logs_are_those_of_all_its_tasks_and_of_those_that_come() {
+    let rig = Rig::new(with_service(&[running(1)]));
+    let on_it = LogTarget::Instance {
+        instance: instance(),
+    };
+    rig.engine.write("id-app-1", 10, "a");
+    rig.engine.write("id-app-2", 20, "b");
+    let mut items = rig.logs(on_it.clone(), following());
+    assert_eq!(next(&mut items).await, "1 a");
+    rig.decide(with_service(&[running(1), running(2)]));
+    assert_eq!(next(&mut items).await, "2 b");
+    let nowhere = LogTarget::Instance {
+        instance: InstanceName::new("nowhere").unwrap(),
+    };
+    let none = all(rig.logs(nowhere, following())).await;
+    assert_eq!(none, ["error: there is no instance nowhere"]);
 }
 
 #[tokio::test(start_paused = true)]

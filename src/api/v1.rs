@@ -38,6 +38,7 @@ pub(crate) fn stream_error(error: &StreamError) -> WireError {
         }
         StreamError::NoTask(_)
         | StreamError::NoService { .. }
+        | StreamError::NoInstance(_)
         | StreamError::NoContainer { .. }
         | StreamError::NotRunning { .. } => WireError::from(&CommandError::new(
             ErrorKind::InvalidParameterException,

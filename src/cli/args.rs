@@ -96,7 +96,7 @@ pub enum Verb {
     /// Clusters
     #[command(subcommand)]
     Cluster(ClusterVerb),
-    /// Logs of a task, or of all tasks of a service merged by time
+    /// Logs of a task, or of all tasks of a service or on an instance merged by time
     Logs(Logs),
     /// Run a program in a task's container
     Exec(Exec),
@@ -499,9 +499,12 @@ pub struct Explained {
 /// `logs`.
 #[derive(Clone, Debug, Args)]
 pub struct Logs {
-    /// Whose.
-    #[command(flatten)]
-    pub target: Target,
+    /// Service name, or task id or the beginning of it
+    #[arg(required_unless_present = "instance")]
+    pub target: Option<String>,
+    /// Everything on this instance instead: the logs of all its tasks
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["target", "container"])]
+    pub instance: Option<String>,
     /// Stay for what comes
     #[arg(long, short)]
     pub follow: bool,

@@ -11,7 +11,7 @@ use super::{out, resolve, time};
 use crate::agent::{Clock as _, SystemClock};
 use crate::client::{LogItem, LogTarget};
 use crate::docker::LogOptions;
-use crate::model::{ContainerName, Event, Severity};
+use crate::model::{ClusterName, ContainerName, Event, Severity, State};
 
 /// `qd logs`.
 ///
@@ -28,14 +28,53 @@ pub async fn logs(session: &Session, asked: &Logs, output: Output) -> CliResult 
     // The instances have to be connected before they can be asked.
     let snapshot = session.whole().await;
     let cluster = session.cluster(&snapshot)?;
+    let (target, several) = match &asked.instance {
+        Some(name) => on_instance(&snapshot.state, name)?,
+        None => of_target(&snapshot.state, &cluster, asked)?,
+    };
+    let options = LogOptions {
+        follow: asked.follow,
+        since,
+        until: None,
+        tail: asked.tail,
+    };
+    let mut stream = session.client.logs(target, options).await?;
+    let printer = Printer {
+        several,
+        timestamps: asked.timestamps,
+        output,
+        terminal: out::on_terminal(),
+    };
+    let mut broken = false;
+    while let Some(item) = stream.next().await {
+        broken |= printer.print(&item?)?;
+    }
+    if broken { Err(CliError::Told) } else { Ok(()) }
+}
+
+/// All tasks on an instance; that others run something there too is said.
+fn on_instance(state: &State, name: &str) -> CliResult<(LogTarget, bool)> {
+    let instance = resolve::instance(state, name)?;
+    if instance.foreign_count > 0 {
+        let (count, name) = (instance.foreign_count, &instance.name);
+        out::note(format!(
+            "left out: {count} containers on {name} that qd did not make"
+        ));
+    }
+    let instance = instance.name.clone();
+    Ok((LogTarget::Instance { instance }, true))
+}
+
+/// A task or a service, and whether several containers write.
+fn of_target(state: &State, cluster: &ClusterName, asked: &Logs) -> CliResult<(LogTarget, bool)> {
     let container = asked
         .container
         .as_deref()
         .map(ContainerName::new)
         .transpose()
         .map_err(|error| CliError::Usage(error.to_string()))?;
-    let target = resolve::target(&snapshot.state, &cluster, &asked.target.target)?;
-    let (target, several) = match target {
+    let text = asked.target.as_deref().unwrap_or_default();
+    Ok(match resolve::target(state, cluster, text)? {
         resolve::Target::Task(task) => {
             if let Some(name) = &container
                 && !task.containers.iter().any(|it| &it.name == name)
@@ -67,25 +106,7 @@ pub async fn logs(session: &Session, asked: &Logs, output: Output) -> CliResult 
             };
             (target, true)
         }
-    };
-    let options = LogOptions {
-        follow: asked.follow,
-        since,
-        until: None,
-        tail: asked.tail,
-    };
-    let mut stream = session.client.logs(target, options).await?;
-    let printer = Printer {
-        several,
-        timestamps: asked.timestamps,
-        output,
-        terminal: out::on_terminal(),
-    };
-    let mut broken = false;
-    while let Some(item) = stream.next().await {
-        broken |= printer.print(&item?)?;
-    }
-    if broken { Err(CliError::Told) } else { Ok(()) }
+    })
 }
 
 struct Printer {

@@ -3,6 +3,7 @@
 use crate::agent::streams::LogTarget;
 use crate::client::About;
 use crate::controller::Command;
+use crate::docker::LogOptions;
 use crate::model::{InstanceName, TaskId};
 
 use super::event::Ticket;
@@ -25,6 +26,21 @@ pub enum Effect {
         ticket: Ticket,
         /// Whose logs.
         target: LogTarget,
+        /// From when on, and whether what comes is followed.
+        options: LogOptions,
+    },
+    /// Save log lines in a file.
+    SaveLogs {
+        /// Of which opening.
+        ticket: Ticket,
+        /// Where, as it was typed.
+        path: String,
+        /// How many lines it is.
+        lines: u64,
+        /// What.
+        text: String,
+        /// Whether a file that is there is written over.
+        over: bool,
     },
     /// Close a log stream.
     CloseLogs(Ticket),

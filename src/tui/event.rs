@@ -11,6 +11,17 @@ use crate::model::{ContainerName, Snapshot};
 /// Numbers what was asked for, so that a late answer is told from the one waited for.
 pub type Ticket = u64;
 
+/// What came of saving a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// It is written.
+    Written,
+    /// There is such a file already; it was left as it is.
+    Exists,
+    /// Why it could not be written.
+    Failed(String),
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -35,6 +46,17 @@ pub enum Event {
         ticket: Ticket,
         /// What went wrong, if something did.
         error: Option<String>,
+    },
+    /// Log lines were to be saved.
+    LogsSaved {
+        /// Of which opening.
+        ticket: Ticket,
+        /// Where, as it was typed.
+        path: String,
+        /// How many lines.
+        lines: u64,
+        /// What came of it.
+        outcome: Saved,
     },
     /// What a task's containers use.
     Stats {

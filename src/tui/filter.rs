@@ -118,6 +118,12 @@ fn opens(before: &str) -> bool {
     before.is_empty() || name.is_some_and(is_name)
 }
 
+/// Whether it is a column's name to the letter: fields of JSON lines have signs in theirs.
+fn heads_it(name: &str, heads: &[&str]) -> bool {
+    let name = name.to_uppercase();
+    heads.iter().any(|head| **head == name)
+}
+
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphabetic())
 }
@@ -129,7 +135,9 @@ fn term(token: &str, heads: &[&str]) -> Result<Option<Term>, String> {
         None => (false, token),
     };
     let (column, wanted) = match token.split_once(':') {
-        Some((name, value)) if is_name(name) && !value.starts_with("//") => {
+        Some((name, value))
+            if (is_name(name) || heads_it(name, heads)) && !value.starts_with("//") =>
+        {
             match column(name, heads) {
                 Some(at) => (Some(at), value),
                 // A task definition and its revision: web:7.

@@ -36,6 +36,11 @@ pub(crate) enum Action {
     Wrap,
     Follow,
     Search,
+    Since,
+    Stamps,
+    Fields,
+    Columns,
+    Save,
     NextMatch,
     PreviousMatch,
     /// Lets go of what narrows the view, or of the page.
@@ -146,6 +151,8 @@ const WITH_LOGS: P = P::SERVICES
     .or(P::TASKS)
     .or(P::SERVICE_PAGE)
     .or(P::TASK_PAGE)
+    .or(OF_INSTANCE)
+    .or(P::EVENTS)
     .or(P::MAP);
 /// Where left and right mean something; `l` is for logs there, too.
 const SIDEWAYS: P = P::LOGS.or(P::MAP);
@@ -181,7 +188,7 @@ pub(crate) const KEYS: &[Binding] = &[
         &["l"],
         Action::Logs,
         "logs",
-        "logs of the service or task, live",
+        "logs of the service, the task or all on the instance, live; of an event: around it",
     ),
     change(
         OF_SERVICE,
@@ -263,7 +270,7 @@ pub(crate) const KEYS: &[Binding] = &[
         &["&"],
         Action::Filter,
         "filter",
-        "show only some lines: words, !word, task:1f3a, /regex/",
+        "only some lines: words, !word, level:warn, status:502, /regex/",
     ),
     key(
         P::LOGS,
@@ -274,10 +281,45 @@ pub(crate) const KEYS: &[Binding] = &[
     ),
     key(
         P::LOGS,
+        &["S"],
+        Action::Since,
+        "since",
+        "choose from when on: minutes, hours, everything",
+    ),
+    key(
+        P::LOGS,
+        &["t"],
+        Action::Stamps,
+        "times",
+        "clock times, dates and times, or none",
+    ),
+    key(
+        P::LOGS,
         &["w"],
         Action::Wrap,
         "wrap",
         "wrap long lines, or cut them",
+    ),
+    key(
+        P::LOGS,
+        &["s"],
+        Action::Save,
+        "save",
+        "save the lines that pass the filter in a file",
+    ),
+    key(
+        P::LOGS,
+        &["J"],
+        Action::Fields,
+        "json",
+        "JSON lines as fields, or as they are",
+    ),
+    key(
+        P::LOGS,
+        &["C"],
+        Action::Columns,
+        "columns",
+        "choose the fields that have a column of their own",
     ),
     key(
         P::PANES,

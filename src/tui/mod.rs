@@ -3,6 +3,7 @@
 //! Nothing here waits for anything but the next event, and nothing is drawn unless something
 //! changed.
 
+mod ansi;
 mod effect;
 mod event;
 mod filter;
@@ -12,6 +13,7 @@ mod layout;
 mod logs;
 mod map;
 mod runner;
+mod save;
 mod settings;
 mod state;
 mod terminal;
@@ -36,7 +38,7 @@ use crate::agent::{Clock, SystemClock};
 use crate::client::{Client, Standing};
 
 pub use effect::Effect;
-pub use event::{Event, Ticket};
+pub use event::{Event, Saved, Ticket};
 pub use settings::ConsoleSettings;
 pub use state::{Model, TuiOptions};
 pub use terminal::TerminalGuard;

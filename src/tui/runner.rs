@@ -1,26 +1,27 @@
 //! Carries effects out in tasks of their own; what comes of them comes back as events.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::agent::streams::LogTarget;
 use crate::client::{Client, ClientError, LogItem};
-use crate::docker::LogOptions;
 
 use super::effect::Effect;
 use super::event::{Event, Ticket};
+use super::save::save;
+
+type LogItems = BoxStream<'static, Result<LogItem, ClientError>>;
 
 /// How many events may wait for the screen.
 const EVENTS_MAX: usize = 64;
 /// How many log items are handed over at once.
 const BATCH_MAX: usize = 512;
-/// How many lines of the past a log begins with.
-const TAIL: u32 = 500;
 
 /// Carries effects out. Dropping it ends what is under way.
 pub(super) struct Runner {
@@ -64,13 +65,36 @@ impl Runner {
                     send(&out, Event::Fault(result)).await;
                 });
             }
-            Effect::OpenLogs { ticket, target } => {
+            Effect::OpenLogs {
+                ticket,
+                target,
+                options,
+            } => {
                 let task = self.tasks.spawn(async move {
-                    let error = logs(client.as_ref(), target, ticket, &out).await.err();
+                    let stream = client.logs(target, options);
+                    let error = logs(stream, ticket, &out).await.err();
                     let error = error.map(|e| e.to_string());
                     send(&out, Event::LogsEnded { ticket, error }).await;
                 });
                 self.keep(ticket, task);
+            }
+            Effect::SaveLogs {
+                ticket,
+                path,
+                lines,
+                text,
+                over,
+            } => {
+                self.tasks.spawn(async move {
+                    let outcome = save(&path, &text, over).await;
+                    let event = Event::LogsSaved {
+                        ticket,
+                        path,
+                        lines,
+                        outcome,
+                    };
+                    send(&out, event).await;
+                });
             }
             Effect::CloseLogs(ticket) | Effect::CloseStats(ticket) => {
                 if let Some(task) = self.open.remove(&ticket) {
@@ -118,17 +142,11 @@ async fn send(out: &mpsc::Sender<Event>, event: Event) {
 
 /// Hands log items over in batches of what is there, so that a flood costs few events.
 async fn logs(
-    client: &dyn Client,
-    target: LogTarget,
+    opening: impl Future<Output = Result<LogItems, ClientError>>,
     ticket: Ticket,
     out: &mpsc::Sender<Event>,
 ) -> Result<(), ClientError> {
-    let options = LogOptions {
-        follow: true,
-        tail: Some(TAIL),
-        ..LogOptions::default()
-    };
-    let mut stream = client.logs(target, options).await?;
+    let mut stream = opening.await?;
     while let Some(first) = stream.next().await {
         let mut items: Vec<LogItem> = vec![first?];
         let mut error = None;

@@ -206,6 +206,10 @@ pub(crate) enum Act {
 pub(crate) enum Choice {
     Revision(ServiceKey),
     Cluster,
+    /// From when on logs are read.
+    Since,
+    /// The fields of JSON lines that have a column of their own.
+    Columns,
 }
 
 /// What lies over the panes; the last one has the keys.

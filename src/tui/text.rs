@@ -4,88 +4,13 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Columns between tab stops in what containers write.
-const TAB: usize = 8;
+pub(crate) use super::ansi::plain as clean;
 
-/// The text with everything taken out that could move the cursor, colour the screen, answer to
-/// the terminal or turn the reading direction. Tabs become spaces.
-pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_plain) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut column = 0;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\u{9b}' => skip_csi(&mut chars),
-            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
-            '\t' => {
-                let spaces = TAB - column % TAB;
-                out.extend(std::iter::repeat_n(' ', spaces));
-                column += spaces;
-            }
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' if chars.peek().is_none() => {}
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' => {
-                out.push(' ');
-                column += 1;
-            }
-            c if is_plain(c) => {
-                out.push(c);
-                column += c.width().unwrap_or(0);
-            }
-            c if c.is_control() => {
-                out.push('?');
-                column += 1;
-            }
-            _ => {}
-        }
-    }
-    Cow::Owned(out)
-}
-
-fn is_plain(c: char) -> bool {
+/// Whether a character only shows itself: it controls nothing and turns no direction.
+pub(crate) fn is_plain(c: char) -> bool {
     !(c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
             | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'))
-}
-
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-
-fn skip_escape(chars: &mut Chars<'_>) {
-    match chars.next() {
-        Some('[') => skip_csi(chars),
-        Some(']' | 'P' | 'X' | '^' | '_') => skip_string(chars),
-        Some(' '..='/') => {
-            while chars.next_if(|c| matches!(c, ' '..='/')).is_some() {}
-            chars.next();
-        }
-        _ => {}
-    }
-}
-
-/// A control sequence ends with its first byte from `@` to `~`.
-fn skip_csi(chars: &mut Chars<'_>) {
-    for c in chars.by_ref() {
-        if matches!(c, '@'..='~') {
-            return;
-        }
-    }
-}
-
-/// A control string ends with BEL or ST.
-fn skip_string(chars: &mut Chars<'_>) {
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{7}' | '\u{9c}' => return,
-            '\u{1b}' => {
-                chars.next_if_eq(&'\\');
-                return;
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Columns that the text takes.
@@ -255,21 +180,6 @@ pub(crate) fn age_exact(ms: u64) -> (String, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_sequences_are_taken_out() {
-        assert_eq!(clean("\u{1b}[31mred\u{1b}[0m"), "red");
-        assert_eq!(clean("\u{1b}]0;title\u{7}after"), "after");
-        assert_eq!(clean("\u{1b}]52;c;ZXZpbA==\u{1b}\\x"), "x");
-        assert_eq!(clean("\u{1b}(Bx\u{9b}2Jy"), "xy");
-        assert_eq!(clean("\u{1b}Pq#0\u{1b}\\sixel"), "sixel");
-        assert_eq!(clean("a\tb"), "a       b");
-        assert_eq!(clean("a\u{8}\u{0}b"), "a??b");
-        assert_eq!(clean("\u{202e}txt.exe"), "txt.exe");
-        assert_eq!(clean("10%\r20%\r"), "10% 20%");
-        assert_eq!(clean("\u{1b}["), "");
-        assert!(matches!(clean("plain ünïcode 日本"), Cow::Borrowed(_)));
-    }
 
     #[test]
     fn text_is_cut_by_columns_not_by_characters() {

@@ -3,11 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ratatui::style::Style;
+
 use crate::client::LogItem;
 use crate::docker::LogStream;
 use crate::model::{ContainerName, InstanceName, TaskId, TimeMs};
 
+use super::super::ansi::{self, Coloured};
 use super::super::text;
+use super::fields::{AllSeen, Fields};
+use super::level::{self, Level};
 
 /// How many bytes of lines are kept; the oldest go first.
 pub(crate) const BYTES_MAX: usize = 4 << 20;
@@ -34,6 +39,11 @@ pub(crate) struct LogText {
     pub origin: Arc<Origin>,
     pub stream: LogStream,
     pub text: Box<str>,
+    /// From which byte on it has which style of its own.
+    pub styles: Box<[(u32, Style)]>,
+    pub level: Option<Level>,
+    /// Whether it is a JSON object.
+    pub json: bool,
 }
 
 /// Lines that are not here any more.
@@ -51,6 +61,8 @@ pub(crate) enum Entry {
     LetGo(Lost),
     /// Lines that did not come through.
     Dropped(Lost),
+    /// The moment that the logs were opened around.
+    Moment(TimeMs),
     /// A source that ended with an error.
     Broken {
         task: TaskId,
@@ -64,9 +76,9 @@ impl Entry {
     fn bytes(&self) -> usize {
         LINE_OVERHEAD
             + match self {
-                Self::Line(line) => line.text.len(),
+                Self::Line(line) => line.text.len() + size_of_val(&*line.styles),
                 Self::Broken { reason, .. } => reason.len(),
-                Self::Dropped(_) | Self::LetGo(_) | Self::Ended(_) => 0,
+                Self::Dropped(_) | Self::LetGo(_) | Self::Moment(_) | Self::Ended(_) => 0,
             }
     }
 }
@@ -81,6 +93,8 @@ pub(crate) struct Logbook {
     /// What is said of those in their place, under the number of the last of them.
     let_go: Option<Entry>,
     origins: Vec<Arc<Origin>>,
+    /// Fields of JSON lines.
+    pub seen: AllSeen,
     /// Lines that never came through.
     dropped: u64,
     lines: u64,
@@ -104,11 +118,23 @@ impl Logbook {
                     text.push('…');
                 }
                 let origin = self.origin(task, container, instance);
+                let Coloured { text, styles } = ansi::line(&text);
+                let fields = Fields::of_line(&text);
+                let level = match &fields {
+                    Some(fields) => fields.level,
+                    None => level::of_line(&text).map(|(level, _)| level),
+                };
+                if let Some(fields) = &fields {
+                    self.seen.note(fields);
+                }
                 self.add(Entry::Line(LogText {
                     at,
                     origin,
                     stream,
-                    text: text::clean(&text).into(),
+                    text: text.into(),
+                    styles: styles.into(),
+                    level,
+                    json: fields.is_some(),
                 }));
             }
             LogItem::Dropped { count, bytes } => self.drop_lines(count, bytes),
@@ -153,6 +179,11 @@ impl Logbook {
         }
         self.origins.push(origin.clone());
         origin
+    }
+
+    /// Marks a moment.
+    pub(crate) fn mark(&mut self, at: TimeMs) {
+        self.add(Entry::Moment(at));
     }
 
     /// Marks the end of the stream.

@@ -1,32 +1,49 @@
 //! Logs being read: what is kept, what of it is shown, and where in it the reader is.
 
 mod book;
+mod fields;
+mod level;
 mod numbers;
 mod painted;
+mod reach;
+mod saving;
 mod search;
+
+use std::borrow::Cow;
 
 use crate::agent::streams::LogTarget;
 use crate::client::LogItem;
 use crate::docker::LogStream;
+use crate::model::TimeMs;
 
 use super::event::Ticket;
 use super::filter::Filter;
 use super::text;
 
 pub(crate) use book::{Entry, LogText, Logbook, Lost};
+pub(crate) use level::Level;
 pub(crate) use painted::{Ink, Painted};
+pub(crate) use reach::Reach;
 pub(crate) use search::Search;
+
+use fields::{Fields, WIDTH_MAX};
 
 use numbers::Numbers;
 
 /// The mark of the task, and a space.
 const MARK_COLUMNS: usize = 2;
-/// `12:34:56 `.
-const TIME_COLUMNS: usize = 9;
 /// `1f3a9c20 `.
 const TASK_COLUMNS: usize = 9;
 /// The most columns that a container's name gets, with the space after it.
 pub(crate) const CONTAINER_COLUMNS: usize = 11;
+/// The most columns that a service's name gets in an instance's logs, with the space after it.
+pub(crate) const OWNER_COLUMNS: usize = 13;
+/// From so many columns on an instance's logs name the container too.
+const WIDE: usize = 120;
+/// Columns of a level and the space after it.
+const LEVEL_COLUMNS: usize = 6;
+/// Columns between fields.
+const GAP: &str = "  ";
 /// What a filter can ask of a line beside its text.
 const HEADS: [&str; 5] = ["LEVEL", "TASK", "CONTAINER", "INSTANCE", "OUTPUT"];
 
@@ -47,8 +64,47 @@ pub(crate) struct Spot {
 /// What is being typed, with what is gone back to when it is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Typing {
-    Search { top: Option<Spot> },
-    Filter { before: String },
+    Search {
+        top: Option<Spot>,
+    },
+    Filter {
+        before: String,
+    },
+    Save {
+        path: String,
+        /// The file is there already, and is to be written over.
+        over: bool,
+    },
+}
+
+/// What is shown of a line's time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stamps {
+    None,
+    /// `12:34:56`.
+    #[default]
+    Clock,
+    /// `2026-05-04 12:34:56`.
+    Date,
+}
+
+impl Stamps {
+    /// The next one, round and round.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::None => Self::Clock,
+            Self::Clock => Self::Date,
+            Self::Date => Self::None,
+        }
+    }
+
+    fn columns(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Clock => 9,
+            Self::Date => 20,
+        }
+    }
 }
 
 /// Log lines being read.
@@ -57,8 +113,20 @@ pub(crate) struct LogPage {
     pub ticket: Ticket,
     pub target: LogTarget,
     pub title: String,
+    pub reach: Reach,
     pub book: Logbook,
+    pub stamps: Stamps,
     pub wrap: bool,
+    /// Whether JSON lines are shown as fields.
+    pub fields: bool,
+    /// The fields that have a column of their own; with none, all are shown by name.
+    pub chosen: Vec<String>,
+    /// The moment that is waited for, to be shown once its lines are here.
+    awaited: Option<TimeMs>,
+    /// The entry that stands for it.
+    pub moment: Option<u64>,
+    /// Whether nothing more will come.
+    pub ended: bool,
     /// Columns that are left out at the left while lines are not wrapped.
     pub left: usize,
     /// What is at the top; `None` follows the end.
@@ -69,39 +137,83 @@ pub(crate) struct LogPage {
     pub filter: Filter,
     /// The entries that pass the filter, while there is one.
     passing: Numbers,
+    /// What a filter can ask for: how many fields were seen when it was read.
+    heads: Vec<String>,
     pub typing: Option<Typing>,
 }
 
 impl LogPage {
-    pub(crate) fn new(ticket: Ticket, target: LogTarget, title: String) -> Self {
+    pub(crate) fn new(ticket: Ticket, target: LogTarget, title: String, reach: Reach) -> Self {
         Self {
             ticket,
             target,
             title,
+            reach,
             book: Logbook::default(),
+            stamps: Stamps::default(),
             wrap: false,
+            fields: true,
+            chosen: Vec::new(),
+            awaited: awaited(reach),
+            moment: None,
+            ended: false,
             left: 0,
             top: None,
             search: Search::default(),
             wanted: String::new(),
             filter: Filter::default(),
             passing: Numbers::default(),
+            heads: Vec::new(),
             typing: None,
         }
+    }
+
+    /// Begins anew with what comes under another ticket.
+    pub(crate) fn reopen(&mut self, ticket: Ticket, reach: Reach) {
+        self.ticket = ticket;
+        self.reach = reach;
+        self.book = Logbook::default();
+        self.awaited = awaited(reach);
+        self.moment = None;
+        self.ended = false;
+        self.top = None;
+        self.left = 0;
+        self.search.at = None;
+        self.look_again();
     }
 
     /// Takes items in, each looked at once.
     pub(crate) fn take(&mut self, items: Vec<LogItem>) {
         let known = self.book.end_number();
+        let seen = self.book.seen.iter().count();
         for item in items {
+            if let LogItem::Line { at, .. } = &item
+                && self.awaited.is_some_and(|awaited| *at >= awaited)
+            {
+                self.mark_moment();
+            }
             self.book.push(item);
         }
-        self.look(known);
+        // A filter may have asked for a field that was not known yet.
+        if self.filter.wrong.is_some() && self.book.seen.iter().count() > seen {
+            self.read_filter();
+        } else {
+            self.look(known);
+        }
+    }
+
+    fn mark_moment(&mut self) {
+        if let Some(at) = self.awaited.take() {
+            self.moment = Some(self.book.end_number());
+            self.book.mark(at);
+        }
     }
 
     /// Marks the end of the stream.
     pub(crate) fn end(&mut self, error: Option<String>) {
         let known = self.book.end_number();
+        self.mark_moment();
+        self.ended = true;
         self.book.end(error);
         self.look(known);
     }
@@ -144,7 +256,10 @@ impl LogPage {
 
     /// Reads the filter anew.
     pub(crate) fn read_filter(&mut self) {
-        self.filter = Filter::read(&self.wanted, &HEADS);
+        let seen = self.book.seen.iter().map(|seen| seen.name.to_uppercase());
+        self.heads = HEADS.map(str::to_owned).into_iter().chain(seen).collect();
+        let heads: Vec<&str> = self.heads.iter().map(String::as_str).collect();
+        self.filter = Filter::read(&self.wanted, &heads);
         self.look_again();
     }
 
@@ -166,29 +281,126 @@ impl LogPage {
         let Entry::Line(line) = entry else {
             return true;
         };
-        let cell = |at: usize| match HEADS[at] {
-            "TASK" => line.origin.task.to_string(),
-            "CONTAINER" => line.origin.container.to_string(),
-            "INSTANCE" => line.origin.instance.to_string(),
-            "OUTPUT" => output(line.stream).to_owned(),
-            _ => String::new(),
+        let cell = |at: usize| match HEADS.get(at) {
+            Some(&"LEVEL") => line.level.map_or("", Level::word).to_owned(),
+            Some(&"TASK") => line.origin.task.to_string(),
+            Some(&"CONTAINER") => line.origin.container.to_string(),
+            Some(&"INSTANCE") => line.origin.instance.to_string(),
+            Some(_) => output(line.stream).to_owned(),
+            None => {
+                let name = self.heads.get(at).map_or("", String::as_str);
+                let fields = line.json.then(|| Fields::of_line(&line.text)).flatten();
+                fields.map_or_else(String::new, |fields| fields.value(name).to_owned())
+            }
         };
-        self.filter.passes(|| line.text.to_string(), cell, 0)
+        self.filter
+            .passes(|| self.shown_text(line).into_owned(), cell, 0)
     }
 
     fn found_in(&self, line: &LogText) -> bool {
-        self.search.matches(&self.painted(line).text)
+        self.search.matches(&self.shown_text(line))
     }
 
-    /// A line as it is shown, without what stands before it.
+    /// The text of a line as it is shown, without what stands before it.
+    pub(crate) fn shown_text<'a>(&self, line: &'a LogText) -> Cow<'a, str> {
+        if line.json && self.fields {
+            Cow::Owned(self.painted(line).text)
+        } else {
+            Cow::Borrowed(&line.text)
+        }
+    }
+
+    /// The same in its colours.
     pub(crate) fn painted(&self, line: &LogText) -> Painted {
+        let as_fields = line.json && self.fields;
+        match as_fields.then(|| Fields::of_line(&line.text)).flatten() {
+            Some(fields) => self.painted_fields(&fields),
+            None => painted_text(line),
+        }
+    }
+
+    fn painted_fields(&self, fields: &Fields) -> Painted {
         let mut painted = Painted::new();
-        let ink = match line.stream {
-            LogStream::Stdout => Ink::Plain,
-            LogStream::Stderr => Ink::Stderr,
-        };
-        painted.push(&line.text, ink);
+        let level = fields.level.map_or("", Level::word);
+        let ink = fields.level.map_or(Ink::Plain, Ink::Level);
+        painted.push(level, ink);
+        let pad = LEVEL_COLUMNS.saturating_sub(level.len());
+        painted.push(&" ".repeat(pad), Ink::Plain);
+        let message = fields.message.as_deref().unwrap_or_default();
+        if self.chosen.is_empty() {
+            painted.push(message, Ink::Plain);
+            for (name, value) in &fields.others {
+                let gap = if painted.text.ends_with(' ') { "" } else { GAP };
+                painted.push(&format!("{gap}{name}="), Ink::Faint);
+                if value.is_empty() || value.contains(' ') {
+                    painted.push(&format!("\"{value}\""), Ink::Plain);
+                } else {
+                    painted.push(value, Ink::Plain);
+                }
+            }
+            return painted;
+        }
+        for name in &self.chosen {
+            let cell = self.cell(name, fields.value(name));
+            painted.push(&cell, Ink::Plain);
+        }
+        painted.push(message, Ink::Plain);
         painted
+    }
+
+    /// A column's cell, as wide as the column and the gap after it.
+    fn cell(&self, name: &str, words: &str) -> String {
+        let columns = self.book.seen.width(name).min(WIDTH_MAX);
+        let words = text::cut(words, columns);
+        let pad = columns - text::width(&words);
+        format!("{words}{}{GAP}", " ".repeat(pad))
+    }
+
+    /// The heads of the columns, while fields have columns of their own.
+    pub(crate) fn heading(&self) -> Option<String> {
+        if !self.fields || self.chosen.is_empty() {
+            return None;
+        }
+        let cells = self
+            .chosen
+            .iter()
+            .map(|name| self.cell(name, &name.to_uppercase()));
+        let cells: String = cells.collect();
+        Some(format!("{:<LEVEL_COLUMNS$}{cells}MESSAGE", "LEVEL"))
+    }
+
+    /// The fields that were seen, and whether each has a column of its own.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, bool)> {
+        let seen = self.book.seen.iter().map(|seen| seen.name.as_str());
+        seen.map(|name| (name, self.chosen.iter().any(|chosen| chosen == name)))
+    }
+
+    /// Gives a field a column of its own, or takes it away.
+    pub(crate) fn toggle_column(&mut self, name: &str) {
+        match self.chosen.iter().position(|chosen| chosen == name) {
+            Some(at) => {
+                self.chosen.remove(at);
+            }
+            None => self.chosen.push(name.to_owned()),
+        }
+        self.fields = true;
+        self.look_again();
+    }
+
+    /// Shows JSON lines as fields, or as they are.
+    pub(crate) fn toggle_fields(&mut self) {
+        self.fields = !self.fields;
+        self.look_again();
+    }
+
+    /// What there is room for in so many columns and rows.
+    pub(crate) fn sight(&self, columns: u16, rows: u16) -> Sight {
+        // The title, and the heads of columns.
+        let above = 1 + u16::from(self.heading().is_some());
+        Sight {
+            columns: usize::from(columns),
+            rows: usize::from(rows.saturating_sub(above)),
+        }
     }
 
     /// The same of an entry, if it is a line.
@@ -204,6 +416,10 @@ impl LogPage {
         match self.typing.as_ref()? {
             Typing::Search { .. } => Some(&mut self.search.typed),
             Typing::Filter { .. } => Some(&mut self.wanted),
+            Typing::Save { .. } => match self.typing.as_mut()? {
+                Typing::Save { path, .. } => Some(path),
+                _ => None,
+            },
         }
     }
 
@@ -232,25 +448,36 @@ impl LogPage {
         kept.or((first < self.book.kept() && first < number).then_some(first))
     }
 
+    /// Whether lines name the container that wrote them.
+    pub(crate) fn names_container(&self, columns: usize) -> bool {
+        columns >= WIDE || !matches!(self.target, LogTarget::Instance { .. })
+    }
+
     /// Columns before a line's text: mark, time, and where it came from.
-    pub(crate) fn prefix_columns(&self) -> usize {
-        let task = match self.target {
+    pub(crate) fn prefix_columns(&self, columns: usize) -> usize {
+        let origin = match self.target {
             LogTarget::Task { .. } => 0,
             LogTarget::Service { .. } => TASK_COLUMNS,
+            LogTarget::Instance { .. } => OWNER_COLUMNS + TASK_COLUMNS,
         };
-        MARK_COLUMNS + TIME_COLUMNS + task + CONTAINER_COLUMNS
+        let container = match self.names_container(columns) {
+            true => CONTAINER_COLUMNS,
+            false => 0,
+        };
+        MARK_COLUMNS + self.stamps.columns() + origin + container
     }
 
     /// Columns for a line's text.
     pub(crate) fn text_columns(&self, sight: Sight) -> usize {
-        sight.columns.saturating_sub(self.prefix_columns()).max(1)
+        let before = self.prefix_columns(sight.columns);
+        sight.columns.saturating_sub(before).max(1)
     }
 
     /// How many rows an entry takes.
     fn rows_of(&self, number: u64, sight: Sight) -> usize {
         match self.book.get(number) {
             Some(Entry::Line(line)) if self.wrap => {
-                text::fold(&self.painted(line).text, self.text_columns(sight)).len()
+                text::fold(&self.shown_text(line), self.text_columns(sight)).len()
             }
             _ => 1,
         }
@@ -324,6 +551,19 @@ impl LogPage {
         window
     }
 
+    /// How many entries come after the window.
+    pub(crate) fn below(&self, sight: Sight) -> u64 {
+        let end = self
+            .window(sight)
+            .last()
+            .map_or(0, |(number, _)| number + 1);
+        if self.is_filtered() {
+            (self.passing.len() - self.passing.place(end)) as u64
+        } else {
+            self.book.end_number().saturating_sub(end)
+        }
+    }
+
     /// Moves the window by so many rows; at the end it follows.
     pub(crate) fn scroll(&mut self, by: isize, sight: Sight) {
         let (from, rows) = (self.spot(sight), by.unsigned_abs());
@@ -361,6 +601,34 @@ impl LogPage {
             self.top = Some(wanted.min(self.end_spot(sight)));
         }
     }
+}
+
+fn awaited(reach: Reach) -> Option<TimeMs> {
+    match reach {
+        Reach::Around(at) => Some(at),
+        _ => None,
+    }
+}
+
+/// A line that is no JSON, or is shown as it is: in its own colours, else with its level's.
+fn painted_text(line: &LogText) -> Painted {
+    let mut painted = Painted::new();
+    let stated = match line.styles.is_empty() {
+        true => level::of_line(&line.text),
+        false => None,
+    };
+    let quiet = line.stream == LogStream::Stderr && line.styles.is_empty() && line.level.is_none();
+    let ink = if quiet { Ink::Stderr } else { Ink::Plain };
+    painted.push(&line.text, ink);
+    for (index, (at, style)) in line.styles.iter().enumerate() {
+        let end = line.styles.get(index + 1).map(|(at, _)| *at as usize);
+        let end = end.unwrap_or(line.text.len());
+        painted.paint(*at as usize..end, Ink::Own(*style));
+    }
+    if let Some((level, range)) = stated {
+        painted.paint(range, Ink::Level(level));
+    }
+    painted
 }
 
 fn output(stream: LogStream) -> &'static str {

@@ -2,10 +2,20 @@
 
 use std::ops::Range;
 
+use ratatui::style::Style;
+
+use super::level::Level;
+
 /// What a part of a text looks like, before a theme says how that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ink {
     Plain,
+    /// As the container itself wished.
+    Own(Style),
+    /// The word that says how grave a line is.
+    Level(Level),
+    /// A field's name, and other furniture.
+    Faint,
     /// An error output's line that says nothing of how grave it is.
     Stderr,
     /// What was searched for.

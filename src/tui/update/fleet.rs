@@ -3,7 +3,7 @@
 use crate::agent::streams::LogTarget;
 use crate::client::About;
 use crate::model::state::ServiceKey;
-use crate::model::{InstanceName, InstanceStatus, TaskId};
+use crate::model::{Event, InstanceName, InstanceStatus, TaskId};
 
 use super::super::effect::Effect;
 use super::super::keymap::Action;
@@ -141,6 +141,8 @@ pub(super) fn on_subject(
     match (action, subject) {
         (Action::Logs, Subject::Task(task)) => return task_logs(model, task),
         (Action::Logs, Subject::Service(key)) => return service_logs(model, key),
+        (Action::Logs, Subject::Instance(name)) => return instance_logs(model, name),
+        (Action::Logs, Subject::Event(event)) => return event_logs(model, &event),
         (Action::Stop, Subject::Task(task)) => stop(model, task),
         (Action::Drain, Subject::Instance(name)) => drain(model, name),
         (Action::Fault, Subject::Instance(name)) => return fault(model, name),
@@ -244,4 +246,35 @@ fn task_logs(model: &mut Model, id: TaskId) -> Vec<Effect> {
 fn service_logs(model: &mut Model, (cluster, service): ServiceKey) -> Vec<Effect> {
     let title = format!("service {service} · all its tasks");
     logs::open(model, LogTarget::Service { cluster, service }, title)
+}
+
+/// All of its tasks; what others run there is not ours to read, and that is said.
+fn instance_logs(model: &mut Model, instance: InstanceName) -> Vec<Effect> {
+    let found = model.snapshot.state.instances.get(&instance);
+    let title = match found.map_or(0, |instance| instance.foreign_count) {
+        0 => format!("instance {instance} · all its tasks"),
+        n => format!("instance {instance} · {n} of others left out"),
+    };
+    logs::open(model, LogTarget::Instance { instance }, title)
+}
+
+/// What was written around an event by the task that it is about, else by the service's tasks,
+/// else by those on the instance.
+fn event_logs(model: &mut Model, event: &Event) -> Vec<Effect> {
+    let (target, title) = if let Some(task) = event.task {
+        let container = None;
+        let title = format!("task {}", task.short());
+        (LogTarget::Task { task, container }, title)
+    } else if let Some(service) = event.service.clone() {
+        let title = format!("service {service}");
+        let cluster = event.cluster.clone();
+        (LogTarget::Service { cluster, service }, title)
+    } else if let Some(instance) = event.instance.clone() {
+        let title = format!("instance {instance}");
+        (LogTarget::Instance { instance }, title)
+    } else {
+        model.toast("That event is about no task, service or instance: nothing wrote logs.");
+        return Vec::new();
+    };
+    logs::open_around(model, target, title, event.at)
 }

@@ -12,6 +12,8 @@ use super::{act, fleet, logs, settle};
 
 /// The most characters that a filter or a choice takes.
 const TYPED_MAX: usize = 64;
+/// The most characters of a path, or of what logs are searched for.
+const PATH_MAX: usize = 256;
 /// The most digits of a desired count.
 const DIGITS_MAX: usize = 5;
 /// How far a page key scrolls.
@@ -108,11 +110,10 @@ fn changed(model: &mut Model) {
 }
 
 fn insert(model: &mut Model, c: char) {
-    let number = matches!(model.layers.last(), Some(Layer::Number { .. }));
-    let (fits, most) = if number {
-        (c.is_ascii_digit(), DIGITS_MAX)
-    } else {
-        (true, TYPED_MAX)
+    let (fits, most) = match model.layers.last() {
+        Some(Layer::Number { .. }) => (c.is_ascii_digit(), DIGITS_MAX),
+        Some(Layer::Logs(_)) => (true, PATH_MAX),
+        _ => (true, TYPED_MAX),
     };
     if let Some(text) = input(model)
         && fits
@@ -153,10 +154,16 @@ fn enter(model: &mut Model) -> Vec<Effect> {
             }
         }
         Some(Layer::Picker {
-            choice, selected, ..
+            choice,
+            selected,
+            typed,
         }) => {
             model.layers.pop();
-            chosen(model, choice, &selected);
+            match choice {
+                Choice::Since => return logs::since(model, &selected),
+                Choice::Columns => logs::toggle_column(model, &selected, typed),
+                choice => chosen(model, choice, &selected),
+            }
         }
         Some(_) => {}
     }
@@ -180,6 +187,7 @@ fn chosen(model: &mut Model, choice: Choice, selected: &str) {
                 act::ask(model, Act::Update(key, id));
             }
         }
+        Choice::Since | Choice::Columns => {}
         Choice::Cluster => {
             if let Ok(cluster) = selected.parse::<ClusterName>() {
                 model.cluster = cluster;
@@ -213,6 +221,8 @@ pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<S
     let state = &model.snapshot.state;
     let all: Vec<String> = match choice {
         Choice::Cluster => state.clusters.keys().map(ToString::to_string).collect(),
+        Choice::Since => logs::reaches(),
+        Choice::Columns => logs::columns(model),
         Choice::Revision(key) => {
             let primary = state.services.get(key).and_then(|s| s.primary());
             let Some(family) = primary.map(|d| &d.task_definition.family) else {

@@ -1,23 +1,70 @@
 //! Reading logs: opening, scrolling, following, searching, filtering.
 
 use crate::agent::streams::LogTarget;
+use crate::client::LogItem;
+use crate::model::TimeMs;
 
 use super::super::effect::Effect;
-use super::super::event::Ticket;
+use super::super::event::{Saved, Ticket};
 use super::super::keymap::Action;
-use super::super::logs::{LogPage, Search, Sight, Typing};
-use super::super::state::{Layer, Model};
+use super::super::logs::{LogPage, Reach, Search, Sight, Typing};
+use super::super::state::{Choice, Layer, Model};
 use super::super::text;
 
 /// Columns that one press moves long lines by.
 const SIDE_STEP: usize = 16;
 
+/// Opens logs at their end, and follows.
 pub(super) fn open(model: &mut Model, target: LogTarget, title: String) -> Vec<Effect> {
+    open_at(model, target, title, Reach::Newest)
+}
+
+/// Opens logs at a moment: what was written half a minute before and after it.
+pub(super) fn open_around(
+    model: &mut Model,
+    target: LogTarget,
+    title: String,
+    at: TimeMs,
+) -> Vec<Effect> {
+    open_at(model, target, title, Reach::Around(at))
+}
+
+fn open_at(model: &mut Model, target: LogTarget, title: String, reach: Reach) -> Vec<Effect> {
     model.tickets += 1;
     let ticket = model.tickets;
-    let page = LogPage::new(ticket, target.clone(), title);
+    let options = reach.options(model.plane_time(model.now));
+    let page = LogPage::new(ticket, target.clone(), title, reach);
     model.layers.push(Layer::Logs(Box::new(page)));
-    vec![Effect::OpenLogs { ticket, target }]
+    vec![Effect::OpenLogs {
+        ticket,
+        target,
+        options,
+    }]
+}
+
+/// Lines came in.
+pub(super) fn came(model: &mut Model, ticket: Ticket, items: Vec<LogItem>) {
+    let body = body(model);
+    if let Some(page) = page_of(model, ticket) {
+        page.take(items);
+        show_moment(page, body);
+    }
+}
+
+/// No more will come.
+pub(super) fn ended(model: &mut Model, ticket: Ticket, error: Option<String>) {
+    let body = body(model);
+    if let Some(page) = page_of(model, ticket) {
+        page.end(error);
+        show_moment(page, body);
+    }
+}
+
+/// The moment that logs were opened around stays in sight until the reader goes elsewhere.
+fn show_moment(page: &mut LogPage, (columns, rows): (u16, u16)) {
+    if let Some(number) = page.moment.take() {
+        page.show(number, page.sight(columns, rows));
+    }
 }
 
 /// The page that a ticket belongs to, if it is still open.
@@ -30,21 +77,20 @@ pub(super) fn page_of(model: &mut Model, ticket: Ticket) -> Option<&mut LogPage>
 
 /// The page on top, and what there is room for on it.
 fn top_page(model: &mut Model) -> Option<(&mut LogPage, Sight)> {
-    let sight = sight(model);
+    let (columns, rows) = body(model);
     match model.layers.last_mut() {
-        Some(Layer::Logs(page)) => Some((page, sight)),
+        Some(Layer::Logs(page)) => {
+            let sight = page.sight(columns, rows);
+            Some((page, sight))
+        }
         _ => None,
     }
 }
 
-/// What there is room for.
-fn sight(model: &Model) -> Sight {
-    let (columns, rows) = model.layout().map_or((80, 10), |layout| {
-        let body = layout.body;
-        // One row is the title.
-        (usize::from(body.width), usize::from(body.height - 1))
-    });
-    Sight { columns, rows }
+/// Columns and rows of a page.
+fn body(model: &Model) -> (u16, u16) {
+    let body = model.layout().map(|layout| layout.body);
+    body.map_or((80, 10), |body| (body.width, body.height))
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
@@ -53,6 +99,14 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::LetGo => return let_go(model),
         Action::NextMatch | Action::PreviousMatch => {
             next(model, action == Action::NextMatch);
+            return Vec::new();
+        }
+        Action::Since | Action::Columns => {
+            choose(model, action);
+            return Vec::new();
+        }
+        Action::Save => {
+            ask_path(model);
             return Vec::new();
         }
         _ => {}
@@ -73,6 +127,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             page.wrap = !page.wrap;
             page.left = 0;
         }
+        Action::Stamps => page.stamps = page.stamps.next(),
+        Action::Fields => page.toggle_fields(),
         Action::Left => page.left = page.left.saturating_sub(SIDE_STEP),
         Action::Right if !page.wrap => page.left += SIDE_STEP,
         Action::Search => {
@@ -127,17 +183,29 @@ pub(super) fn retyped(model: &mut Model) {
             }
         }
         Some(Typing::Filter { .. }) => page.read_filter(),
+        // Another name is another file.
+        Some(Typing::Save { ref mut over, .. }) => *over = false,
         None => {}
     }
 }
 
 /// What was typed stands.
 pub(super) fn entered(model: &mut Model) -> Vec<Effect> {
-    if let Some((page, _)) = top_page(model)
-        && let Some(Typing::Search { top }) = page.typing.take()
-        && !page.search.is_on()
-    {
-        page.top = top;
+    let Some((page, _)) = top_page(model) else {
+        return Vec::new();
+    };
+    match page.typing.take() {
+        Some(Typing::Search { top }) if !page.search.is_on() => page.top = top,
+        Some(Typing::Save { path, over }) if !path.trim().is_empty() => {
+            return vec![Effect::SaveLogs {
+                ticket: page.ticket,
+                path: path.trim().to_owned(),
+                lines: page.lines_to_save(),
+                text: page.saved_text(),
+                over,
+            }];
+        }
+        _ => {}
     }
     Vec::new()
 }
@@ -156,8 +224,124 @@ pub(super) fn left(model: &mut Model) {
             page.wanted = before;
             page.read_filter();
         }
-        None => {}
+        Some(Typing::Save { .. }) | None => {}
     }
+}
+
+/// Asks where to save what is held.
+fn ask_path(model: &mut Model) {
+    let (now, zone) = (model.now, model.options.time_zone.clone());
+    if let Some((page, _)) = top_page(model) {
+        let path = page.default_path(now, &zone);
+        page.typing = Some(Typing::Save { path, over: false });
+    }
+}
+
+/// What became of saving.
+pub(super) fn saved(model: &mut Model, of: Ticket, path: String, lines: u64, outcome: Saved) {
+    match outcome {
+        Saved::Written => {
+            let lines = text::count(lines, "line");
+            model.toast(format!("Saved {lines} to {path}."));
+        }
+        Saved::Failed(why) => model.toast_bad(format!("Not saved to {path}: {why}")),
+        Saved::Exists => {
+            if let Some((page, _)) = top_page(model)
+                && page.ticket == of
+                && page.typing.is_none()
+            {
+                page.typing = Some(Typing::Save { path, over: true });
+            } else {
+                model.toast_bad(format!("Not saved: {path} exists already."));
+            }
+        }
+    }
+}
+
+/// The page of logs under what lies over it.
+pub(super) fn page(model: &Model) -> Option<&LogPage> {
+    model.layers.iter().rev().find_map(|layer| match layer {
+        Layer::Logs(page) => Some(page.as_ref()),
+        _ => None,
+    })
+}
+
+/// Offers how far back to read, or the fields that lines have.
+fn choose(model: &mut Model, action: Action) {
+    let choice = match action {
+        Action::Since => Choice::Since,
+        _ => Choice::Columns,
+    };
+    let items = super::picker_items(model, &choice, "");
+    let current = page(model).map(|page| page.reach.words());
+    let now = items.iter().find(|item| Some(*item) == current.as_ref());
+    let Some(selected) = now.or(items.first()).cloned() else {
+        model.toast("No JSON line has come yet, so there are no fields to choose from.");
+        return;
+    };
+    model.layers.push(Layer::Picker {
+        choice,
+        typed: String::new(),
+        selected,
+    });
+}
+
+/// The ways to read back that can be chosen.
+pub(super) fn reaches() -> Vec<String> {
+    Reach::OFFERED.map(Reach::words).into()
+}
+
+/// The fields that can be chosen, each with a mark.
+pub(super) fn columns(model: &Model) -> Vec<String> {
+    let columns = page(model).into_iter().flat_map(LogPage::columns);
+    columns.map(|(name, chosen)| marked(name, chosen)).collect()
+}
+
+fn marked(name: &str, chosen: bool) -> String {
+    let mark = if chosen { "[x]" } else { "[ ]" };
+    format!("{mark} {name}")
+}
+
+/// Reads from then on.
+pub(super) fn since(model: &mut Model, words: &str) -> Vec<Effect> {
+    let offered = Reach::OFFERED.into_iter();
+    let Some(reach) = offered.into_iter().find(|reach| reach.words() == words) else {
+        return Vec::new();
+    };
+    let options = reach.options(model.plane_time(model.now));
+    model.tickets += 1;
+    let ticket = model.tickets;
+    let Some((page, _)) = top_page(model) else {
+        return Vec::new();
+    };
+    let before = page.ticket;
+    page.reopen(ticket, reach);
+    let target = page.target.clone();
+    vec![
+        Effect::CloseLogs(before),
+        Effect::OpenLogs {
+            ticket,
+            target,
+            options,
+        },
+    ]
+}
+
+/// Gives a field a column or takes it away, and offers the fields again.
+pub(super) fn toggle_column(model: &mut Model, item: &str, typed: String) {
+    let Some(name) = item.get(4..).map(str::to_owned) else {
+        return;
+    };
+    let Some((page, _)) = top_page(model) else {
+        return;
+    };
+    page.toggle_column(&name);
+    let chosen = page.chosen.contains(&name);
+    model.layers.push(Layer::Picker {
+        choice: Choice::Columns,
+        typed,
+        selected: marked(&name, chosen),
+    });
 }
 
 /// Goes to the next or previous line that has what is searched for, round the ends.

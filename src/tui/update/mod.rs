@@ -63,15 +63,20 @@ fn taken(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
             Vec::new()
         }
         Event::Logs { ticket, items } => {
-            if let Some(page) = logs::page_of(model, ticket) {
-                page.take(items);
-            }
+            logs::came(model, ticket, items);
             Vec::new()
         }
         Event::LogsEnded { ticket, error } => {
-            if let Some(page) = logs::page_of(model, ticket) {
-                page.end(error);
-            }
+            logs::ended(model, ticket, error);
+            Vec::new()
+        }
+        Event::LogsSaved {
+            ticket,
+            path,
+            lines,
+            outcome,
+        } => {
+            logs::saved(model, ticket, path, lines, outcome);
             Vec::new()
         }
         Event::Stats { ticket, samples } => stats(model, ticket, samples),

@@ -92,6 +92,8 @@ fn picker(
             "Choose a cluster".to_owned(),
             Some(model.cluster.to_string()),
         ),
+        Choice::Since => ("Read logs from when on".to_owned(), None),
+        Choice::Columns => ("Fields with a column of their own".to_owned(), None),
         Choice::Revision(key) => {
             let service = model.snapshot.state.services.get(key);
             let primary = service.and_then(|s| s.primary());

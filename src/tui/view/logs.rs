@@ -11,7 +11,8 @@ use crate::model::TaskId;
 use super::super::fleet::Mood;
 use super::super::layout::Layout;
 use super::super::logs::{
-    CONTAINER_COLUMNS, Entry, Ink, LogPage, LogText, Lost, Painted, Sight, Typing,
+    CONTAINER_COLUMNS, Entry, Ink, Level, LogPage, LogText, Lost, OWNER_COLUMNS, Painted, Reach,
+    Sight, Stamps, Typing,
 };
 use super::super::text;
 use super::{Screen, grid, page};
@@ -28,24 +29,23 @@ const COLOURS: [Color; 6] = [
 
 pub(super) fn draw(screen: &Screen<'_>, log: &LogPage, layout: &Layout, buffer: &mut Buffer) {
     let area = layout.body;
+    let sight = log.sight(area.width, area.height);
     let name = format!("Logs of {}", log.title);
-    let right = if log.top.is_some() {
-        "held"
-    } else {
-        "following"
-    };
-    page::title(screen, &name, right, area, buffer);
+    page::title(screen, &name, &standing(screen, log, sight), area, buffer);
     status(screen, log, layout.detail, buffer);
-
-    let sight = Sight {
-        columns: usize::from(area.width),
-        rows: usize::from(area.height - 1),
-    };
+    let mut y = area.y + 1;
+    if let Some(heading) = log.heading() {
+        let before = u16::try_from(log.prefix_columns(sight.columns)).unwrap_or(0);
+        let heading = text::skip_columns(&heading, if log.wrap { 0 } else { log.left });
+        let line = Line::from(Span::styled(heading.to_owned(), screen.theme.dim()));
+        let room = area.width.saturating_sub(before);
+        grid::put(buffer, area.x + before, y, &line, room);
+        y += 1;
+    }
     if log.book.end_number() == 0 {
-        let below = Rect::new(area.x, area.y + 1, area.width, 1);
+        let below = Rect::new(area.x, y, area.width, 1);
         super::empty(screen, below, "Waiting for the first line …", buffer);
     }
-    let mut y = area.y + 1;
     for (number, above) in log.window(sight) {
         for line in lines(screen, log, number, sight).into_iter().skip(above) {
             if y < area.bottom() {
@@ -54,6 +54,24 @@ pub(super) fn draw(screen: &Screen<'_>, log: &LogPage, layout: &Layout, buffer: 
             }
         }
     }
+}
+
+/// From when on lines are read, and whether their end is followed.
+fn standing(screen: &Screen<'_>, log: &LogPage, sight: Sight) -> String {
+    let reach = match log.reach {
+        Reach::Newest => String::new(),
+        Reach::Around(at) => format!("around {} · ", screen.clock(at)),
+        reach => format!("{} · ", reach.words()),
+    };
+    let standing = match (log.top, log.ended) {
+        (None, true) => "ended".to_owned(),
+        (None, false) => "following".to_owned(),
+        (Some(_), _) => match log.below(sight) {
+            0 => "held".to_owned(),
+            n => format!("held, {} below", text::number(n)),
+        },
+    };
+    format!("{reach}{standing}")
 }
 
 /// What is searched for, filtered and held, in the line under the logs.
@@ -112,6 +130,25 @@ fn asked(screen: &Screen<'_>, log: &LogPage) -> Vec<Span<'static>> {
         let hides = format!("hides {}", text::number(log.hidden() as u64));
         ask("&", &log.wanted, typing, log.filter.wrong.as_ref(), hides);
     }
+    if let Some(Typing::Save { path, over }) = &log.typing {
+        let passing = if log.is_filtered() {
+            " that pass the filter"
+        } else {
+            ""
+        };
+        let lines = text::count(log.lines_to_save(), "line");
+        let exists = "It exists: enter writes over it.".to_owned();
+        let exists = over.then_some(exists);
+        // What is asked now stands alone.
+        spans.clear();
+        let badge = screen.theme.badge(Color::LightCyan);
+        let sign = format!(" save to {}▏ ", text::clean(path));
+        spans.push(Span::styled(sign, badge));
+        spans.push(match exists {
+            Some(exists) => Span::styled(format!(" {exists}"), screen.theme.mood(Mood::Warn)),
+            None => Span::styled(format!(" {lines}{passing}"), screen.theme.dim()),
+        });
+    }
     spans
 }
 
@@ -132,6 +169,7 @@ fn lines(screen: &Screen<'_>, log: &LogPage, number: u64, sight: Sight) -> Vec<L
             format!("{} dropped: they came too fast", amount(*lost, "line")),
             Mood::Warn,
         ),
+        Entry::Moment(at) => (screen.moment(*at), Mood::Busy),
         Entry::Broken { task, reason } => (
             format!("logs of task {} ended: {reason}", task.short()),
             Mood::Warn,
@@ -170,14 +208,14 @@ fn rows(
     for place in log.search.places(&shown.text) {
         shown.paint(place, found);
     }
-    let mut first = prefix(screen, log, line);
+    let mut first = prefix(screen, log, line, sight.columns);
     if !log.wrap {
         let from = shown.text.len() - text::skip_columns(&shown.text, log.left).len();
         first.extend(spans(screen, &shown, from..shown.text.len()));
         return vec![Line::from(first)];
     }
     let mark = Span::styled("▎", Style::new().fg(colour(line.origin.task)));
-    let indent = Span::raw(" ".repeat(log.prefix_columns() - 1));
+    let indent = Span::raw(" ".repeat(log.prefix_columns(sight.columns) - 1));
     let mut first = Some(first);
     let mut from = 0;
     let pieces = text::fold(&shown.text, log.text_columns(sight));
@@ -194,20 +232,50 @@ fn rows(
 }
 
 /// What stands before a line: its task's mark, when, and where it came from.
-fn prefix(screen: &Screen<'_>, log: &LogPage, line: &LogText) -> Vec<Span<'static>> {
-    let own = Style::new().fg(colour(line.origin.task));
-    let mut prefix = vec![
-        Span::styled("▎ ", own),
-        Span::styled(format!("{} ", screen.clock(line.at)), screen.theme.dim()),
-    ];
-    if matches!(log.target, LogTarget::Service { .. }) {
-        prefix.push(Span::styled(format!("{} ", line.origin.task.short()), own));
+fn prefix(
+    screen: &Screen<'_>,
+    log: &LogPage,
+    line: &LogText,
+    columns: usize,
+) -> Vec<Span<'static>> {
+    let origin = &line.origin;
+    let own = Style::new().fg(colour(origin.task));
+    let mut prefix = vec![Span::styled("▎ ", own)];
+    let stamp = match log.stamps {
+        Stamps::None => None,
+        Stamps::Clock => Some(screen.clock(line.at)),
+        Stamps::Date => Some(screen.moment(line.at)),
+    };
+    let stamp = stamp.map(|stamp| Span::styled(format!("{stamp} "), screen.theme.dim()));
+    prefix.extend(stamp);
+    if matches!(log.target, LogTarget::Instance { .. }) {
+        let owner = owner(screen, origin.task);
+        prefix.push(Span::styled(padded(&owner, OWNER_COLUMNS), own));
     }
-    let room = CONTAINER_COLUMNS - 1;
-    let name = text::cut(line.origin.container.as_str(), room).into_owned();
-    let pad = " ".repeat(room + 1 - text::width(&name));
-    prefix.push(Span::styled(format!("{name}{pad}"), own));
+    if !matches!(log.target, LogTarget::Task { .. }) {
+        prefix.push(Span::styled(format!("{} ", origin.task.short()), own));
+    }
+    if log.names_container(columns) {
+        let name = padded(origin.container.as_str(), CONTAINER_COLUMNS);
+        prefix.push(Span::styled(name, own));
+    }
     prefix
+}
+
+/// The service that a task belongs to, else the family it was run from.
+fn owner(screen: &Screen<'_>, task: TaskId) -> String {
+    let found = screen.model.snapshot.state.tasks.get(&task);
+    found.map_or_else(String::new, |task| match &task.service {
+        Some(service) => service.to_string(),
+        None => task.task_definition.family.to_string(),
+    })
+}
+
+/// A name in so many columns, the last of them a space.
+fn padded(name: &str, columns: usize) -> String {
+    let name = text::cut(name, columns - 1);
+    let pad = " ".repeat(columns - text::width(&name));
+    format!("{name}{pad}")
 }
 
 fn spans(
@@ -225,9 +293,21 @@ fn style(screen: &Screen<'_>, ink: Ink) -> Style {
     let theme = screen.theme;
     match ink {
         Ink::Plain => Style::new(),
+        Ink::Own(style) => theme.fit(style),
+        Ink::Level(level) => level_style(screen, level),
+        Ink::Faint => theme.dim(),
         Ink::Stderr => Style::new().fg(Color::LightRed),
         Ink::Found => theme.found(false),
         Ink::FoundHere => theme.found(true),
+    }
+}
+
+fn level_style(screen: &Screen<'_>, level: Level) -> Style {
+    match level {
+        Level::Fatal | Level::Error => screen.theme.mood(Mood::Bad),
+        Level::Warn => screen.theme.mood(Mood::Warn),
+        Level::Info => screen.theme.mood(Mood::Calm),
+        Level::Debug | Level::Trace => screen.theme.dim(),
     }
 }
 

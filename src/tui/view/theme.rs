@@ -97,6 +97,16 @@ impl Theme {
         }
     }
 
+    /// A style that a container asked for, in the colours that there are.
+    pub(crate) fn fit(self, style: Style) -> Style {
+        let fit = |colour: Option<Color>| colour.map(|it| super::depth::fit(it, self.colours));
+        Style {
+            fg: fit(style.fg),
+            bg: fit(style.bg),
+            ..style
+        }
+    }
+
     /// What was searched for; `here` where the search is at.
     pub(crate) fn found(self, here: bool) -> Style {
         match (self.colours, here) {
