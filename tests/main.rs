@@ -13,6 +13,7 @@ mod cli;
 mod console;
 mod demo;
 mod fleet;
+mod hands;
 mod logs;
 mod map;
 mod picture;

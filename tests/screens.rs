@@ -117,6 +117,9 @@ fn log_items() -> Vec<LogItem> {
     items
 }
 
+/// The screens that a terminal of a middle size shows otherwise.
+const BETWEEN: [&str; 4] = ["map", "palette", "services-sorted", "definition"];
+
 /// Each screen: its name, and the keys that lead to it.
 fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
     let paths = [
@@ -136,6 +139,12 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         ("map", "m"),
         ("map-stale-instance", "3jjjjjm"),
         ("map-cpu", "3Gmz"),
+        ("services-sorted", "oo"),
+        ("definition-page", "v"),
+        ("compare-picker", "vc"),
+        ("palette", "j:"),
+        ("palette-typed", "j:drn c"),
+        ("palette-none", ":xyzzy"),
         ("help", "?"),
         ("scale-prompt", "s12"),
         ("scale-question", "GGs1<enter>"),
@@ -255,8 +264,8 @@ fn every_screen_is_as_it_was() {
         for (size, label) in [(SMALL, "80x24"), middle, (LARGE, "200x60")] {
             let all = screens(size).into_iter();
             // In between, only what is laid out otherwise there.
-            for (name, model) in all.filter(|(name, _)| size != middle.0 || name.starts_with("map"))
-            {
+            let between = |name: &str| BETWEEN.iter().any(|it| name.starts_with(it));
+            for (name, model) in all.filter(|(name, _)| size != middle.0 || between(name)) {
                 insta::assert_snapshot!(format!("{name}-{label}"), text(&frame(&model, size)));
             }
         }

@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use super::shape;
+use crate::model::{State, TaskDefinition};
+
 /// The longest value that a line shows, in characters.
 const VALUE_MAX: usize = 60;
 
@@ -12,6 +15,19 @@ pub fn between(before: &Value, after: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     compare("", before, after, &mut lines);
     lines
+}
+
+/// What a task definition is made of, without what tells its revisions apart by themselves: its
+/// number, its status, when it was registered.
+#[must_use]
+pub fn definition(state: &State, definition: &TaskDefinition) -> Value {
+    let mut body = shape::task_definition(state, definition);
+    if let Value::Object(members) = &mut body {
+        for facts in ["registeredAt", "revision", "status", "taskDefinitionArn"] {
+            members.remove(facts);
+        }
+    }
+    body
 }
 
 fn compare(path: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {

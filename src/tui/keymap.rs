@@ -27,6 +27,9 @@ pub(crate) enum Action {
     Drain,
     Delete,
     Filter,
+    /// Sorts by the next column.
+    Sort,
+    ReverseSort,
     AllTasks,
     Cluster,
     Schedules,
@@ -46,6 +49,14 @@ pub(crate) enum Action {
     /// Lets go of what narrows the view, or of the page.
     LetGo,
     Help,
+    /// Opens the page about the task definition.
+    Definition,
+    OlderRevision,
+    NewerRevision,
+    Compare,
+    Palette,
+    /// Opens again what was left last.
+    Forward,
     Back,
     Yes,
     No,
@@ -73,8 +84,11 @@ impl Places {
     /// The stowage map.
     pub(crate) const MAP: Self = Self(1 << 11);
 
-    const PANES: Self = Self(0b1111);
+    pub(crate) const PANES: Self = Self(0b1111);
     const PAGES: Self = Self(0b1000_0111_0000);
+
+    /// A revision of a task definition.
+    pub(crate) const DEFINITION_PAGE: Self = Self(1 << 12);
 
     const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
@@ -89,7 +103,7 @@ impl Places {
         self.or(other)
     }
 
-    fn has(self, other: Self) -> bool {
+    pub(crate) fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
@@ -156,6 +170,8 @@ const WITH_LOGS: P = P::SERVICES
     .or(P::MAP);
 /// Where left and right mean something; `l` is for logs there, too.
 const SIDEWAYS: P = P::LOGS.or(P::MAP);
+/// The lists with columns.
+const LISTS: P = P::SERVICES.or(P::TASKS).or(P::INSTANCES);
 const EVERYWHERE: P = P::PANES.or(P::PAGES);
 
 /// Every binding, in the order in which the footer offers and the help lists them. The first
@@ -280,6 +296,34 @@ pub(crate) const KEYS: &[Binding] = &[
         "follow the end, or hold still",
     ),
     key(
+        OF_SERVICE.or(P::TASK_PAGE),
+        &["v"],
+        Action::Definition,
+        "revisions",
+        "the task definition: its revisions, and what differs",
+    ),
+    key(
+        P::DEFINITION_PAGE,
+        &["left", "h"],
+        Action::OlderRevision,
+        "older",
+        "the revision before",
+    ),
+    key(
+        P::DEFINITION_PAGE,
+        &["right", "l"],
+        Action::NewerRevision,
+        "newer",
+        "the revision after",
+    ),
+    key(
+        P::DEFINITION_PAGE,
+        &["c"],
+        Action::Compare,
+        "compare with",
+        "compare with another revision",
+    ),
+    key(
         P::LOGS,
         &["S"],
         Action::Since,
@@ -327,6 +371,20 @@ pub(crate) const KEYS: &[Binding] = &[
         Action::Filter,
         "filter",
         "filter: every word must occur; !word, state:lost, /regex/",
+    ),
+    key(
+        LISTS,
+        &["o"],
+        Action::Sort,
+        "sort",
+        "sort by the next column; after the last as it was",
+    ),
+    key(
+        LISTS,
+        &["O"],
+        Action::ReverseSort,
+        "",
+        "turn the order round",
     ),
     key(
         P::PANES,
@@ -405,6 +463,27 @@ pub(crate) const KEYS: &[Binding] = &[
         "back",
         "back",
     ),
+    key(
+        P::PAGES,
+        &["[", "alt-left"],
+        Action::Back,
+        "",
+        "back to where you came from",
+    ),
+    key(
+        EVERYWHERE,
+        &["]", "alt-right"],
+        Action::Forward,
+        "",
+        "forward again to the page you left",
+    ),
+    key(
+        EVERYWHERE,
+        &[":"],
+        Action::Palette,
+        "find",
+        "find an action or a thing by a few letters: drain h3",
+    ),
     key(EVERYWHERE, &["?"], Action::Help, "help", "this help"),
     key(P::PANES, &["q"], Action::Quit, "quit", "quit the console"),
     key(
@@ -469,10 +548,11 @@ pub(crate) fn offered(
 }
 
 /// Which part of the help a binding belongs to.
-pub(crate) fn chapters() -> [(&'static str, Places); 5] {
+pub(crate) fn chapters() -> [(&'static str, Places); 6] {
     [
         ("Everywhere in the fleet", P::PANES),
         ("In details and help", P::DETAILS),
+        ("On a task definition", P::DEFINITION_PAGE),
         ("On the stowage map", P::MAP),
         ("In logs", P::LOGS),
         ("At a question", P::CONFIRM),
@@ -497,7 +577,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_place() {
-        for bit in 0..12 {
+        for bit in 0..13 {
             let place = Places(1 << bit);
             let mut seen = Vec::new();
             for binding in KEYS.iter().filter(|b| b.places.has(place)) {

@@ -19,7 +19,9 @@ use super::keymap::Places;
 use super::layout::Layout;
 use super::logs::LogPage;
 use super::map::MapPage;
+use super::palette::Palette;
 use super::settings::ConsoleSettings;
+use super::sort::Sorting;
 use super::view::theme::Theme;
 
 /// How many notices are shown at once.
@@ -185,6 +187,15 @@ pub(crate) enum Subject {
     Event(Arc<Event>),
     /// All schedules of the cluster shown.
     Schedules,
+    Definition(Compared),
+}
+
+/// A revision of a task definition, and which one it is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub id: TaskDefinitionId,
+    /// `None` is the one before it.
+    pub with: Option<TaskDefinitionId>,
 }
 
 /// What a confirmed question does.
@@ -205,6 +216,8 @@ pub(crate) enum Act {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     Revision(ServiceKey),
+    /// What a revision is compared with.
+    Compared(TaskDefinitionId),
     Cluster,
     /// From when on logs are read.
     Since,
@@ -240,6 +253,8 @@ pub(crate) enum Layer {
         selected: String,
     },
     Confirm(Act),
+    /// Finds what can be done or gone to.
+    Palette(Box<Palette>),
 }
 
 /// A notice that goes away by itself.
@@ -274,9 +289,12 @@ pub struct Model {
     pub(crate) filters: [String; PANES],
     /// Whether the focused list's filter is being typed.
     pub(crate) filtering: bool,
+    pub(crate) sorting: Sorting,
     pub(crate) shown: Shown,
     pub(crate) links: Links,
     pub(crate) layers: Vec<Layer>,
+    /// Pages that were left, to come back to; the one left last is the last.
+    pub(crate) left: Vec<Subject>,
     pub(crate) toasts: VecDeque<Toast>,
     pub(crate) stats: Option<(TaskId, StatsResult)>,
     /// Why what the page is about is where it is, or why that is not to be had.
@@ -312,9 +330,11 @@ impl Model {
             events: List::default(),
             filters: Default::default(),
             filtering: false,
+            sorting: Sorting::default(),
             shown: Shown::default(),
             links: Links::default(),
             layers: Vec::new(),
+            left: Vec::new(),
             toasts: VecDeque::new(),
             stats: None,
             explained: None,
@@ -378,13 +398,14 @@ impl Model {
                 Subject::Service(_) => Places::DETAILS.and(Places::SERVICE_PAGE),
                 Subject::Task(_) => Places::DETAILS.and(Places::TASK_PAGE),
                 Subject::Instance(_) => Places::DETAILS.and(Places::INSTANCE_PAGE),
+                Subject::Definition(_) => Places::DETAILS.and(Places::DEFINITION_PAGE),
                 Subject::Event(_) | Subject::Schedules => Places::DETAILS,
             }),
             Some(Layer::Logs(page)) => page.typing.is_none().then_some(Places::LOGS),
             Some(Layer::Map(_)) => Some(Places::MAP),
             Some(Layer::Help { .. }) => Some(Places::HELP),
             Some(Layer::Confirm(_)) => Some(Places::CONFIRM),
-            Some(Layer::Number { .. } | Layer::Picker { .. }) => None,
+            Some(Layer::Number { .. } | Layer::Picker { .. } | Layer::Palette(_)) => None,
         }
     }
 

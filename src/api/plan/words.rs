@@ -3,9 +3,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
-use crate::api::{difference, shape};
+use crate::api::difference;
 use crate::model::{InstanceName, State, TaskDefinition, TaskDefinitionId};
 
 /// So many lines tell how a task definition differs; the rest is counted.
@@ -30,15 +28,7 @@ pub(super) fn detailed(differences: &[String], before: &State, after: &State) ->
 }
 
 fn definition(lines: &mut Vec<String>, state: &State, old: &TaskDefinition, new: &TaskDefinition) {
-    let shaped = |definition| {
-        let mut body = shape::task_definition(state, definition);
-        if let Value::Object(members) = &mut body {
-            for facts in ["registeredAt", "revision", "status", "taskDefinitionArn"] {
-                members.remove(facts);
-            }
-        }
-        body
-    };
+    let shaped = |definition| difference::definition(state, definition);
     let mut told = difference::between(&shaped(old), &shaped(new));
     let more = told.len().saturating_sub(LINES_MAX);
     told.truncate(LINES_MAX);

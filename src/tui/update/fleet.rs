@@ -7,9 +7,12 @@ use crate::model::{Event, InstanceName, InstanceStatus, TaskId};
 
 use super::super::effect::Effect;
 use super::super::keymap::Action;
+use super::super::sort;
 use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
-use super::{act, layers, logs, map};
+use super::{act, definition, layers, logs, map};
 
+/// How many pages may lie over one another: the lowest one goes when there is one more.
+const LAYERS_MAX: usize = 50;
 /// How far a page key goes when the pane's height is not known.
 const PAGE_MIN: isize = 1;
 
@@ -27,13 +30,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Filter => model.filtering = true,
         Action::Back => model.filters[model.focus.index()].clear(),
         Action::AllTasks => model.all_tasks = !model.all_tasks,
+        Action::Sort => sort::next(model),
+        Action::ReverseSort => sort::reverse(model),
         Action::Cluster => layers::choose_cluster(model),
-        Action::Schedules => model.layers.push(Layer::Details {
-            subject: Subject::Schedules,
-            top: 0,
-            sampling: None,
-            explaining: None,
-        }),
+        Action::Schedules => return open(model, Subject::Schedules),
         Action::Map => map::open(model),
         Action::Open => {
             let subject = selected(model);
@@ -90,11 +90,28 @@ pub(super) fn selected(model: &Model) -> Option<Subject> {
     }
 }
 
-/// Opens the page about something.
+/// Opens the page about something: there is no way forward from there.
 pub(super) fn open(model: &mut Model, subject: Subject) -> Vec<Effect> {
+    model.left.clear();
+    show(model, subject)
+}
+
+/// Opens the page that was left last.
+pub(super) fn forward(model: &mut Model) -> Vec<Effect> {
+    let Some(subject) = model.left.pop() else {
+        model.toast("There is no page to go forward to.");
+        return Vec::new();
+    };
+    show(model, subject)
+}
+
+fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
     model.stats = None;
     model.explained = None;
     let mut effects = Vec::new();
+    if model.layers.len() >= LAYERS_MAX {
+        effects.extend(layers::close(model.layers.remove(0)));
+    }
     let mut sampling = None;
     if let Subject::Task(task) = subject {
         model.tickets += 1;
@@ -108,7 +125,9 @@ pub(super) fn open(model: &mut Model, subject: Subject) -> Vec<Effect> {
     let about = match &subject {
         Subject::Task(task) => Some(About::Task(*task)),
         Subject::Service((cluster, name)) => Some(About::Service(cluster.clone(), name.clone())),
-        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules => None,
+        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => {
+            None
+        }
     };
     let explaining = about.map(|about| {
         model.tickets += 1;
@@ -143,6 +162,10 @@ pub(super) fn on_subject(
         (Action::Logs, Subject::Service(key)) => return service_logs(model, key),
         (Action::Logs, Subject::Instance(name)) => return instance_logs(model, name),
         (Action::Logs, Subject::Event(event)) => return event_logs(model, &event),
+        (
+            Action::Definition | Action::OlderRevision | Action::NewerRevision | Action::Compare,
+            subject,
+        ) => return definition::act(model, action, &subject),
         (Action::Stop, Subject::Task(task)) => stop(model, task),
         (Action::Drain, Subject::Instance(name)) => drain(model, name),
         (Action::Fault, Subject::Instance(name)) => return fault(model, name),
@@ -169,7 +192,9 @@ fn service_of(model: &Model, subject: &Subject) -> Option<ServiceKey> {
             let task = model.snapshot.state.tasks.get(id)?;
             Some((task.cluster.clone(), task.service.clone()?))
         }
-        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules => None,
+        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => {
+            None
+        }
     }
 }
 

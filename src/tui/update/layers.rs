@@ -7,15 +7,17 @@ use crate::model::{ClusterName, TaskDefinitionId};
 
 use super::super::effect::Effect;
 use super::super::keymap::{self, Action};
-use super::super::state::{Act, Choice, Layer, Model};
+use super::super::state::{Act, Choice, Layer, Model, Subject};
 use super::{act, fleet, logs, settle};
 
 /// The most characters that a filter or a choice takes.
-const TYPED_MAX: usize = 64;
+pub(super) const TYPED_MAX: usize = 64;
 /// The most characters of a path, or of what logs are searched for.
 const PATH_MAX: usize = 256;
 /// The most digits of a desired count.
 const DIGITS_MAX: usize = 5;
+/// So many pages that were left can be gone forward to.
+const LEFT_MAX: usize = 50;
 /// How far a page key scrolls.
 const PAGE: usize = 10;
 
@@ -46,14 +48,28 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Takes the top layer away.
+/// Takes the top layer away. What page it was is kept, to go forward to.
 pub(super) fn back(model: &mut Model) -> Vec<Effect> {
-    match model.layers.pop() {
-        Some(Layer::Logs(page)) => vec![Effect::CloseLogs(page.ticket)],
-        Some(Layer::Details {
+    let Some(layer) = model.layers.pop() else {
+        return Vec::new();
+    };
+    if let Layer::Details { subject, .. } = &layer {
+        if model.left.len() == LEFT_MAX {
+            model.left.remove(0);
+        }
+        model.left.push(subject.clone());
+    }
+    close(layer)
+}
+
+/// Ends what goes on for a layer that is taken away.
+pub(super) fn close(layer: Layer) -> Vec<Effect> {
+    match layer {
+        Layer::Logs(page) => vec![Effect::CloseLogs(page.ticket)],
+        Layer::Details {
             sampling: Some(ticket),
             ..
-        }) => vec![Effect::CloseStats(ticket)],
+        } => vec![Effect::CloseStats(ticket)],
         _ => Vec::new(),
     }
 }
@@ -130,6 +146,7 @@ fn input(model: &mut Model) -> Option<&mut String> {
         Some(Layer::Number { input, .. }) => Some(input),
         Some(Layer::Picker { typed, .. }) => Some(typed),
         Some(Layer::Logs(page)) => page.input(),
+        Some(Layer::Palette(palette)) => Some(&mut palette.typed),
         _ => None,
     }
 }
@@ -170,7 +187,7 @@ fn enter(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-fn chosen(model: &mut Model, choice: Choice, selected: &str) {
+pub(super) fn chosen(model: &mut Model, choice: Choice, selected: &str) {
     match choice {
         Choice::Revision(key) => {
             let Ok(id) = selected.parse::<TaskDefinitionId>() else {
@@ -188,6 +205,15 @@ fn chosen(model: &mut Model, choice: Choice, selected: &str) {
             }
         }
         Choice::Since | Choice::Columns => {}
+        Choice::Compared(_) => {
+            if let Some(Layer::Details {
+                subject: Subject::Definition(compared),
+                ..
+            }) = model.layers.last_mut()
+            {
+                compared.with = selected.parse().ok();
+            }
+        }
         Choice::Cluster => {
             if let Ok(cluster) = selected.parse::<ClusterName>() {
                 model.cluster = cluster;
@@ -223,6 +249,12 @@ pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<S
         Choice::Cluster => state.clusters.keys().map(ToString::to_string).collect(),
         Choice::Since => logs::reaches(),
         Choice::Columns => logs::columns(model),
+        Choice::Compared(id) => {
+            let others = state.family(&id.family).map(|it| it.id());
+            let mut others: Vec<_> = others.filter(|it| it != id).collect();
+            others.reverse();
+            others.iter().map(ToString::to_string).collect()
+        }
         Choice::Revision(key) => {
             let primary = state.services.get(key).and_then(|s| s.primary());
             let Some(family) = primary.map(|d| &d.task_definition.family) else {
@@ -244,6 +276,9 @@ pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<S
 
 /// After typing, the first item that matches is the chosen one.
 fn first_item(model: &mut Model) {
+    if let Some(Layer::Palette(palette)) = model.layers.last_mut() {
+        palette.list = Default::default();
+    }
     let Some(Layer::Picker { choice, typed, .. }) = model.layers.last() else {
         return;
     };

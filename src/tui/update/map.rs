@@ -73,7 +73,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 /// What is under the cursor: a task, or else its instance.
-fn subject(page: &MapPage) -> Option<Subject> {
+pub(super) fn subject(page: &MapPage) -> Option<Subject> {
     match page.cargo {
         Some(Cargo::Task(id)) => Some(Subject::Task(id)),
         _ => page.host.clone().map(Subject::Instance),

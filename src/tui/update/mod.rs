@@ -1,10 +1,12 @@
 //! The one place where the console's state changes: pure, event in, effects out.
 
 mod act;
+mod definition;
 mod fleet;
 mod layers;
 mod logs;
 mod map;
+mod palette;
 mod rows;
 mod settle;
 
@@ -110,11 +112,14 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         return act::quit(model);
     }
     let Some(place) = model.place() else {
-        return layers::typed(model, key);
+        let done = palette::pressed(model, key);
+        return done.unwrap_or_else(|| layers::typed(model, key));
     };
-    let Some(action) = keymap::action(key, place) else {
-        return Vec::new();
-    };
+    keymap::action(key, place).map_or_else(Vec::new, |action| perform(model, action))
+}
+
+/// Does what a key asks for where it was pressed.
+fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     if keymap::changes(action) && model.options.read_only {
         refuse(model);
         return Vec::new();
@@ -126,6 +131,11 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
             model.layers.push(Layer::Help { top: 0 });
             Vec::new()
         }
+        (Action::Palette, _) => {
+            palette::open(model);
+            Vec::new()
+        }
+        (Action::Forward, _) => fleet::forward(model),
         (_, None) => fleet::act(model, action),
         (_, Some(Layer::Logs(_))) => logs::act(model, action),
         (_, Some(Layer::Map(_))) => map::act(model, action),

@@ -6,6 +6,7 @@ use crate::model::{Event, Snapshot};
 
 use super::super::filter::Filter;
 use super::super::fleet::{Fleet, TaskRow};
+use super::super::sort;
 use super::super::state::{Layer, Links, Model, PANES, Pane};
 use super::super::view::page;
 use super::rows;
@@ -15,6 +16,7 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.received = model.now;
     model.fleet = Fleet::new(&snapshot, &model.cluster);
     model.snapshot = snapshot;
+    sort::reorder_all(model);
     settle(model);
 }
 
@@ -26,10 +28,10 @@ pub(super) fn settle(model: &mut Model) {
         Pane::ALL.map(|pane| Filter::read(&model.filters[pane.index()], rows::heads(pane)));
     let [of_services, of_tasks, of_instances, of_events] = &filters;
 
-    let all = model.fleet.services.iter().enumerate();
-    model.shown.services = all
-        .filter(|(_, row)| rows::service_passes(of_services, row))
-        .map(|(at, _)| at)
+    let (all, sorting) = (&model.fleet.services, &model.sorting);
+    let order = sorting.rows(Pane::Services, all.len());
+    model.shown.services = order
+        .filter(|at| rows::service_passes(of_services, &all[*at]))
         .collect();
     let (rows, fleet) = (&model.shown.services, &model.fleet.services);
     model
@@ -38,10 +40,10 @@ pub(super) fn settle(model: &mut Model) {
             fleet[rows[row]].service.name.clone()
         });
 
-    let all = model.fleet.instances.iter().enumerate();
-    model.shown.instances = all
-        .filter(|(_, row)| rows::instance_passes(of_instances, row))
-        .map(|(at, _)| at)
+    let (all, sorting) = (&model.fleet.instances, &model.sorting);
+    let order = sorting.rows(Pane::Instances, all.len());
+    model.shown.instances = order
+        .filter(|at| rows::instance_passes(of_instances, &all[*at]))
         .collect();
     let (rows, fleet) = (&model.shown.instances, &model.fleet.instances);
     model
@@ -50,13 +52,13 @@ pub(super) fn settle(model: &mut Model) {
             fleet[rows[row]].instance.name.clone()
         });
 
-    let all = model.fleet.tasks.iter().enumerate();
+    let (all, sorting) = (&model.fleet.tasks, &model.sorting);
     let mut in_all = 0;
-    let tasks = all
-        .filter(|(_, row)| in_scope(model, row))
+    let tasks = sorting
+        .rows(Pane::Tasks, all.len())
+        .filter(|at| in_scope(model, &all[*at]))
         .inspect(|_| in_all += 1)
-        .filter(|(_, row)| rows::task_passes(of_tasks, model, row))
-        .map(|(at, _)| at)
+        .filter(|at| rows::task_passes(of_tasks, model, &all[*at]))
         .collect();
     model.shown.tasks = tasks;
     model.shown.tasks_in_scope = in_all;
@@ -92,6 +94,7 @@ pub(super) fn settle(model: &mut Model) {
     model.shown.wrong = filters.map(|filter| filter.wrong);
     model.links = links(model);
     super::map::settle(model);
+    super::palette::settle(model);
     clamp_page(model);
 }
 

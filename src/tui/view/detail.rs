@@ -24,6 +24,7 @@ use super::{Screen, events, services};
 mod definition;
 mod instance;
 mod parameters;
+mod revisions;
 mod schedules;
 mod service;
 mod task;
@@ -74,6 +75,10 @@ pub(super) fn page(screen: &Screen<'_>, subject: &Subject, columns: u16) -> Page
         Subject::Schedules => {
             schedules::write(&mut sheet);
             format!("Schedules of {}", screen.model.cluster)
+        }
+        Subject::Definition(compared) => {
+            revisions::write(&mut sheet, compared);
+            format!("Task definition {}", compared.id)
         }
     };
     Page {

@@ -11,7 +11,7 @@ use super::super::layout::Layout;
 use super::super::state::{Act, Choice, Layer};
 use super::super::text;
 use super::super::update::{picker_items, question};
-use super::{Screen, grid};
+use super::{Screen, commands, grid};
 
 /// Columns of a box.
 const COLUMNS: u16 = 66;
@@ -43,6 +43,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             typed,
             selected,
         }) => picker(screen, choice, typed, selected, middle, buffer),
+        Some(Layer::Palette(open)) => commands::draw(screen, open, middle, buffer),
         _ => {}
     }
     toasts(screen, layout, buffer);
@@ -94,6 +95,7 @@ fn picker(
         ),
         Choice::Since => ("Read logs from when on".to_owned(), None),
         Choice::Columns => ("Fields with a column of their own".to_owned(), None),
+        Choice::Compared(id) => (format!("Compare {id} with"), None),
         Choice::Revision(key) => {
             let service = model.snapshot.state.services.get(key);
             let primary = service.and_then(|s| s.primary());

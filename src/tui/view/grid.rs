@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::layout::PaneArea;
+use super::super::sort::Sort;
 use super::super::text;
 use super::theme::Theme;
 
@@ -100,13 +101,18 @@ pub(crate) fn draw(
     pane: &PaneArea,
     focused: bool,
     columns: &[Column],
+    sort: Sort,
     rows: impl Iterator<Item = Row>,
 ) {
-    // A column of air before the border.
-    let widths = fit(columns, pane.rows.width - u16::from(pane.is_boxed()));
+    let widths = widths(columns, pane);
     if let Some(area) = pane.titles {
-        let titles = columns.iter().map(|c| cell(c.title, theme.dim()));
+        let titles = columns.iter().map(|c| {
+            let sorted = !c.title.is_empty() && sort.column == Some(c.title);
+            let style = if sorted { theme.accent() } else { theme.dim() };
+            cell(c.title, style)
+        });
         cells(buffer, area, columns, &widths, &titles.collect::<Vec<_>>());
+        arrow(buffer, area, theme, columns, &widths, sort);
     }
     for (at, mut row) in rows.take(usize::from(pane.rows.height)).enumerate() {
         let y = pane.rows.y + u16::try_from(at).unwrap_or(u16::MAX);
@@ -127,6 +133,47 @@ pub(crate) fn draw(
         } else if row.linked {
             buffer.set_string(area.x, y, "▎", theme.accent());
         }
+    }
+}
+
+/// The widths in a pane: a column of air is left before its border.
+fn widths(columns: &[Column], pane: &PaneArea) -> Vec<u16> {
+    fit(columns, pane.rows.width - u16::from(pane.is_boxed()))
+}
+
+/// The heads of the columns that there is room for in a pane.
+pub(crate) fn heads(columns: &[Column], pane: &PaneArea) -> Vec<&'static str> {
+    let widths = widths(columns, pane);
+    let shown = columns.iter().zip(widths).filter(|(_, width)| *width > 0);
+    let heads = shown.map(|(column, _)| column.title);
+    heads.filter(|title| !title.is_empty()).collect()
+}
+
+/// Which way the sorted column goes: in the gap after its head, or before it at the edge.
+fn arrow(
+    buffer: &mut Buffer,
+    area: Rect,
+    theme: Theme,
+    columns: &[Column],
+    widths: &[u16],
+    sort: Sort,
+) {
+    let mut x = area.x + GUTTER;
+    for (column, width) in columns.iter().zip(widths).filter(|(_, width)| **width > 0) {
+        if sort.column == Some(column.title) && !column.title.is_empty() {
+            let used = u16::try_from(column.title.len()).unwrap_or(*width);
+            let start = if column.right { x + width - used } else { x };
+            let after = start + used;
+            let at = if after < area.right() {
+                after
+            } else {
+                start - 1
+            };
+            let sign = if sort.falls() { "↓" } else { "↑" };
+            buffer.set_string(at, area.y, sign, theme.accent());
+            return;
+        }
+        x += width + GAP;
     }
 }
 

@@ -177,6 +177,12 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
                 .collect()
         }
         None if model.layers.is_empty() => vec![("enter", "keep filter"), ("esc", "no filter")],
+        None if matches!(model.layers.last(), Some(Layer::Palette(_))) => vec![
+            ("enter", "do it"),
+            ("↑↓", "choose"),
+            ("tab", "take its words"),
+            ("esc", "leave it"),
+        ],
         None => vec![("enter", "go on"), ("esc", "leave it")],
     };
     // Help and quit are always there; of the others, as many as fit.

@@ -7,9 +7,9 @@ use crate::model::{Instance, InstanceStatus};
 
 use super::super::fleet::{InstanceRow, Mood};
 use super::super::layout::Layout;
-use super::super::state::Pane;
+use super::super::state::{Model, Pane};
 use super::super::text;
-use super::grid::{self, Row, cell, column, right};
+use super::grid::{self, Column, Row, cell, column, right};
 use super::theme::sign;
 use super::{Screen, empty, pane_frame};
 
@@ -17,6 +17,22 @@ use super::{Screen, empty, pane_frame};
 const BAR: usize = 8;
 /// From this share on a resource is nearly used up, in percent.
 const NEARLY_FULL: u64 = 85;
+
+/// The columns, shown as far as there is room.
+pub(crate) fn columns(model: &Model) -> Vec<Column> {
+    let fleet = &model.fleet;
+    vec![
+        column("", 1, 1, 0),
+        column("INSTANCE", 8, fleet.widths.instance.min(28), 0),
+        column("STATE", 9, 11, 0),
+        column("ZONE", fleet.widths.zone.min(16), 0, 3),
+        right("TASKS", 5, 0),
+        column("CPU", BAR + 5, BAR + 5, 1),
+        column("MEMORY", BAR + 5, BAR + 5, 2),
+        column("DOCKER", 6, 8, 6),
+        column("ENDPOINT", 20, fleet.widths.endpoint.min(40), 7),
+    ]
+}
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let model = screen.model;
@@ -39,17 +55,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         };
         empty(screen, pane.rows, words, buffer);
     }
-    let columns = [
-        column("", 1, 1, 0),
-        column("INSTANCE", 8, fleet.widths.instance.min(28), 0),
-        column("STATE", 9, 11, 0),
-        column("ZONE", fleet.widths.zone.min(16), 0, 3),
-        right("TASKS", 5, 0),
-        column("CPU", BAR + 5, BAR + 5, 1),
-        column("MEMORY", BAR + 5, BAR + 5, 2),
-        column("DOCKER", 6, 8, 6),
-        column("ENDPOINT", 20, fleet.widths.endpoint.min(40), 7),
-    ];
+    let columns = columns(model);
     let rows = model.shown.instances.iter().skip(model.instances.top);
     let rows = rows.filter_map(|at| fleet.instances.get(*at)).map(|row| {
         let instance = &row.instance;
@@ -74,7 +80,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         }
     });
     let focused = model.focus == Pane::Instances;
-    grid::draw(buffer, screen.theme, pane, focused, &columns, rows);
+    let sort = model.sorting.of(Pane::Instances);
+    grid::draw(buffer, screen.theme, pane, focused, &columns, sort, rows);
 }
 
 fn zone(instance: &Instance) -> String {

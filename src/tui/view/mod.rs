@@ -1,5 +1,6 @@
 //! The screen, drawn from the model: pure, and no dearer for what is off the screen.
 
+mod commands;
 mod depth;
 mod detail;
 mod dialog;
@@ -91,6 +92,19 @@ impl Screen<'_> {
             Err(_) => "unknown".to_owned(),
         }
     }
+}
+
+/// The heads of the columns of a list that are shown.
+pub(crate) fn columns(model: &Model, pane: Pane) -> Vec<&'static str> {
+    let columns = match pane {
+        Pane::Services => services::columns(model),
+        Pane::Tasks => tasks::columns(model),
+        Pane::Instances => instances::columns(model),
+        Pane::Events => return Vec::new(),
+    };
+    model.layout().map_or_else(Vec::new, |layout| {
+        grid::heads(&columns, &layout.panes[pane.index()])
+    })
 }
 
 /// Draws the model. `now` is this machine's time. Says in how many milliseconds an age on the

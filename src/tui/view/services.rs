@@ -7,14 +7,29 @@ use crate::model::{RolloutState, ServiceStatus};
 
 use super::super::fleet::{Mood, ServiceRow, Stage};
 use super::super::layout::Layout;
-use super::super::state::Pane;
+use super::super::state::{Model, Pane};
 use super::super::text::{self, count};
-use super::grid::{self, Row, cell, column, right};
+use super::grid::{self, Column, Row, cell, column, right};
 use super::theme::{pip, sign};
 use super::{Screen, empty, pane_frame};
 
 /// The most tasks that get a sign each.
 const PIPS_MAX: u32 = 12;
+
+/// The columns, shown as far as there is room.
+pub(crate) fn columns(model: &Model) -> Vec<Column> {
+    let fleet = &model.fleet;
+    vec![
+        column("", 1, 1, 0),
+        column("SERVICE", 10, fleet.widths.service.min(32), 0),
+        right("RUN", 5, 0),
+        column("STATE", 14, 22, 1),
+        column("TASKS", 6, 13, 4),
+        column("DEFINITION", 8, fleet.widths.definition.min(28), 3),
+        column("ZONES", 18, 24, 6),
+        right("AGE", 4, 5),
+    ]
+}
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let model = screen.model;
@@ -41,16 +56,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         };
         empty(screen, pane.rows, words, buffer);
     }
-    let columns = [
-        column("", 1, 1, 0),
-        column("SERVICE", 10, fleet.widths.service.min(32), 0),
-        right("RUN", 5, 0),
-        column("STATE", 14, 22, 1),
-        column("TASKS", 6, 13, 4),
-        column("DEFINITION", 8, fleet.widths.definition.min(28), 3),
-        column("ZONES", 18, 24, 6),
-        right("AGE", 4, 5),
-    ];
+    let columns = columns(model);
     let rows = model.shown.services.iter().skip(model.services.top);
     let rows = rows.filter_map(|at| fleet.services.get(*at)).map(|row| {
         let service = &row.service;
@@ -86,7 +92,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         }
     });
     let focused = model.focus == Pane::Services;
-    grid::draw(buffer, screen.theme, pane, focused, &columns, rows);
+    let sort = model.sorting.of(Pane::Services);
+    grid::draw(buffer, screen.theme, pane, focused, &columns, sort, rows);
 }
 
 /// A service's state in a few words; the first that applies.

@@ -4,15 +4,32 @@ use ratatui::buffer::Buffer;
 use ratatui::text::Span;
 
 use crate::model::task::Health;
-use crate::model::{LastStatus, Task};
+use crate::model::{LastStatus, Task, TimeMs};
 
 use super::super::fleet::{Mood, Stage, TaskRow};
 use super::super::layout::Layout;
 use super::super::state::{Model, Pane};
 use super::super::text;
-use super::grid::{self, Row, cell, column, right};
+use super::grid::{self, Column, Row, cell, column, right};
 use super::theme::sign;
 use super::{Screen, empty, pane_frame};
+
+/// The columns, shown as far as there is room.
+pub(crate) fn columns(model: &Model) -> Vec<Column> {
+    let fleet = &model.fleet;
+    vec![
+        column("", 1, 1, 0),
+        column("TASK", 8, 8, 0),
+        column("STATE", 12, 16, 0),
+        column("SERVICE", 9, fleet.widths.service.min(24), 4),
+        column("DEFINITION", 10, fleet.widths.definition.min(26), 3),
+        column("INSTANCE", 8, fleet.widths.instance.min(24), 1),
+        right("AGE", 4, 2),
+        column("HEALTH", 9, 9, 5),
+        column("PORTS", 11, 16, 6),
+        column("WHY", 24, 110, 7),
+    ]
+}
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let model = screen.model;
@@ -39,18 +56,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         };
         empty(screen, pane.rows, &words, buffer);
     }
-    let columns = [
-        column("", 1, 1, 0),
-        column("TASK", 8, 8, 0),
-        column("STATE", 12, 16, 0),
-        column("SERVICE", 9, fleet.widths.service.min(24), 4),
-        column("DEFINITION", 10, fleet.widths.definition.min(26), 3),
-        column("INSTANCE", 8, fleet.widths.instance.min(24), 1),
-        right("AGE", 4, 2),
-        column("HEALTH", 9, 9, 5),
-        column("PORTS", 11, 16, 6),
-        column("WHY", 24, 110, 7),
-    ];
+    let columns = columns(model);
     let rows = model.shown.tasks.iter().skip(model.tasks.top);
     let rows = rows.filter_map(|at| fleet.tasks.get(*at)).map(|row| {
         let task = &row.task;
@@ -71,14 +77,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(task.service.as_ref().map_or(by_hand, |s| s.as_str()), plain),
                 cell(task.task_definition.to_string(), dim),
                 cell(task.whereabouts(), plain),
-                cell(
-                    screen.age(
-                        task.stopped_at
-                            .or(task.started_at)
-                            .unwrap_or(task.created_at),
-                    ),
-                    dim,
-                ),
+                cell(screen.age(since(task)), dim),
                 health(screen, task),
                 cell(ports(task), dim),
                 cell(why(task), dim),
@@ -89,7 +88,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         }
     });
     let focused = model.focus == Pane::Tasks;
-    grid::draw(buffer, screen.theme, pane, focused, &columns, rows);
+    let sort = model.sorting.of(Pane::Tasks);
+    grid::draw(buffer, screen.theme, pane, focused, &columns, sort, rows);
 }
 
 /// What the tasks shown are narrowed to.
@@ -151,6 +151,12 @@ fn health(screen: &Screen<'_>, task: &Task) -> ratatui::text::Line<'static> {
         Some(Health::Unknown) => cell("UNKNOWN", screen.theme.mood(Mood::Busy)),
         Some(Health::Unhealthy) => cell("UNHEALTHY", screen.theme.mood(Mood::Bad)),
     }
+}
+
+/// When it stopped, or else started, or else was made.
+pub(crate) fn since(task: &Task) -> TimeMs {
+    let stopped = task.stopped_at.or(task.started_at);
+    stopped.unwrap_or(task.created_at)
 }
 
 /// Published ports, `8080→80 8443→443`.

@@ -1,0 +1,504 @@
+//! The command palette: what can be done or gone to from here, found by a few letters of it.
+
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use ratatui::layout::Rect;
+
+use crate::model::{ClusterName, InstanceStatus, ScheduleName, Task};
+
+use super::fleet::ServiceRow;
+use super::keymap::{self, Action, Binding, Places};
+use super::state::{Compared, List, Model, Subject};
+use super::view::{services, tasks};
+
+/// The most lines that are listed; the others are counted.
+const LISTED: usize = 200;
+/// Columns of the box, where there is room for them.
+const COLUMNS: u16 = 100;
+/// Rows of the box, where there is room for them.
+const ROWS: u16 = 26;
+/// Rows of the box that are not lines: border, what is typed, a rule, border.
+const FURNITURE: u16 = 4;
+
+/// What a line of the palette does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// What a key does from here.
+    Key(Action),
+    /// Goes to another screen.
+    Screen(Action),
+    /// Opens the page about something.
+    Page(Subject),
+    /// Does something to a thing that need not be the selected one.
+    On(Action, Subject),
+    /// Opens the page of all schedules.
+    Schedule(ScheduleName),
+    /// Shows another cluster.
+    Cluster(ClusterName),
+}
+
+/// A line that matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub offer: Offer,
+    pub words: String,
+    /// Which characters of the words were typed.
+    pub typed: Vec<u32>,
+    /// What kind of thing it is about.
+    pub note: String,
+    /// The key that does the same from here.
+    pub key: &'static str,
+}
+
+/// The palette while it is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Palette {
+    /// Where it was opened: what the keys would mean there.
+    pub place: Places,
+    /// What it was opened at.
+    pub subject: Option<Subject>,
+    pub typed: String,
+    pub list: List<Offer>,
+    pub found: Vec<Found>,
+    /// How many lines match, listed or not.
+    pub matches: usize,
+}
+
+impl Palette {
+    pub(crate) fn new(place: Places, subject: Option<Subject>) -> Self {
+        Self {
+            place,
+            subject,
+            typed: String::new(),
+            list: List::default(),
+            found: Vec::new(),
+            matches: 0,
+        }
+    }
+
+    /// Looks again for what matches, and brings the selection in line with it.
+    pub(crate) fn settle(&mut self, model: &Model, body: Rect) {
+        let mut sieve = Sieve::new(&self.typed);
+        let here = self.offer_keys(model, &mut sieve);
+        let verbs = Verbs::of(model, &self.typed);
+        offer_acts(model, &verbs, &here, &mut sieve);
+        offer_pages(model, &mut sieve);
+        self.matches = sieve.matches;
+        self.found = sieve.found(model);
+        let found = &self.found;
+        let rows = usize::from(rows(body));
+        self.list
+            .settle(found.len(), rows, |row| found[row].offer.clone());
+    }
+
+    /// What the keys do from here, and the screens that can be gone to. Says what is done to
+    /// what by that: those need not be offered again.
+    fn offer_keys(&self, model: &Model, sieve: &mut Sieve) -> Vec<Offer> {
+        let (mut here, mut done) = (Vec::new(), Vec::new());
+        let offered = |place| {
+            let (read_only, simulated) = (model.options.read_only, model.is_simulated());
+            keymap::offered(place, read_only, simulated)
+                .filter(|binding| binding.action != Action::Palette)
+        };
+        for binding in offered(self.place) {
+            let action = binding.action;
+            if here.contains(&action) {
+                continue;
+            }
+            here.push(action);
+            let words = match self.target(model, binding) {
+                Some(target) => {
+                    let words = act_words(model, binding, &target);
+                    done.push(Offer::On(action, target));
+                    words
+                }
+                None => told(binding).0.to_owned(),
+            };
+            sieve.offer(&words, binding.keys[0], || Offer::Key(action));
+        }
+        for binding in offered(Places::PANES) {
+            if is_screen(binding.action) && !here.contains(&binding.action) {
+                sieve.offer(told(binding).0, "", || Offer::Screen(binding.action));
+            }
+        }
+        done
+    }
+
+    /// What a key would do it to from here: the thing itself, or the service of a task.
+    fn target(&self, model: &Model, binding: &Binding) -> Option<Subject> {
+        let subject = self.subject.as_ref()?;
+        let task_service = match subject {
+            Subject::Task(id) => model.snapshot.state.tasks.get(id).and_then(|task| {
+                let service = task.service.clone()?;
+                Some(Subject::Service((task.cluster.clone(), service)))
+            }),
+            _ => None,
+        };
+        let mut subjects = [Some(subject.clone()), task_service].into_iter().flatten();
+        subjects.find(|subject| {
+            let place = page_place(subject);
+            place.is_some_and(|place| binding.places.has(place))
+        })
+    }
+}
+
+/// `scale web`.
+fn act_words(model: &Model, binding: &Binding, target: &Subject) -> String {
+    let mut words = verb(model, binding, target).to_owned();
+    match target {
+        Subject::Service((_, name)) => set_name(&mut words, name.as_str()),
+        Subject::Instance(name) => set_name(&mut words, name.as_str()),
+        Subject::Task(id) => {
+            if let Some(task) = model.snapshot.state.tasks.get(id) {
+                task_words(&mut words, task);
+            }
+        }
+        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => {}
+    }
+    words
+}
+
+/// What a binding does in a few words, and what there is to say beside it.
+fn told(binding: &Binding) -> (&'static str, &'static str) {
+    binding.help.split_once(": ").unwrap_or((binding.help, ""))
+}
+
+/// The box over a body of the screen.
+pub(crate) fn area(body: Rect) -> Rect {
+    let width = COLUMNS.min(body.width.saturating_sub(4));
+    let height = ROWS.min(body.height.saturating_sub(2));
+    Rect::new(
+        body.x + (body.width - width) / 2,
+        body.y + (body.height - height) / 3,
+        width,
+        height,
+    )
+}
+
+/// How many lines the box shows.
+pub(crate) fn rows(body: Rect) -> u16 {
+    area(body).height.saturating_sub(FURNITURE)
+}
+
+fn is_screen(action: Action) -> bool {
+    use Action as A;
+    matches!(
+        action,
+        A::Pane(_) | A::Map | A::Schedules | A::Cluster | A::Help
+    )
+}
+
+/// Where the keys for a kind of thing are found in the key map.
+fn page_place(subject: &Subject) -> Option<Places> {
+    match subject {
+        Subject::Service(_) => Some(Places::SERVICE_PAGE),
+        Subject::Task(_) => Some(Places::TASK_PAGE),
+        Subject::Instance(_) => Some(Places::INSTANCE_PAGE),
+        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => None,
+    }
+}
+
+/// What a binding does to a thing, in a word.
+fn verb(model: &Model, binding: &Binding, subject: &Subject) -> &'static str {
+    match (binding.action, subject) {
+        (Action::Drain, Subject::Instance(name)) => {
+            let row = model.fleet.instance(name);
+            match row.map(|row| row.instance.status) {
+                Some(InstanceStatus::Draining) => "activate",
+                _ => binding.foot,
+            }
+        }
+        _ => binding.foot,
+    }
+}
+
+/// What can be done to any thing of a kind, as far as it was typed: the things of a fleet are
+/// gone through only for what may be meant.
+struct Verbs<'a> {
+    words: Vec<&'a str>,
+    service: Vec<&'static Binding>,
+    task: Vec<&'static Binding>,
+    instance: Vec<&'static Binding>,
+}
+
+impl<'a> Verbs<'a> {
+    fn of(model: &Model, typed: &'a str) -> Self {
+        let words: Vec<&str> = typed.split_whitespace().collect();
+        let (read_only, simulated) = (model.options.read_only, model.is_simulated());
+        let at = |place| {
+            let offered = keymap::offered(place, read_only, simulated);
+            let meant = offered.filter(|it| {
+                // An instance that is drained offers to be activated with the same key.
+                let other = (it.action == Action::Drain).then_some("activate");
+                let mut names = [Some(it.foot), other].into_iter().flatten();
+                names.any(|name| !name.is_empty() && is_meant(&words, name))
+            });
+            meant.collect::<Vec<_>>()
+        };
+        Self {
+            service: at(Places::SERVICE_PAGE),
+            task: at(Places::TASK_PAGE),
+            instance: at(Places::INSTANCE_PAGE),
+            words,
+        }
+    }
+}
+
+/// Whether one of the words may stand for a verb: it begins as that does, and its letters follow
+/// one another there.
+fn is_meant(words: &[&str], verb: &str) -> bool {
+    words.iter().any(|word| {
+        let mut left = verb.chars();
+        let begins = word.get(..1).zip(verb.get(..1));
+        begins.is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
+            && word
+                .chars()
+                .all(|c| left.any(|other| other.eq_ignore_ascii_case(&c)))
+    })
+}
+
+/// Every action on every thing, as `verb name`, but for what is offered already.
+fn offer_acts(model: &Model, verbs: &Verbs<'_>, here: &[Offer], sieve: &mut Sieve) {
+    let mut line = String::new();
+    let mut offer = |words: &str, offer: Offer| {
+        if !here.contains(&offer) {
+            sieve.offer(words, "", || offer);
+        }
+    };
+    for binding in &verbs.service {
+        for row in &model.fleet.services {
+            begin(&mut line, binding.foot);
+            set_name(&mut line, row.service.name.as_str());
+            offer(&line, Offer::On(binding.action, service(model, row)));
+        }
+    }
+    for binding in &verbs.instance {
+        for row in &model.fleet.instances {
+            let subject = Subject::Instance(row.instance.name.clone());
+            let verb = verb(model, binding, &subject);
+            if is_meant(&verbs.words, verb) {
+                begin(&mut line, verb);
+                set_name(&mut line, row.instance.name.as_str());
+                offer(&line, Offer::On(binding.action, subject));
+            }
+        }
+    }
+    for binding in &verbs.task {
+        for row in &model.fleet.tasks {
+            if binding.action == Action::Stop && row.task.is_stopped() {
+                continue;
+            }
+            begin(&mut line, binding.foot);
+            task_words(&mut line, &row.task);
+            offer(&line, Offer::On(binding.action, Subject::Task(row.task.id)));
+        }
+    }
+}
+
+/// The page of every thing.
+fn offer_pages(model: &Model, sieve: &mut Sieve) {
+    let state = &model.snapshot.state;
+    for row in &model.fleet.services {
+        let page = || Offer::Page(service(model, row));
+        sieve.offer(row.service.name.as_str(), "", page);
+    }
+    for row in &model.fleet.instances {
+        let name = &row.instance.name;
+        let page = || Offer::Page(Subject::Instance(name.clone()));
+        sieve.offer(name.as_str(), "", page);
+    }
+    for (cluster, name) in state.schedules.keys() {
+        if *cluster == model.cluster {
+            sieve.offer(name.as_str(), "", || Offer::Schedule(name.clone()));
+        }
+    }
+    for cluster in state.clusters.keys() {
+        if *cluster != model.cluster {
+            sieve.offer(cluster.as_str(), "", || Offer::Cluster(cluster.clone()));
+        }
+    }
+    for id in state.task_definitions.keys() {
+        let words = id.to_string();
+        sieve.offer(&words, "", || {
+            Offer::Page(Subject::Definition(Compared {
+                id: id.clone(),
+                with: None,
+            }))
+        });
+    }
+    let mut line = String::new();
+    for row in &model.fleet.tasks {
+        begin(&mut line, "");
+        task_words(&mut line, &row.task);
+        sieve.offer(&line, "", || Offer::Page(Subject::Task(row.task.id)));
+    }
+}
+
+fn service(model: &Model, row: &ServiceRow) -> Subject {
+    Subject::Service((model.cluster.clone(), row.service.name.clone()))
+}
+
+fn begin(line: &mut String, verb: &str) {
+    line.clear();
+    line.push_str(verb);
+}
+
+fn set_name(line: &mut String, name: &str) {
+    if !line.is_empty() {
+        line.push(' ');
+    }
+    line.push_str(name);
+}
+
+/// A task goes by its short id, and by its service.
+fn task_words(line: &mut String, task: &Task) {
+    set_name(line, &task.id.short());
+    if let Some(service) = &task.service {
+        set_name(line, service.as_str());
+    }
+}
+
+/// What kind of thing a line is about.
+fn note(model: &Model, offer: &Offer) -> String {
+    let subject = match offer {
+        Offer::Key(action) | Offer::Screen(action) => return told_of(*action),
+        Offer::Schedule(_) => return "schedule".to_owned(),
+        Offer::Cluster(_) => return "cluster".to_owned(),
+        Offer::Page(subject) | Offer::On(_, subject) => subject,
+    };
+    match subject {
+        Subject::Service((_, name)) => match model.fleet.service(name) {
+            Some(row) => format!("service · {}", services::state(row)),
+            None => "service".to_owned(),
+        },
+        Subject::Instance(name) => match model.fleet.instance(name) {
+            Some(row) if !row.instance.is_connected() => "instance · LOST".to_owned(),
+            Some(row) => format!("instance · {}", row.instance.status.as_str()),
+            None => "instance".to_owned(),
+        },
+        Subject::Task(id) => {
+            let row = model.fleet.tasks.iter().find(|row| row.task.id == *id);
+            row.map_or_else(String::new, |row| {
+                let state = tasks::state(model, row);
+                format!("task on {} · {state}", row.task.whereabouts())
+            })
+        }
+        Subject::Event(_) => "event".to_owned(),
+        Subject::Schedules => "schedules".to_owned(),
+        Subject::Definition(_) => "task definition".to_owned(),
+    }
+}
+
+fn told_of(action: Action) -> String {
+    let mut all = keymap::KEYS.iter();
+    let binding = all.find(|binding| binding.action == action);
+    binding.map_or("", |it| told(it).1).to_owned()
+}
+
+/// A line that matches, and how well; of the same, what was offered first comes first.
+struct Scored {
+    exact: bool,
+    score: u32,
+    turn: usize,
+    words: String,
+    key: &'static str,
+    offer: Offer,
+}
+
+impl Scored {
+    fn rank(&self) -> impl Ord + use<> {
+        use std::cmp::Reverse;
+        (Reverse((self.exact, self.score)), self.turn)
+    }
+}
+
+/// Keeps the best of what is offered.
+struct Sieve {
+    typed: String,
+    pattern: Pattern,
+    matcher: Matcher,
+    characters: Vec<char>,
+    best: Vec<Scored>,
+    /// The score that must be exceeded to be among the best, once there are enough of them.
+    floor: Option<(bool, u32)>,
+    turn: usize,
+    matches: usize,
+}
+
+impl Sieve {
+    fn new(typed: &str) -> Self {
+        let mut config = Config::DEFAULT;
+        config.prefer_prefix = true;
+        let typed = typed.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self {
+            pattern: Pattern::new(
+                &typed,
+                CaseMatching::Ignore,
+                Normalization::Smart,
+                AtomKind::Fuzzy,
+            ),
+            typed,
+            matcher: Matcher::new(config),
+            characters: Vec::new(),
+            best: Vec::new(),
+            floor: None,
+            turn: 0,
+            matches: 0,
+        }
+    }
+
+    /// Keeps a line if it matches and is better than what there is.
+    fn offer(&mut self, words: &str, key: &'static str, offer: impl FnOnce() -> Offer) {
+        self.turn += 1;
+        let line = Utf32Str::new(words, &mut self.characters);
+        let Some(score) = self.pattern.score(line, &mut self.matcher) else {
+            return;
+        };
+        self.matches += 1;
+        let exact = words.eq_ignore_ascii_case(&self.typed);
+        if self.floor.is_some_and(|floor| (exact, score) <= floor) {
+            return;
+        }
+        self.best.push(Scored {
+            exact,
+            score,
+            turn: self.turn,
+            words: words.to_owned(),
+            key,
+            offer: offer(),
+        });
+        if self.best.len() >= 2 * LISTED {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.best.sort_by_key(Scored::rank);
+        self.best.truncate(LISTED);
+        if self.best.len() == LISTED {
+            self.floor = self.best.last().map(|last| (last.exact, last.score));
+        }
+    }
+
+    /// The best lines, best first, with what of them was typed.
+    fn found(mut self, model: &Model) -> Vec<Found> {
+        self.cut();
+        let (pattern, matcher, characters) =
+            (&self.pattern, &mut self.matcher, &mut self.characters);
+        let found = self.best.into_iter().map(|it| {
+            let mut typed = Vec::new();
+            let line = Utf32Str::new(&it.words, characters);
+            pattern.indices(line, matcher, &mut typed);
+            typed.sort_unstable();
+            typed.dedup();
+            Found {
+                note: note(model, &it.offer),
+                offer: it.offer,
+                words: it.words,
+                typed,
+                key: it.key,
+            }
+        });
+        found.collect()
+    }
+}

@@ -1,0 +1,200 @@
+//! The order of a list's rows: by a column that is shown, or as the fleet has them.
+
+use std::cmp::Ordering;
+
+use crate::model::TaskDefinitionId;
+
+use super::fleet::{InstanceRow, Mood, ServiceRow, TaskRow};
+use super::state::{Model, PANES, Pane};
+use super::view::{columns, services, tasks};
+
+/// Columns whose largest values come first: what is fullest, what there is most of.
+const LARGEST_FIRST: [&str; 4] = ["RUN", "TASKS", "CPU", "MEMORY"];
+
+/// What a list is sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sort {
+    /// The head of the column; `None` leaves the fleet's own order.
+    pub column: Option<&'static str>,
+    /// Whether it is the other way round than that column usually is.
+    pub reversed: bool,
+}
+
+impl Sort {
+    /// Whether values fall from row to row.
+    pub(crate) fn falls(self) -> bool {
+        let largest = self.column.is_some_and(|it| LARGEST_FIRST.contains(&it));
+        largest != self.reversed
+    }
+}
+
+/// What every list is sorted by, and the order that this makes of the fleet that is shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sorting {
+    by: [Sort; PANES],
+    order: [Option<Vec<usize>>; PANES],
+}
+
+impl Sorting {
+    /// What a list is sorted by.
+    pub(crate) fn of(&self, pane: Pane) -> Sort {
+        self.by[pane.index()]
+    }
+
+    /// The places of a list's rows in the fleet, in the order in which they are shown.
+    pub(crate) fn rows(&self, pane: Pane, len: usize) -> impl Iterator<Item = usize> + '_ {
+        let order = self.order[pane.index()].as_ref();
+        let order = order.filter(|order| order.len() == len);
+        (0..len).map(move |at| order.map_or(at, |order| order[at]))
+    }
+}
+
+/// Sorts the focused list by the next column that is shown; after the last one by none.
+pub(crate) fn next(model: &mut Model) {
+    let pane = model.focus;
+    let shown = columns(model, pane);
+    let at = match model.sorting.of(pane).column {
+        None => Some(0),
+        Some(column) => shown.iter().position(|it| *it == column).map(|at| at + 1),
+    };
+    model.sorting.by[pane.index()] = Sort {
+        column: at.and_then(|at| shown.get(at)).copied(),
+        reversed: false,
+    };
+    reorder(model, pane);
+}
+
+/// Turns the order of the focused list round.
+pub(crate) fn reverse(model: &mut Model) {
+    let pane = model.focus;
+    let sort = &mut model.sorting.by[pane.index()];
+    if sort.column.is_none() {
+        next(model);
+    } else {
+        sort.reversed = !sort.reversed;
+        reorder(model, pane);
+    }
+}
+
+/// Orders every list anew: there is another fleet.
+pub(crate) fn reorder_all(model: &mut Model) {
+    for pane in Pane::ALL {
+        reorder(model, pane);
+    }
+}
+
+fn reorder(model: &mut Model, pane: Pane) {
+    let sort = model.sorting.of(pane);
+    let fleet = &model.fleet;
+    let keys: Option<Vec<Key>> = sort.column.map(|column| match pane {
+        Pane::Services => {
+            let rows = fleet.services.iter();
+            rows.map(|row| service(column, row)).collect()
+        }
+        Pane::Tasks => {
+            let rows = fleet.tasks.iter();
+            rows.map(|row| task(model, column, row)).collect()
+        }
+        Pane::Instances => {
+            let rows = fleet.instances.iter();
+            rows.map(|row| instance(column, row)).collect()
+        }
+        Pane::Events => Vec::new(),
+    });
+    let order = keys.map(|keys| {
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        // What is the same stays in the fleet's order, either way round.
+        order.sort_by(|a, b| match keys[*a].cmp(&keys[*b]) {
+            Ordering::Equal => Ordering::Equal,
+            other if sort.falls() => other.reverse(),
+            other => other,
+        });
+        order
+    });
+    model.sorting.order[pane.index()] = order;
+}
+
+/// What a row is sorted by: a number, then words.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u64, String);
+
+fn number(n: impl Into<u64>) -> Key {
+    Key(n.into(), String::new())
+}
+
+fn words(text: impl ToString) -> Key {
+    Key(0, text.to_string())
+}
+
+/// The worst first.
+fn state(mood: Mood, text: String) -> Key {
+    Key((Mood::Bad as u64).saturating_sub(mood as u64), text)
+}
+
+/// Revisions by number: 9 before 10.
+fn definition(id: Option<&TaskDefinitionId>) -> Key {
+    let text = id.map(|id| format!("{} {:010}", id.family, id.revision.0));
+    words(text.unwrap_or_default())
+}
+
+/// The youngest first.
+fn age(since: crate::model::TimeMs) -> Key {
+    number(u64::MAX - since.0)
+}
+
+fn share(used: u64, all: u64) -> Key {
+    number(used.saturating_mul(10_000).checked_div(all).unwrap_or(0))
+}
+
+fn service(column: &str, row: &ServiceRow) -> Key {
+    let service = &row.service;
+    match column {
+        "RUN" => number(row.tally.up()),
+        "STATE" => state(row.mood, services::state(row)),
+        "TASKS" => number(row.tally.live()),
+        "DEFINITION" => definition(service.primary().map(|it| &it.task_definition)),
+        "ZONES" => {
+            let zones = row.zones.iter().map(|(zone, n)| format!("{zone} {n:010} "));
+            words(zones.collect::<String>())
+        }
+        "AGE" => age(service.created_at),
+        _ => words(&service.name),
+    }
+}
+
+fn task(model: &Model, column: &str, row: &TaskRow) -> Key {
+    let task = &row.task;
+    match column {
+        "STATE" => state(row.mood, tasks::state(model, row)),
+        // What was run by hand comes after the services.
+        "SERVICE" => match &task.service {
+            Some(name) => words(name),
+            None => number(1_u64),
+        },
+        "DEFINITION" => definition(Some(&task.task_definition)),
+        "INSTANCE" => words(task.whereabouts()),
+        "AGE" => age(tasks::since(task)),
+        "HEALTH" => match tasks::checked_health(task) {
+            Some(health) => words(format!("{health:?}")),
+            None => number(1_u64),
+        },
+        "PORTS" => words(tasks::ports(task)),
+        "WHY" => words(tasks::why(task)),
+        _ => words(task.id.short()),
+    }
+}
+
+fn instance(column: &str, row: &InstanceRow) -> Key {
+    let instance = &row.instance;
+    let (used, all) = (&row.used, &instance.capacity);
+    match column {
+        "STATE" => state(row.mood, instance.status.as_str().to_owned()),
+        "ZONE" => words(instance.zone()),
+        "TASKS" => number(row.tally.live()),
+        "CPU" => share(used.cpu.0, all.cpu.0),
+        "MEMORY" => share(used.memory.0, all.memory.0),
+        "DOCKER" => words(&instance.docker_version),
+        "ENDPOINT" => words(&instance.endpoint),
+        _ => words(&instance.name),
+    }
+}
