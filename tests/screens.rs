@@ -108,6 +108,8 @@ fn log_items() -> Vec<LogItem> {
         count: 1_234,
         bytes: 567_890,
     });
+    let json = r#"{"level":"error","msg":"order refused","order":41,"reason":"no stock"}"#;
+    items.push(line(3_150, LogStream::Stdout, json));
     let long = "a line that is far too long to fit, ".repeat(8);
     items.push(line(3_200, LogStream::Stdout, &long));
     items.push(LogItem::Broken {
@@ -167,6 +169,11 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         .collect();
     screens.push(("logs", logs(size, "")));
     screens.push(("logs-wrapped", logs(size, "w")));
+    screens.push(("logs-searched", logs(size, "//orders.1[0-4]/<enter>N")));
+    screens.push(("logs-filtered", logs(size, "&level:fatal|error<enter>t")));
+    screens.push(("logs-columns", logs(size, "C<enter><down><enter><esc>")));
+    screens.push(("logs-since", logs(size, "S")));
+    screens.push(("logs-saving", logs(size, "s")));
     screens.push(("stale", stale(size)));
     screens.push(("toasts", toasts(size)));
     screens.push(("map-plain", plain(size, "m")));

@@ -93,6 +93,10 @@ pub(crate) struct Logbook {
     /// What is said of those in their place, under the number of the last of them.
     let_go: Option<Entry>,
     origins: Vec<Arc<Origin>>,
+    /// The tasks that wrote, in the order of their coming: what tells them apart follows it.
+    tasks: Vec<TaskId>,
+    /// Columns of the longest name of a container.
+    container_columns: usize,
     /// Fields of JSON lines.
     pub seen: AllSeen,
     /// Lines that never came through.
@@ -174,6 +178,11 @@ impl Logbook {
             container,
             instance,
         });
+        let columns = text::width(origin.container.as_str());
+        self.container_columns = self.container_columns.max(columns);
+        if !self.tasks.contains(&task) && self.tasks.len() < ORIGINS_MAX {
+            self.tasks.push(task);
+        }
         if self.origins.len() >= ORIGINS_MAX {
             self.origins.clear();
         }
@@ -254,6 +263,17 @@ impl Logbook {
     /// Lines that never came through.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// The how manieth task wrote, by its first line.
+    pub(crate) fn place_of(&self, task: TaskId) -> usize {
+        let place = self.tasks.iter().position(|each| *each == task);
+        place.unwrap_or(self.tasks.len())
+    }
+
+    /// Columns of the longest name of a container so far.
+    pub(crate) fn container_columns(&self) -> usize {
+        self.container_columns
     }
 
     /// Lines that are held.

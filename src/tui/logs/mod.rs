@@ -35,7 +35,7 @@ const MARK_COLUMNS: usize = 2;
 /// `1f3a9c20 `.
 const TASK_COLUMNS: usize = 9;
 /// The most columns that a container's name gets, with the space after it.
-pub(crate) const CONTAINER_COLUMNS: usize = 11;
+const CONTAINER_COLUMNS: usize = 11;
 /// The most columns that a service's name gets in an instance's logs, with the space after it.
 pub(crate) const OWNER_COLUMNS: usize = 13;
 /// From so many columns on an instance's logs name the container too.
@@ -384,12 +384,14 @@ impl LogPage {
             None => self.chosen.push(name.to_owned()),
         }
         self.fields = true;
+        self.left = 0;
         self.look_again();
     }
 
     /// Shows JSON lines as fields, or as they are.
     pub(crate) fn toggle_fields(&mut self) {
         self.fields = !self.fields;
+        self.left = 0;
         self.look_again();
     }
 
@@ -448,9 +450,13 @@ impl LogPage {
         kept.or((first < self.book.kept() && first < number).then_some(first))
     }
 
-    /// Whether lines name the container that wrote them.
-    pub(crate) fn names_container(&self, columns: usize) -> bool {
-        columns >= WIDE || !matches!(self.target, LogTarget::Instance { .. })
+    /// Columns for the name of the container that wrote a line and the space after it; none
+    /// where it is not named.
+    pub(crate) fn container_columns(&self, columns: usize) -> usize {
+        if columns < WIDE && matches!(self.target, LogTarget::Instance { .. }) {
+            return 0;
+        }
+        (self.book.container_columns() + 1).min(CONTAINER_COLUMNS)
     }
 
     /// Columns before a line's text: mark, time, and where it came from.
@@ -460,11 +466,7 @@ impl LogPage {
             LogTarget::Service { .. } => TASK_COLUMNS,
             LogTarget::Instance { .. } => OWNER_COLUMNS + TASK_COLUMNS,
         };
-        let container = match self.names_container(columns) {
-            true => CONTAINER_COLUMNS,
-            false => 0,
-        };
-        MARK_COLUMNS + self.stamps.columns() + origin + container
+        MARK_COLUMNS + self.stamps.columns() + origin + self.container_columns(columns)
     }
 
     /// Columns for a line's text.

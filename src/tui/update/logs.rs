@@ -157,6 +157,7 @@ fn let_go(model: &mut Model) -> Vec<Effect> {
     };
     if page.search.is_on() {
         page.search = Search::default();
+        page.left = 0;
     } else if !page.wanted.is_empty() {
         page.wanted.clear();
         page.read_filter();
@@ -218,6 +219,7 @@ pub(super) fn left(model: &mut Model) {
     match page.typing.take() {
         Some(Typing::Search { top }) => {
             page.search = Search::default();
+            page.left = 0;
             page.top = top;
         }
         Some(Typing::Filter { before }) => {

@@ -93,7 +93,7 @@ fn picker(
             "Choose a cluster".to_owned(),
             Some(model.cluster.to_string()),
         ),
-        Choice::Since => ("Read logs from when on".to_owned(), None),
+        Choice::Since => ("Read logs from".to_owned(), None),
         Choice::Columns => ("Fields with a column of their own".to_owned(), None),
         Choice::Compared(id) => (format!("Compare {id} with"), None),
         Choice::Revision(key) => {

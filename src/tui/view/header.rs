@@ -10,7 +10,7 @@ use crate::model::TimeMs;
 
 use super::super::fleet::Mood;
 use super::super::keymap;
-use super::super::state::{Layer, Model};
+use super::super::state::{Choice, Layer, Model};
 use super::super::text;
 use super::{Screen, detail as details, grid};
 
@@ -177,13 +177,19 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
                 .collect()
         }
         None if model.layers.is_empty() => vec![("enter", "keep filter"), ("esc", "no filter")],
-        None if matches!(model.layers.last(), Some(Layer::Palette(_))) => vec![
-            ("enter", "do it"),
-            ("↑↓", "choose"),
-            ("tab", "take its words"),
-            ("esc", "leave it"),
-        ],
-        None => vec![("enter", "go on"), ("esc", "leave it")],
+        None => match model.layers.last() {
+            Some(Layer::Palette(_)) => vec![
+                ("enter", "do it"),
+                ("↑↓", "choose"),
+                ("tab", "take its words"),
+                ("esc", "leave it"),
+            ],
+            Some(Layer::Picker {
+                choice: Choice::Columns,
+                ..
+            }) => vec![("enter", "column or not"), ("esc", "done")],
+            _ => vec![("enter", "go on"), ("esc", "leave it")],
+        },
     };
     // Help and quit are always there; of the others, as many as fit.
     let (last, mut first): (Vec<_>, Vec<_>) = keys

@@ -37,12 +37,17 @@ pub(super) const BY_HAND: Dress = Dress {
     letter: '+',
 };
 
-/// What every service of a fleet looks like.
-pub(super) fn dresses(fleet: &Fleet, colours: Colours) -> BTreeMap<&ServiceName, Dress> {
-    let choice = match colours {
+/// The colours that tell things apart; never none.
+pub(super) fn choice(colours: Colours) -> Vec<Color> {
+    match colours {
         Colours::Full => MANY.map(Color::Indexed).to_vec(),
         Colours::Basic | Colours::None => FEW.to_vec(),
-    };
+    }
+}
+
+/// What every service of a fleet looks like.
+pub(super) fn dresses(fleet: &Fleet, colours: Colours) -> BTreeMap<&ServiceName, Dress> {
+    let choice = choice(colours);
     let (mut taken, mut letters) = (HashSet::new(), HashSet::new());
     let services = fleet.services.iter().map(|row| &row.service.name);
     services

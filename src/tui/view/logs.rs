@@ -11,21 +11,10 @@ use crate::model::TaskId;
 use super::super::fleet::Mood;
 use super::super::layout::Layout;
 use super::super::logs::{
-    CONTAINER_COLUMNS, Entry, Ink, Level, LogPage, LogText, Lost, OWNER_COLUMNS, Painted, Reach,
-    Sight, Stamps, Typing,
+    Entry, Ink, Level, LogPage, LogText, Lost, OWNER_COLUMNS, Painted, Reach, Sight, Stamps, Typing,
 };
 use super::super::text;
-use super::{Screen, grid, page};
-
-/// Colours that tell tasks apart.
-const COLOURS: [Color; 6] = [
-    Color::Cyan,
-    Color::Green,
-    Color::Magenta,
-    Color::Yellow,
-    Color::Blue,
-    Color::LightCyan,
-];
+use super::{Screen, grid, livery, page};
 
 pub(super) fn draw(screen: &Screen<'_>, log: &LogPage, layout: &Layout, buffer: &mut Buffer) {
     let area = layout.body;
@@ -131,10 +120,10 @@ fn asked(screen: &Screen<'_>, log: &LogPage) -> Vec<Span<'static>> {
         ask("&", &log.wanted, typing, log.filter.wrong.as_ref(), hides);
     }
     if let Some(Typing::Save { path, over }) = &log.typing {
-        let passing = if log.is_filtered() {
-            " that pass the filter"
+        let which = if log.is_filtered() {
+            "those that pass the filter"
         } else {
-            ""
+            "all that are held"
         };
         let lines = text::count(log.lines_to_save(), "line");
         let exists = "It exists: enter writes over it.".to_owned();
@@ -146,7 +135,7 @@ fn asked(screen: &Screen<'_>, log: &LogPage) -> Vec<Span<'static>> {
         spans.push(Span::styled(sign, badge));
         spans.push(match exists {
             Some(exists) => Span::styled(format!(" {exists}"), screen.theme.mood(Mood::Warn)),
-            None => Span::styled(format!(" {lines}{passing}"), screen.theme.dim()),
+            None => Span::styled(format!(" {lines}, {which}"), screen.theme.dim()),
         });
     }
     spans
@@ -214,7 +203,7 @@ fn rows(
         first.extend(spans(screen, &shown, from..shown.text.len()));
         return vec![Line::from(first)];
     }
-    let mark = Span::styled("▎", Style::new().fg(colour(line.origin.task)));
+    let mark = Span::styled("▎", own_colour(screen, log, line.origin.task));
     let indent = Span::raw(" ".repeat(log.prefix_columns(sight.columns) - 1));
     let mut first = Some(first);
     let mut from = 0;
@@ -239,7 +228,7 @@ fn prefix(
     columns: usize,
 ) -> Vec<Span<'static>> {
     let origin = &line.origin;
-    let own = Style::new().fg(colour(origin.task));
+    let own = own_colour(screen, log, origin.task);
     let mut prefix = vec![Span::styled("▎ ", own)];
     let stamp = match log.stamps {
         Stamps::None => None,
@@ -255,8 +244,9 @@ fn prefix(
     if !matches!(log.target, LogTarget::Task { .. }) {
         prefix.push(Span::styled(format!("{} ", origin.task.short()), own));
     }
-    if log.names_container(columns) {
-        let name = padded(origin.container.as_str(), CONTAINER_COLUMNS);
+    let room = log.container_columns(columns);
+    if room > 0 {
+        let name = padded(origin.container.as_str(), room);
         prefix.push(Span::styled(name, own));
     }
     prefix
@@ -311,7 +301,9 @@ fn level_style(screen: &Screen<'_>, level: Level) -> Style {
     }
 }
 
-fn colour(task: TaskId) -> Color {
-    let at = (task.0 >> 96) as usize % COLOURS.len();
-    COLOURS[at]
+/// What tells a task's lines from those of others.
+fn own_colour(screen: &Screen<'_>, log: &LogPage, task: TaskId) -> Style {
+    let choice = livery::choice(screen.theme.colours);
+    let place = log.book.place_of(task) % choice.len();
+    Style::new().fg(choice[place])
 }
