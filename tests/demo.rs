@@ -99,7 +99,9 @@ async fn a_failed_instances_tasks_serve_elsewhere_within_ten_seconds() {
             state.instances.values().all(|i| i.is_connected())
         })
         .await;
-        demo::load(near(&plane).as_ref()).await.unwrap();
+        demo::load(near(&plane).as_ref(), demo::commands().unwrap())
+            .await
+            .unwrap();
         until(&mut snapshots, |state| serves(state, None)).await;
         let victim = InstanceName::new(victim).unwrap();
         let hit = plane

@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::model::tag::Tag;
 use crate::model::task_definition::KeyValue;
+use crate::sim::demo::Crowd;
 
 /// Runs services on the Docker hosts you have, as Amazon ECS does, from one console.
 #[derive(Debug, Parser)]
@@ -68,7 +69,7 @@ pub enum Output {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// The console over a simulated fleet; needs no Docker
-    Demo,
+    Demo(Demo),
     /// The control plane without a screen, in the foreground
     Serve,
     /// Create or update task definitions and services from files of JSON or TOML
@@ -143,6 +144,29 @@ pub struct Sure {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// `demo`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Demo {
+    /// A fleet of so many equal instances, instead of the shop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub instances: Option<u32>,
+    /// With so many tasks on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub tasks: Option<u32>,
+}
+
+impl Demo {
+    /// How large the fleet is to be, where that was said.
+    #[must_use]
+    pub fn crowd(self) -> Option<Crowd> {
+        let (instances, tasks) = (self.instances, self.tasks);
+        (instances.is_some() || tasks.is_some()).then(|| Crowd {
+            instances: instances.unwrap_or(12),
+            tasks: tasks.unwrap_or(instances.unwrap_or(12) * 10),
+        })
+    }
 }
 
 /// `apply`.

@@ -93,14 +93,14 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
         return Ok(with_session(&global, &Verb::Status).await?);
     };
     match &verb {
-        Verb::Demo if out::on_terminal() && out::can_ask() => {
-            return start::demo_console(&global).await;
+        Verb::Demo(demo) if out::on_terminal() && out::can_ask() => {
+            return start::demo_console(&global, demo.crowd()).await;
         }
         Verb::Serve => trace::server(global.verbose),
         _ => trace::to_stderr(global.verbose),
     }
     match &verb {
-        Verb::Demo => start::demo_voyage().await?,
+        Verb::Demo(demo) => start::demo_voyage(demo.crowd()).await?,
         Verb::Serve => start::serve(&global).await?,
         Verb::Config(ConfigVerb::Check) => check_config(&global)?,
         Verb::Completions { shell } => completions(*shell)?,
@@ -181,7 +181,7 @@ async fn dispatch(
         Verb::Explain(target) => explain::explain(session, &target.target, output).await,
         Verb::Events(asked) => stream::events(session, asked, output).await,
         Verb::Status => status::run(session, output).await,
-        Verb::Demo | Verb::Serve | Verb::Config(_) | Verb::Completions { .. } => Ok(()),
+        Verb::Demo(_) | Verb::Serve | Verb::Config(_) | Verb::Completions { .. } => Ok(()),
     }
 }
 
@@ -202,7 +202,7 @@ fn role(verb: &Verb) -> &'static str {
         Verb::Exec(_) => "exec",
         Verb::Explain(_) => "explain",
         Verb::Events(_) => "events",
-        Verb::Demo => "demo",
+        Verb::Demo(_) => "demo",
         Verb::Serve => "serve",
         Verb::Config(_) | Verb::Completions { .. } => "check",
     }

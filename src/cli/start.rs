@@ -19,6 +19,7 @@ use crate::docker::Connector;
 use crate::docker::connector::RealConnector;
 use crate::model::snapshot::Holder;
 use crate::model::{ClusterName, Surface};
+use crate::sim::demo::Crowd;
 use crate::sim::{Fleet, demo};
 use crate::store::{MemoryStore, folder, lock};
 use crate::tui::{self, ConsoleSettings, TuiOptions};
@@ -196,11 +197,14 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
 }
 
 /// A control plane over the simulated fleet, with nothing stored.
-async fn simulated() -> color_eyre::Result<(ControlPlane, Fleet, LocalClient)> {
+async fn simulated(crowd: Option<Crowd>) -> color_eyre::Result<(ControlPlane, Fleet, LocalClient)> {
     let clock = SystemClock;
-    let fleet = demo::fleet(DEMO_SEED, clock.now())?;
+    let (fleet, settings) = match crowd {
+        Some(crowd) => (crowd.fleet(DEMO_SEED, clock.now())?, crowd.settings()?),
+        None => (demo::fleet(DEMO_SEED, clock.now())?, demo::settings()?),
+    };
     let plane = start(Start {
-        settings: demo::settings()?,
+        settings,
         store: Box::new(MemoryStore::new()),
         connector: Arc::new(fleet.clone()),
         clock: Arc::new(clock),
@@ -223,11 +227,15 @@ async fn simulated() -> color_eyre::Result<(ControlPlane, Fleet, LocalClient)> {
 ///
 /// # Errors
 /// When the configuration has faults, it cannot start, or the console broke down.
-pub async fn demo_console(global: &Global) -> Result<(), super::Ended> {
+pub async fn demo_console(global: &Global, crowd: Option<Crowd>) -> Result<(), super::Ended> {
     let console = super::console_settings(global)?;
     let sailed = async {
-        let (plane, _fleet, client) = simulated().await?;
-        demo::load(&client).await?;
+        let (plane, _fleet, client) = simulated(crowd).await?;
+        let commands = match crowd {
+            Some(crowd) => crowd.commands()?,
+            None => demo::commands()?,
+        };
+        demo::load(&client, commands).await?;
         let options = TuiOptions {
             simulated: true,
             ..screen(global, ClusterName::default_cluster(), &console)
@@ -243,8 +251,12 @@ pub async fn demo_console(global: &Global) -> Result<(), super::Ended> {
 ///
 /// # Errors
 /// When something does not come about in its time.
-pub async fn demo_voyage() -> CliResult {
-    let (plane, fleet, client) = simulated().await.map_err(failed)?;
+pub async fn demo_voyage(crowd: Option<Crowd>) -> CliResult {
+    if crowd.is_some() {
+        let words = "--instances and --tasks are for the console: run qd demo on a terminal";
+        return Err(CliError::Usage(words.to_owned()));
+    }
+    let (plane, fleet, client) = simulated(None).await.map_err(failed)?;
     let sailed = demo::voyage(Arc::new(client), fleet, &mut std::io::stdout()).await;
     let stopped = plane.stop().await;
     match sailed {

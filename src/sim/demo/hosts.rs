@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::sim::{Fleet, Foreign, HostSpec, Latency};
 
-const REGION: &str = "eu-central-1";
+pub(super) const REGION: &str = "eu-central-1";
 
 struct Row {
     name: &'static str,
@@ -143,14 +143,10 @@ impl Row {
 /// # Errors
 /// [`IdError`] if a built-in name is no name; a test holds that none is.
 pub fn settings() -> Result<Settings, IdError> {
-    let partition = Partition {
-        region: REGION.to_owned(),
-        ..Partition::default()
-    };
     let providers = [PROVIDER_STEADY, PROVIDER_SPOT].map(CapacityProviderName::new);
     let cluster = ClusterSettings {
         capacity_providers: providers.into_iter().collect::<Result<_, _>>()?,
-        ..ClusterSettings::new(ClusterName::default_cluster(), partition)
+        ..ClusterSettings::new(ClusterName::default_cluster(), partition())
     };
     let instances = ROWS.iter().map(Row::settings).collect::<Result<_, _>>()?;
     Ok(Settings {
@@ -160,6 +156,14 @@ pub fn settings() -> Result<Settings, IdError> {
         }],
         ..Settings::new(None, vec![cluster], instances)
     })
+}
+
+/// Where the simulated fleets lie.
+pub(super) fn partition() -> Partition {
+    Partition {
+        region: REGION.to_owned(),
+        ..Partition::default()
+    }
 }
 
 /// The demo's hosts, switched on, with somebody else's containers on three of them. `base` is

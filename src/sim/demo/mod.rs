@@ -1,11 +1,13 @@
 //! `qd demo`: a shop on twelve simulated instances in three zones, and a voyage through it.
 
+mod crowd;
 mod hosts;
 mod services;
 mod voyage;
 
 use std::time::Duration;
 
+pub use crowd::Crowd;
 pub use hosts::{fleet, settings};
 pub use services::{IMAGE_WEB, IMAGE_WEB_NEXT, commands, web_definition};
 pub use voyage::{VoyageError, load, voyage};

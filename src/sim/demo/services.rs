@@ -53,7 +53,7 @@ pub(super) const IMAGES: [&str; 10] = [
 ];
 
 /// A container with what all of them have.
-fn container(
+pub(super) fn container(
     name: &str,
     image: &str,
     cpu: u64,
@@ -91,7 +91,7 @@ fn check(path: &str) -> Option<HealthCheck> {
     })
 }
 
-fn define(
+pub(super) fn define(
     family: &str,
     container_definitions: Vec<ContainerDefinition>,
 ) -> Result<Command, IdError> {
@@ -117,7 +117,7 @@ fn define_fargate(family: &str, container: ContainerDefinition) -> Result<Comman
     }))
 }
 
-fn service(name: &str, desired_count: u32) -> Result<CreateService, IdError> {
+pub(super) fn service(name: &str, desired_count: u32) -> Result<CreateService, IdError> {
     Ok(CreateService {
         desired_count,
         host_loss_grace_period_seconds: Some(GRACE_S),
@@ -125,7 +125,7 @@ fn service(name: &str, desired_count: u32) -> Result<CreateService, IdError> {
     })
 }
 
-fn create(service: CreateService) -> Command {
+pub(super) fn create(service: CreateService) -> Command {
     Command::CreateService(Box::new(service))
 }
 

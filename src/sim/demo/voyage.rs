@@ -61,12 +61,12 @@ pub enum VoyageError {
 ///
 /// # Errors
 /// [`VoyageError`] if one is refused, or the control plane ends before.
-pub async fn load(client: &dyn Client) -> Result<(), VoyageError> {
+pub async fn load(client: &dyn Client, commands: Vec<Command>) -> Result<(), VoyageError> {
     let up = |snapshot: &Arc<Snapshot>| snapshot.state.instances.values().all(|i| i.is_connected());
     if client.snapshots().wait_for(up).await.is_err() {
         return Err(ClientError::Gone("it ended before the fleet was up".to_owned()).into());
     }
-    for command in commands()? {
+    for command in commands {
         client.command(command).await?;
     }
     Ok(())
@@ -183,7 +183,7 @@ impl Voyage<'_> {
 
     async fn services_settle(&mut self) -> Result<(), VoyageError> {
         if self.now().state.services.is_empty() {
-            load(self.client.as_ref()).await?;
+            load(self.client.as_ref(), commands()?).await?;
         }
         let state = self.now().state.clone();
         let tasks: u32 = state.services.values().map(|s| s.desired_count).sum();
