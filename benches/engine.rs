@@ -4,20 +4,20 @@
 //! The image is made here from the machine's static busybox; no registry is asked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/mod.rs"]
+mod shared;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use http_body_util::{BodyExt, Either, Full};
-use hyper::{Method, Request};
+use hyper::Method;
 use quarterdeck::agent::{SystemClock, Tuning};
 use quarterdeck::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
 use quarterdeck::controller::{ControlPlane, Handle, Start, start, wire};
 use quarterdeck::docker::connector::RealConnector;
-use quarterdeck::docker::spec::{NETWORK, container_spec};
-use quarterdeck::docker::transport::{Dial, Route, Transport};
+use quarterdeck::docker::spec::container_spec;
 use quarterdeck::docker::{Connector, ContainerSpec, Engine};
 use quarterdeck::model::snapshot::Holder;
 use quarterdeck::model::{
@@ -26,8 +26,8 @@ use quarterdeck::model::{
 };
 use quarterdeck::store::SqliteStore;
 use serde_json::json;
+use shared::{SOCKET, import_image, sweep, transport};
 
-const SOCKET: &str = "/var/run/docker.sock";
 const IMAGE: &str = "quarterdeck-engine-bench:1";
 /// Containers started in one go.
 const TASKS: usize = 40;
@@ -60,13 +60,13 @@ async fn bench() {
         Ok(engine) => engine,
         Err(error) => return println!("engine bench: skipped: {error}"),
     };
-    import_image(&*engine).await;
+    import_image(&*engine, IMAGE).await;
     let sample = sample(&connector).await;
-    sweep(&*engine).await;
+    sweep(&*engine, IMAGE).await;
 
     start_rate(&connector, &engine, &sample).await;
     replacement(&connector, &engine, &sample).await;
-    sweep(&*engine).await;
+    sweep(&*engine, IMAGE).await;
 }
 
 /// Part one: tasks a second, through Quarterdeck and straight.
@@ -76,10 +76,10 @@ async fn start_rate(connector: &Arc<RealConnector>, engine: &Arc<dyn Engine>, sa
     for _ in 0..ROUNDS {
         for (rates, parallel) in plain.iter_mut().zip(PARALLELISM) {
             rates.push(plain_rate(engine, sample, parallel).await);
-            sweep(&**engine).await;
+            sweep(&**engine, IMAGE).await;
         }
         ours.push(task_rate(connector).await);
-        sweep(&**engine).await;
+        sweep(&**engine, IMAGE).await;
     }
     let mut best = (0.0, 0);
     for (rates, parallel) in plain.into_iter().zip(PARALLELISM) {
@@ -106,7 +106,7 @@ async fn replacement(connector: &Arc<RealConnector>, engine: &Arc<dyn Engine>, s
         let begun = Instant::now();
         make(&**engine, &sample.spec()).await;
         plain.push(begun.elapsed().as_secs_f64());
-        sweep(&**engine).await;
+        sweep(&**engine, IMAGE).await;
     }
     let folder = tempfile::tempdir().unwrap();
     let plane = plane(connector, &folder).await;
@@ -281,77 +281,9 @@ async fn until(handle: &Handle, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapsh
     waited.expect("nothing hangs").unwrap().clone()
 }
 
-fn transport() -> Transport {
-    Transport::new(Route {
-        dial: Dial::Unix(PathBuf::from(SOCKET)),
-        endpoint: format!("unix://{SOCKET}"),
-        explain: None,
-    })
-}
-
 async fn pid_of(id: &str) -> rustix::process::Pid {
     let path = format!("/containers/{id}/json");
     let container = transport().json(Method::GET, &path, None).await.unwrap();
     let pid = container.pointer("/State/Pid").unwrap().as_i64().unwrap();
     rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
-}
-
-/// Removes every container made from this bench's image.
-async fn sweep(engine: &dyn Engine) {
-    let ours = engine.list().await.unwrap().into_iter();
-    stream::iter(ours.filter(|container| container.image == IMAGE))
-        .for_each_concurrent(8, |container| async move {
-            engine.remove(&container.runtime_id).await.unwrap();
-        })
-        .await;
-}
-
-/// Makes the image from the machine's static busybox, unless it is there.
-async fn import_image(engine: &dyn Engine) {
-    engine.ensure_network(NETWORK).await.unwrap();
-    if engine.has_image(IMAGE).await.unwrap() {
-        return;
-    }
-    let busybox = std::fs::read("/bin/busybox").expect("busybox-static is installed");
-    let mut tar = Vec::new();
-    tar_entry(&mut tar, "bin/", b'5', "", &[]);
-    tar_entry(&mut tar, "bin/busybox", b'0', "", &busybox);
-    for link in ["bin/sh", "bin/sleep"] {
-        tar_entry(&mut tar, link, b'2', "busybox", &[]);
-    }
-    tar.resize(tar.len() + 1024, 0);
-    let (repo, tag) = IMAGE.split_once(':').unwrap();
-    let uri = format!("http://docker/images/create?fromSrc=-&repo={repo}&tag={tag}");
-    let request = Request::post(uri)
-        .header("content-type", "application/x-tar")
-        .body(Either::Left(Full::new(Bytes::from(tar))))
-        .unwrap();
-    let answer = transport().send(request).await.unwrap();
-    let status = answer.status();
-    let text = answer.into_body().collect().await.unwrap().to_bytes();
-    assert!(status.is_success(), "{}", String::from_utf8_lossy(&text));
-}
-
-fn tar_entry(tar: &mut Vec<u8>, name: &str, kind: u8, link: &str, data: &[u8]) {
-    let mut head = [0u8; 512];
-    let size = format!("{:011o}\0", data.len());
-    for (at, text) in [
-        (0, name),
-        (100, "0000755\0"),
-        (108, "0000000\0"),
-        (116, "0000000\0"),
-        (124, size.as_str()),
-        (136, "00000000000\0"),
-        (148, "        "),
-        (157, link),
-        (257, "ustar\u{0}00"),
-    ] {
-        head[at..at + text.len()].copy_from_slice(text.as_bytes());
-    }
-    head[156] = kind;
-    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
-    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    tar.extend_from_slice(&head);
-    tar.extend_from_slice(data);
-    tar.resize(tar.len().next_multiple_of(512), 0);
 }
