@@ -8,6 +8,7 @@ mod effect;
 mod event;
 mod filter;
 mod fleet;
+mod ink;
 mod keymap;
 mod layout;
 mod logs;
@@ -31,7 +32,6 @@ use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, bail};
 use crossterm::event::EventStream;
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -247,6 +247,7 @@ impl Console {
 
     /// One frame: the newest picture, drawn as one synchronized change.
     fn draw(&mut self, screen: &mut Screen) -> color_eyre::Result<()> {
+        let began = Instant::now();
         if std::mem::take(&mut self.newer) {
             let snapshot = self.snapshots.borrow_and_update().clone();
             self.take(Event::Snapshot(snapshot));
@@ -255,14 +256,13 @@ impl Console {
         if self.model.size != (size.width, size.height) {
             self.take(Event::Resize(size.width, size.height));
         }
-        let began = Instant::now();
         let now = self.clock.now();
         let mut ages = None;
         let model = &self.model;
-        blocking(|| -> io::Result<()> {
-            crossterm::queue!(screen.backend_mut(), BeginSynchronizedUpdate)?;
-            screen.draw(|frame| ages = view(model, now, frame))?;
-            crossterm::execute!(screen.backend_mut(), EndSynchronizedUpdate)
+        blocking(|| {
+            screen
+                .draw(|frame| ages = view(model, now, frame))
+                .map(drop)
         })
         .wrap_err("the terminal cannot be drawn on")?;
         self.dirty = false;

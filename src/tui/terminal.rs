@@ -10,11 +10,10 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
 use tokio::sync::Notify;
 
-/// How many bytes of one frame are gathered before they are written.
-const FRAME_BYTES: usize = 64 << 10;
+use super::ink::Ink;
 
 /// Whether the terminal is ours at the moment.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -23,7 +22,7 @@ static PANICKED: AtomicBool = AtomicBool::new(false);
 static PANIC: Notify = Notify::const_new();
 
 /// The terminal that frames are drawn on.
-pub(super) type Screen = Terminal<CrosstermBackend<io::BufWriter<io::Stdout>>>;
+pub(super) type Screen = Terminal<Ink<io::Stdout>>;
 
 /// Holds the terminal in raw mode on the alternate screen; gives it back when dropped, and
 /// before a panic is reported.
@@ -52,9 +51,13 @@ impl TerminalGuard {
 
     /// The screen to draw on.
     pub(super) fn screen(&self) -> io::Result<Screen> {
-        let out = io::BufWriter::with_capacity(FRAME_BYTES, io::stdout());
-        Terminal::new(CrosstermBackend::new(out))
+        Terminal::new(Ink::new(io::stdout(), size))
     }
+}
+
+fn size() -> io::Result<Size> {
+    let (width, height) = crossterm::terminal::size()?;
+    Ok(Size { width, height })
 }
 
 impl Drop for TerminalGuard {

@@ -222,7 +222,7 @@ pub(super) fn chosen(model: &mut Model, choice: Choice, selected: &str) {
                 model.instances = Default::default();
                 let snapshot = model.snapshot.clone();
                 let received = model.received;
-                settle::adopt(model, snapshot);
+                settle::show(model, snapshot);
                 model.received = received;
             }
         }

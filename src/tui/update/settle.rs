@@ -13,6 +13,18 @@ use super::rows;
 
 /// Takes a newer picture in.
 pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
+    let old = &model.snapshot;
+    if old.seq == snapshot.seq && old.holder == snapshot.holder && old.version != 0 {
+        // Only what is true just now has moved: agents were heard, pulls went on.
+        model.received = model.now;
+        model.snapshot = snapshot;
+    } else {
+        show(model, snapshot);
+    }
+}
+
+/// Shows a picture, in the cluster that is chosen.
+pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.received = model.now;
     model.fleet = Fleet::new(&snapshot, &model.cluster);
     model.snapshot = snapshot;

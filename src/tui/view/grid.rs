@@ -13,6 +13,8 @@ use super::theme::Theme;
 const GUTTER: u16 = 2;
 /// Columns between cells.
 const GAP: u16 = 2;
+/// The most columns of the bar that marks the selected row.
+const BAR_MOST: u16 = 64;
 /// The cells that keep their colour in a stale row: sign and state.
 const LOUD: [usize; 2] = [0, 2];
 
@@ -129,7 +131,11 @@ pub(crate) fn draw(
         cells(buffer, area, columns, &widths, &row.cells);
         if row.selected {
             buffer.set_string(area.x, y, "▸", theme.accent());
-            theme.select(buffer, area, focused);
+            let bar = Rect {
+                width: bar(&widths).min(area.width),
+                ..area
+            };
+            theme.select(buffer, bar, focused);
         } else if row.linked {
             buffer.set_string(area.x, y, "▎", theme.accent());
         }
@@ -177,6 +183,20 @@ fn arrow(
     }
 }
 
+/// How much of a row is marked when it is selected: whole columns, from the first. Every cell of
+/// the bar is sent twice when the selection moves, so on a wide terminal it ends before the row.
+fn bar(widths: &[u16]) -> u16 {
+    let mut end = GUTTER;
+    for width in widths.iter().filter(|width| **width > 0) {
+        let with = end + width + GAP;
+        if with > BAR_MOST && end > GUTTER {
+            break;
+        }
+        end = with;
+    }
+    end
+}
+
 fn cells(
     buffer: &mut Buffer,
     area: Rect,
@@ -216,6 +236,17 @@ pub(crate) fn put(buffer: &mut Buffer, x: u16, y: u16, line: &Line<'_>, room: u1
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bar_ends_at_a_column() {
+        assert_eq!(bar(&[10, 0, 10]), 2 + 12 + 12);
+        assert_eq!(
+            bar(&[30, 20, 10, 40]),
+            2 + 32 + 22,
+            "what does not fit is not begun"
+        );
+        assert_eq!(bar(&[90, 10]), 2 + 92, "the first column is always marked");
+    }
 
     #[test]
     fn columns_that_can_be_spared_go_first_and_room_is_shared() {
