@@ -79,6 +79,21 @@ pub struct State {
 }
 
 impl State {
+    /// Whether this is that very state, and not only an equal one: dear to make, cheap to tell.
+    /// Of two that were made apart from each other it may say no though they are equal.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.control_plane == other.control_plane
+            && self.clusters.ptr_eq(&other.clusters)
+            && self.instances.ptr_eq(&other.instances)
+            && self.task_definitions.ptr_eq(&other.task_definitions)
+            && self.services.ptr_eq(&other.services)
+            && self.tasks.ptr_eq(&other.tasks)
+            && self.roles.ptr_eq(&other.roles)
+            && self.schedules.ptr_eq(&other.schedules)
+            && self.events.ptr_eq(&other.events)
+    }
+
     /// Takes one change in. The same changes in the same order give the same state.
     pub fn apply(&mut self, change: &Change) {
         match change {
@@ -300,6 +315,16 @@ mod tests {
             audit: None,
             message: String::new(),
         }))
+    }
+
+    #[test]
+    fn a_copy_is_the_same_until_one_of_them_changes() {
+        let mut state = State::default();
+        (0..200).for_each(|n| state.apply(&event(n)));
+        let mut copy = state.clone();
+        assert!(copy.is_same(&state));
+        copy.apply(&event(200));
+        assert!(!copy.is_same(&state));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::rows;
 /// Takes a newer picture in.
 pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
     let old = &model.snapshot;
-    if old.seq == snapshot.seq && old.holder == snapshot.holder && old.version != 0 {
+    if old.state.is_same(&snapshot.state) && old.version != 0 {
         // Only what is true just now has moved: agents were heard, pulls went on.
         model.received = model.now;
         model.snapshot = snapshot;
