@@ -2,33 +2,25 @@
 
 use std::sync::Arc;
 
-use quarterdeck::client::{ClientError, LogItem, LogTarget, Standing};
-use quarterdeck::controller::{Command, CommandError};
+use quarterdeck::client::{LogItem, LogTarget, Standing};
 use quarterdeck::model::{
-    Change, ClusterName, InstanceStatus, LaunchType, Service, Snapshot, Task, TaskId, TimeMs,
+    Change, ClusterName, LaunchType, Service, Snapshot, Task, TaskId, TimeMs,
 };
 use quarterdeck::tui::{Effect, Event, Model, update};
 
 use crate::fleet::{NOW, console, instance_name, options, service_name, snapshot};
 use crate::screens::{LARGE, SMALL, frame, press, text};
 
-fn shown(model: &Model) -> String {
+pub fn shown(model: &Model) -> String {
     text(&frame(model, SMALL))
 }
 
-fn command(effects: &[Effect]) -> &Command {
-    match effects {
-        [Effect::Command { command, .. }] => command,
-        other => panic!("not one command: {other:?}"),
-    }
-}
-
-fn see(model: &mut Model, snapshot: Snapshot) {
+pub fn see(model: &mut Model, snapshot: Snapshot) {
     let effects = update(model, NOW, Event::Snapshot(Arc::new(snapshot)));
     assert_eq!(effects, []);
 }
 
-fn change_service(snapshot: &mut Snapshot, name: &str, change: impl FnOnce(&mut Service)) {
+pub fn change_service(snapshot: &mut Snapshot, name: &str, change: impl FnOnce(&mut Service)) {
     let key = (ClusterName::default_cluster(), service_name(name));
     let mut service = Service::clone(&snapshot.state.services[&key]);
     change(&mut service);
@@ -46,70 +38,17 @@ fn selected(model: &Model) -> String {
 }
 
 #[test]
-fn scaling_asks_with_the_effect_and_sends_the_command() {
-    let mut model = console(SMALL);
-    assert_eq!(press(&mut model, "jjjjs2<enter>"), []);
-    let screen = shown(&model);
-    assert!(
-        screen.contains("Stops 4 of 6 healthy tasks of web."),
-        "{screen}"
-    );
-    assert!(screen.contains("$ qd service scale web 2"), "{screen}");
-    let effects = press(&mut model, "y");
-    let Command::UpdateService(request) = command(&effects) else {
-        panic!("{effects:?}");
-    };
-    assert_eq!(request.service, "web");
-    assert_eq!(request.cluster.as_deref(), Some("default"));
-    assert_eq!(request.desired_count, Some(2));
-    assert!(!request.force_new_deployment && request.task_definition.is_none());
-    assert!(shown(&model).contains("asking …"));
-}
-
-#[test]
 fn a_question_answered_with_no_sends_nothing() {
     for no in ["n", "<esc>", "q"] {
         let mut model = console(SMALL);
-        assert_eq!(press(&mut model, &format!("D{no}")), []);
+        let effects = press(&mut model, &format!("D{no}"));
+        assert!(
+            matches!(effects.as_slice(), [Effect::Plan { .. }]),
+            "{effects:?}"
+        );
         assert!(!model.has_quit());
         assert!(!shown(&model).contains("Delete service"), "{no}");
     }
-}
-
-#[test]
-fn every_change_is_the_ecs_operation_it_says() {
-    let ask = |keys: &str| {
-        let mut model = console(SMALL);
-        assert_eq!(press(&mut model, keys), []);
-        let effects = press(&mut model, "y");
-        command(&effects).clone()
-    };
-    let Command::UpdateService(update) = ask("u<enter>") else {
-        panic!();
-    };
-    assert_eq!(update.task_definition.as_deref(), Some("api:3"));
-    let Command::UpdateService(restart) = ask("r") else {
-        panic!();
-    };
-    assert!(restart.force_new_deployment && restart.service == "api");
-    let Command::DeleteService(delete) = ask("D") else {
-        panic!();
-    };
-    assert!(delete.force && delete.service == "api");
-    let Command::StopTask(stop) = ask("2x") else {
-        panic!();
-    };
-    assert!(stop.task.parse::<TaskId>().is_ok(), "{stop:?}");
-    let Command::UpdateContainerInstancesState(drain) = ask("3d") else {
-        panic!();
-    };
-    assert_eq!(drain.status, InstanceStatus::Draining);
-    assert_eq!(drain.container_instances, ["ops-a1"]);
-    let Command::UpdateContainerInstancesState(activate) = ask("3Gd") else {
-        panic!();
-    };
-    assert_eq!(activate.status, InstanceStatus::Active);
-    assert_eq!(activate.container_instances, ["ops-c4"]);
 }
 
 #[test]
@@ -151,23 +90,6 @@ fn the_selection_follows_its_thing_and_not_its_row() {
     assert!(
         selected(&model).contains("search"),
         "its neighbour: {}",
-        shown(&model)
-    );
-}
-
-#[test]
-fn a_question_counts_anew_while_it_is_open() {
-    let mut model = console(SMALL);
-    press(&mut model, "jjjjD");
-    assert!(shown(&model).contains("Stops 6 of 6 healthy tasks of web."));
-    let mut later = snapshot();
-    let web = |task: &&Arc<Task>| task.service == Some(service_name("web"));
-    let task = later.state.tasks.values().find(web).unwrap().id;
-    later.state.apply(&Change::TaskRemoved(task));
-    see(&mut model, later);
-    assert!(
-        shown(&model).contains("Stops 5 of 5 healthy tasks of web."),
-        "{}",
         shown(&model)
     );
 }
@@ -370,27 +292,6 @@ fn leaving_asks_only_when_nothing_would_keep_the_services() {
         quits(true, own, true, "q").0,
         "a demo ends with its console"
     );
-}
-
-#[test]
-fn a_refusal_is_shown_in_its_own_words_and_goes_away() {
-    let mut model = console(SMALL);
-    press(&mut model, "ry");
-    let kind = quarterdeck::controller::command::ErrorKind::ServiceNotFoundException;
-    let refusal = CommandError::new(kind, "Service not found: api");
-    let result = Err(ClientError::Refused(refusal));
-    let what = "Restart service api".to_owned();
-    let _ = update(&mut model, NOW, Event::Reply { what, result });
-    let words = "Not done: Restart service api: Service not found: api";
-    let screen = shown(&model);
-    assert!(
-        screen.contains(words) && !screen.contains("asking"),
-        "{screen}"
-    );
-    let until = model.wakes_at().unwrap();
-    let _ = update(&mut model, until, Event::Clock);
-    assert!(!shown(&model).contains(words));
-    assert_eq!(model.wakes_at(), None);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod hands;
 mod logs;
 mod map;
 mod picture;
+mod proposal;
 mod pty;
 mod real;
 mod screens;

@@ -1,13 +1,15 @@
 //! Every screen as text, at the size of a small terminal and of a large one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use quarterdeck::client::{Explanation, LogItem, Standing};
+use quarterdeck::client::{Explanation, LogItem, PlanReport, Standing};
+use quarterdeck::controller::{Command, CommandError};
 use quarterdeck::docker::{LogStream, StatsSample};
-use quarterdeck::model::{ContainerName, TaskId, TimeMs};
+use quarterdeck::model::{ContainerName, Snapshot, TaskId, TimeMs};
 use quarterdeck::scheduler::explain::Verdict;
 use quarterdeck::tui::{Colours, Effect, Event, Model, Theme, update, view};
 use ratatui::Terminal;
@@ -63,6 +65,38 @@ pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
         effects.extend(update(model, NOW, Event::Key(key)));
     }
     effects
+}
+
+/// Answers what was asked for plans with the real ones of that fleet; how many there were.
+pub fn foresee(model: &mut Model, fleet: &Snapshot, effects: &[Effect]) -> usize {
+    let mut plans = 0;
+    for effect in effects {
+        let Effect::Plan {
+            ticket, commands, ..
+        } = effect
+        else {
+            continue;
+        };
+        let plan = planned(fleet, commands);
+        let event = Event::Planned {
+            ticket: *ticket,
+            result: plan.map(Box::new).map_err(|refusal| refusal.to_string()),
+        };
+        let _ = update(model, NOW, event);
+        plans += 1;
+    }
+    plans
+}
+
+/// The plan of commands over a fleet, made once: drawing wants it in a hundred sizes.
+fn planned(fleet: &Snapshot, commands: &[Command]) -> Result<PlanReport, CommandError> {
+    static KEPT: LazyLock<Mutex<HashMap<String, Result<PlanReport, CommandError>>>> =
+        LazyLock::new(Mutex::default);
+    let tasks = fleet.state.tasks.len();
+    let key = format!("{} {tasks} {commands:?}", fleet.seq);
+    let mut kept = KEPT.lock().unwrap();
+    let plan = || quarterdeck::api::plan(fleet, commands.to_vec().into());
+    kept.entry(key).or_insert_with(plan).clone()
 }
 
 fn named(name: &str) -> KeyCode {
@@ -163,7 +197,8 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         .into_iter()
         .map(|(name, keys)| {
             let mut model = console(size);
-            press(&mut model, keys);
+            let effects = press(&mut model, keys);
+            foresee(&mut model, &crate::fleet::snapshot(), &effects);
             (name, model)
         })
         .collect();
@@ -174,6 +209,9 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
     screens.push(("logs-columns", logs(size, "C<enter><down><enter><esc>")));
     screens.push(("logs-since", logs(size, "S")));
     screens.push(("logs-saving", logs(size, "s")));
+    let mut planning = console(size);
+    press(&mut planning, "r");
+    screens.push(("restart-planning", planning));
     screens.push(("stale", stale(size)));
     screens.push(("toasts", toasts(size)));
     screens.push(("map-plain", plain(size, "m")));
@@ -235,9 +273,10 @@ fn toasts(size: (u16, u16)) -> Model {
     let _ = update(
         &mut model,
         NOW,
-        Event::Reply {
+        Event::Applied {
+            ticket: 0,
             what,
-            result: Ok(reply),
+            result: Ok(vec![reply]),
         },
     );
     let gone = quarterdeck::client::ClientError::Gone("the socket is closed".into());
@@ -245,7 +284,8 @@ fn toasts(size: (u16, u16)) -> Model {
     let _ = update(
         &mut model,
         NOW,
-        Event::Reply {
+        Event::Applied {
+            ticket: 0,
             what,
             result: Err(gone),
         },
@@ -271,7 +311,9 @@ fn every_screen_is_as_it_was() {
         for (size, label) in [(SMALL, "80x24"), middle, (LARGE, "200x60")] {
             let all = screens(size).into_iter();
             // In between, only what is laid out otherwise there.
-            let between = |name: &str| BETWEEN.iter().any(|it| name.starts_with(it));
+            let between = |name: &str| {
+                name.ends_with("question") || BETWEEN.iter().any(|it| name.starts_with(it))
+            };
             for (name, model) in all.filter(|(name, _)| size != middle.0 || between(name)) {
                 insta::assert_snapshot!(format!("{name}-{label}"), text(&frame(&model, size)));
             }

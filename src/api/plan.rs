@@ -53,6 +53,9 @@ pub struct PlannedStep {
     pub instance: InstanceName,
     /// Which definition.
     pub task_definition: TaskDefinitionId,
+    /// Which task, if it is there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
     /// Why there.
     pub reason: String,
 }
@@ -162,6 +165,16 @@ pub struct Tight {
     pub memory_percent: u64,
     /// Percent of its CPU that is held.
     pub cpu_percent: u64,
+}
+
+impl std::fmt::Display for Tight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "tight: {}: {} % of its memory and {} % of its CPU are then held",
+            self.instance, self.memory_percent, self.cpu_percent
+        )
+    }
 }
 
 /// A task run by hand that would be lost.
@@ -279,7 +292,7 @@ pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandEr
     let differences = words::detailed(&effects.differences, &before, &decision.state);
     let course = core::course(&before, decision.state, now, mix(seed ^ 1));
     let without_them = core::course(&before, before.clone(), now, mix(seed ^ 2));
-    let steps = steps(&course, &without_them, &names);
+    let steps = steps(&course, &without_them, &before, &names);
     let mut unplaced = words::unplaced(&without_them.end, &course.end, &[], &names);
     unplaced.extend(failures.iter().map(|failure| {
         let detail = Some(&failure.detail).filter(|detail| !detail.is_empty());
@@ -291,7 +304,7 @@ pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandEr
     };
     Ok(PlanReport {
         services: services(&course, of_interest),
-        tight: tight(&before, &course.end),
+        tight: tight_by(&before, &course.end, &without_them.end),
         at_rest: course.at_rest,
         loss: (!asked.without.is_empty())
             .then(|| loss(&course.end, asked.without, now.plus_ms(1), seed)),
@@ -345,7 +358,7 @@ fn loss(
     LossReport {
         services,
         tasks,
-        steps: steps(&course, &without_it, &names),
+        steps: steps(&course, &without_it, before, &names),
         unplaced: words::unplaced(before, &course.end, &without, &names),
         tight: tight(before, &course.end),
         instances: without,
@@ -385,7 +398,7 @@ fn each(course: &Course) -> impl Iterator<Item = (usize, Action, &Task)> {
 }
 
 /// The steps of a course, without those of subjects that would go the same way anyhow.
-fn steps(course: &Course, anyhow: &Course, names: &Names) -> Vec<PlannedStep> {
+fn steps(course: &Course, anyhow: &Course, before: &State, names: &Names) -> Vec<PlannedStep> {
     let (all, anyhow) = (moves(course), moves(anyhow));
     let mut steps: Vec<PlannedStep> = each(course)
         .filter(|(_, _, task)| {
@@ -403,6 +416,7 @@ fn steps(course: &Course, anyhow: &Course, names: &Names) -> Vec<PlannedStep> {
                 subject: core::subject(task),
                 instance: task.instance.clone(),
                 task_definition: task.task_definition.clone(),
+                task: before.tasks.contains_key(&task.id).then_some(task.id),
                 reason: names.said(&reason),
             }
         })
@@ -452,6 +466,14 @@ fn services(course: &Course, which: impl Fn(&ServiceKey, &Served) -> bool) -> Ve
 fn unplaced_count(state: &State, key: &ServiceKey) -> u32 {
     let unplaced = state.services.get(key).and_then(|it| it.unplaced.as_ref());
     unplaced.map_or(0, |unplaced| unplaced.count)
+}
+
+/// Instances that are then nearly full, and would not be so anyhow.
+fn tight_by(before: &State, after: &State, anyhow: &State) -> Vec<Tight> {
+    let anyhow = tight(before, anyhow);
+    let mut all = tight(before, after);
+    all.retain(|it| !anyhow.contains(it));
+    all
 }
 
 /// Instances that hold more than before and are then nearly full.

@@ -2,6 +2,7 @@
 
 use crate::agent::streams::LogTarget;
 use crate::client::About;
+use crate::client::Effects;
 use crate::controller::Command;
 use crate::docker::LogOptions;
 use crate::model::{InstanceName, TaskId};
@@ -11,12 +12,25 @@ use super::event::Ticket;
 /// One thing to be done outside the model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Send a command.
-    Command {
-        /// What it does, in words, for the notice about its answer.
+    /// Ask what commands would do.
+    Plan {
+        /// The number that the plan comes back with.
+        ticket: Ticket,
+        /// The commands, in this order.
+        commands: Vec<Command>,
+        /// Wait that many milliseconds first.
+        after_ms: u64,
+    },
+    /// Send commands: all are carried out, or none.
+    Apply {
+        /// The number that the answer comes back with.
+        ticket: Ticket,
+        /// What they do, in words, for the notice about the answer.
         what: String,
-        /// The command.
-        command: Box<Command>,
+        /// The commands, in this order.
+        commands: Vec<Command>,
+        /// What they were planned to come to: just that, or nothing.
+        planned: Option<Effects>,
     },
     /// Fail or mend a simulated instance.
     Fault(InstanceName),

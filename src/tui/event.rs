@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
-use crate::client::{ClientError, Explanation, LogItem, Reply, Standing};
+use crate::client::{ClientError, Explanation, LogItem, PlanReport, Reply, Standing};
 use crate::docker::StatsSample;
 use crate::model::{ContainerName, Snapshot};
 
@@ -72,12 +72,21 @@ pub enum Event {
         /// The answer, or why there is none.
         result: Result<Box<Explanation>, String>,
     },
-    /// A command was answered.
-    Reply {
+    /// What commands would do.
+    Planned {
+        /// Of which asking.
+        ticket: Ticket,
+        /// The plan, or why there is none.
+        result: Result<Box<PlanReport>, String>,
+    },
+    /// Commands were answered.
+    Applied {
+        /// Of which sending.
+        ticket: Ticket,
         /// What was asked for, in words.
         what: String,
-        /// The answer.
-        result: Result<Reply, ClientError>,
+        /// A reply for each command.
+        result: Result<Vec<Reply>, ClientError>,
     },
     /// A simulated instance was failed or mended.
     Fault(Result<String, String>),

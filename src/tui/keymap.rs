@@ -60,6 +60,8 @@ pub(crate) enum Action {
     Back,
     Yes,
     No,
+    /// Does what the question says without a plan.
+    Blind,
     Quit,
 }
 
@@ -173,6 +175,8 @@ const SIDEWAYS: P = P::LOGS.or(P::MAP);
 /// The lists with columns.
 const LISTS: P = P::SERVICES.or(P::TASKS).or(P::INSTANCES);
 const EVERYWHERE: P = P::PANES.or(P::PAGES);
+/// Where lines scroll.
+const SCROLLS: P = EVERYWHERE.or(P::CONFIRM);
 
 /// Every binding, in the order in which the footer offers and the help lists them. The first
 /// that fits a key and a place counts. Nothing is on ctrl-a, b, d or k: those belong to tmux,
@@ -180,10 +184,10 @@ const EVERYWHERE: P = P::PANES.or(P::PAGES);
 pub(crate) const KEYS: &[Binding] = &[
     key(
         P::CONFIRM,
-        &["y", "enter"],
+        &["enter", "y"],
         Action::Yes,
         "do it",
-        "do what the question says",
+        "do what the question says: exactly the plan it shows",
     ),
     key(
         P::CONFIRM,
@@ -191,6 +195,13 @@ pub(crate) const KEYS: &[Binding] = &[
         Action::No,
         "leave it",
         "leave everything as it is",
+    ),
+    key(
+        P::CONFIRM,
+        &["w"],
+        Action::Blind,
+        "",
+        "do it without a plan, where none is to be had",
     ),
     key(
         P::PANES.or(P::MAP),
@@ -439,12 +450,12 @@ pub(crate) const KEYS: &[Binding] = &[
         "memory/cpu",
         "size blocks by memory, or by cpu",
     ),
-    key(EVERYWHERE, &["j", "down"], Action::Down, "", "down"),
-    key(EVERYWHERE, &["k", "up"], Action::Up, "", "up"),
-    key(EVERYWHERE, &["pgdn"], Action::PageDown, "", "a page down"),
-    key(EVERYWHERE, &["pgup"], Action::PageUp, "", "a page up"),
-    key(EVERYWHERE, &["g", "home"], Action::Top, "", "to the top"),
-    key(EVERYWHERE, &["G", "end"], Action::Bottom, "", "to the end"),
+    key(SCROLLS, &["j", "down"], Action::Down, "", "down"),
+    key(SCROLLS, &["k", "up"], Action::Up, "", "up"),
+    key(SCROLLS, &["pgdn"], Action::PageDown, "", "a page down"),
+    key(SCROLLS, &["pgup"], Action::PageUp, "", "a page up"),
+    key(SCROLLS, &["g", "home"], Action::Top, "", "to the top"),
+    key(SCROLLS, &["G", "end"], Action::Bottom, "", "to the end"),
     key(SIDEWAYS, &["h", "left"], Action::Left, "", "to the left"),
     key(SIDEWAYS, &["right"], Action::Right, "", "to the right"),
     key(P::PANES, &["esc"], Action::Back, "", "let go of the filter"),

@@ -14,6 +14,7 @@ mod layout;
 mod logs;
 mod map;
 mod palette;
+mod proposal;
 mod runner;
 mod save;
 mod settings;

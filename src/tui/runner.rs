@@ -50,10 +50,32 @@ impl Runner {
         while self.tasks.try_join_next().is_some() {}
         let (client, out) = (self.client.clone(), self.out.clone());
         match effect {
-            Effect::Command { what, command } => {
+            Effect::Plan {
+                ticket,
+                commands,
+                after_ms,
+            } => {
                 self.tasks.spawn(async move {
-                    let result = client.command(*command).await;
-                    send(&out, Event::Reply { what, result }).await;
+                    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                    let plan = client.plan(commands.into()).await;
+                    let result = plan.map(Box::new).map_err(|e| e.to_string());
+                    send(&out, Event::Planned { ticket, result }).await;
+                });
+            }
+            Effect::Apply {
+                ticket,
+                what,
+                commands,
+                planned,
+            } => {
+                self.tasks.spawn(async move {
+                    let result = client.apply(commands, planned).await;
+                    let event = Event::Applied {
+                        ticket,
+                        what,
+                        result,
+                    };
+                    send(&out, event).await;
                 });
             }
             Effect::Fault(instance) => {

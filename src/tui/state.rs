@@ -20,6 +20,7 @@ use super::layout::Layout;
 use super::logs::LogPage;
 use super::map::MapPage;
 use super::palette::Palette;
+use super::proposal::Proposal;
 use super::settings::ConsoleSettings;
 use super::sort::Sorting;
 use super::view::theme::Theme;
@@ -252,9 +253,10 @@ pub(crate) enum Layer {
         typed: String,
         selected: String,
     },
-    Confirm(Act),
     /// Finds what can be done or gone to.
     Palette(Box<Palette>),
+    /// Asks before something is changed, with the plan of it.
+    Confirm(Box<Proposal>),
 }
 
 /// A notice that goes away by itself.

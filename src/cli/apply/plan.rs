@@ -218,10 +218,7 @@ fn print_many(steps: &[PlannedStep]) -> CliResult {
 
 fn print_tight(tight: &[Tight]) -> CliResult {
     for it in tight {
-        out::line(format!(
-            "tight: {}: {} % of its memory and {} % of its CPU are then held",
-            it.instance, it.memory_percent, it.cpu_percent
-        ))?;
+        out::line(it.to_string())?;
     }
     Ok(())
 }

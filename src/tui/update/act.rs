@@ -15,14 +15,17 @@ use super::super::effect::Effect;
 use super::super::fleet::Tally;
 use super::super::state::{Act, Layer, Model};
 use super::super::text::count;
+use super::proposal;
 
 /// A question before something is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     /// What would be done.
     pub title: String,
-    /// What that does to what runs.
-    pub effect: Vec<String>,
+    /// What that does to what runs, in the numbers of the picture shown: for while there is no plan.
+    pub estimate: Vec<String>,
+    /// What no plan says.
+    pub notes: Vec<String>,
     /// The same as a command.
     pub cli: String,
     /// Whether it stops something for good.
@@ -31,12 +34,12 @@ pub(crate) struct Question {
 
 /// Asks before doing.
 pub(super) fn ask(model: &mut Model, act: Act) {
-    model.layers.push(Layer::Confirm(act));
+    proposal::propose(model, vec![act]);
 }
 
 /// Quits, after a question if nothing would keep the services then.
 pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
-    let asked = matches!(model.layers.last(), Some(Layer::Confirm(Act::Quit)));
+    let asked = matches!(model.layers.last(), Some(Layer::Confirm(it)) if it.quits());
     if model.carries() && !model.is_simulated() && !model.snapshot.state.services.is_empty() {
         if !asked {
             ask(model, Act::Quit);
@@ -47,25 +50,8 @@ pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The question on top was answered with yes.
-pub(super) fn confirmed(model: &mut Model) -> Vec<Effect> {
-    let Some(Layer::Confirm(act)) = model.layers.pop() else {
-        return Vec::new();
-    };
-    let what = question(model, &act).title;
-    let Some(command) = command(model, &act) else {
-        model.quit = true;
-        return Vec::new();
-    };
-    model.waiting += 1;
-    vec![Effect::Command {
-        what,
-        command: Box::new(command),
-    }]
-}
-
 /// The command that an act is; `None` for quitting, which is none.
-fn command(model: &Model, act: &Act) -> Option<Command> {
+pub(super) fn command(model: &Model, act: &Act) -> Option<Command> {
     let update = |(cluster, service): &ServiceKey| UpdateService {
         cluster: Some(cluster.to_string()),
         service: service.to_string(),
@@ -111,6 +97,22 @@ fn command(model: &Model, act: &Act) -> Option<Command> {
     })
 }
 
+/// The most titles that the one of several acts names.
+const TITLES: usize = 2;
+
+/// What several acts come to, as a title.
+pub(crate) fn title(model: &Model, acts: &[Act]) -> String {
+    let titles: Vec<String> = acts
+        .iter()
+        .take(TITLES)
+        .map(|act| question(model, act).title)
+        .collect();
+    match acts.len().saturating_sub(TITLES) {
+        0 => titles.join(", "),
+        more => format!("{}, and {more} more", titles.join(", ")),
+    }
+}
+
 /// The question for an act, in the numbers of the picture that is shown.
 pub(crate) fn question(model: &Model, act: &Act) -> Question {
     match act {
@@ -123,7 +125,8 @@ pub(crate) fn question(model: &Model, act: &Act) -> Question {
         Act::Drain(name) => drain(model, name),
         Act::Activate(name) => Question {
             title: format!("Activate instance {name}"),
-            effect: vec![
+            estimate: Vec::new(),
+            notes: vec![
                 "It takes tasks again.".to_owned(),
                 "Services whose zones are out of balance move tasks to it.".to_owned(),
             ],
@@ -151,7 +154,8 @@ fn parts<'a>(model: &'a Model, key: &ServiceKey) -> Option<(&'a Service, Tally)>
 fn gone(title: String, cli: String) -> Question {
     Question {
         title,
-        effect: vec!["It is gone meanwhile: this would be refused.".to_owned()],
+        estimate: vec!["It is gone meanwhile: this would be refused.".to_owned()],
+        notes: Vec::new(),
         cli,
         danger: false,
     }
@@ -180,7 +184,8 @@ fn scale(model: &Model, key: &ServiceKey, to: u32) -> Question {
     let nothing = (to == 0).then(|| "Nothing of it runs then; the service stays.".to_owned());
     Question {
         title,
-        effect: std::iter::once(effect).chain(nothing).collect(),
+        estimate: vec![effect],
+        notes: nothing.into_iter().collect(),
         cli,
         danger: to == 0,
     }
@@ -214,12 +219,11 @@ fn update_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question
         count(u64::from(service.desired_count), "task"),
         from.map(ToString::to_string).unwrap_or_default(),
     );
-    let mut effect = vec![replaces];
-    effect.extend(from.into_iter().flat_map(|from| images(model, from, to)));
-    effect.push(bounds(service));
+    let images = from.into_iter().flat_map(|from| images(model, from, to));
     Question {
         title,
-        effect,
+        estimate: vec![replaces, bounds(service)],
+        notes: images.collect(),
         cli,
         danger: false,
     }
@@ -252,13 +256,14 @@ fn restart(model: &Model, key: &ServiceKey) -> Question {
     };
     Question {
         title,
-        effect: vec![
+        estimate: vec![
             format!(
                 "Replaces {} of {name} with new ones of the same revision.",
                 count(u64::from(tally.live()), "task")
             ),
             bounds(service),
         ],
+        notes: Vec::new(),
         cli,
         danger: false,
     }
@@ -282,7 +287,8 @@ fn rebalance(model: &Model, key: &ServiceKey) -> Question {
     };
     Question {
         title,
-        effect,
+        estimate: Vec::new(),
+        notes: effect,
         cli,
         danger: false,
     }
@@ -298,10 +304,10 @@ fn delete(model: &Model, key: &ServiceKey) -> Question {
     let running = tally.running;
     Question {
         title,
-        effect: vec![
-            format!("Stops {running} of {running} healthy tasks of {name}."),
-            "The service is gone then; its task definitions stay.".to_owned(),
-        ],
+        estimate: vec![format!(
+            "Stops {running} of {running} healthy tasks of {name}."
+        )],
+        notes: vec!["The service is gone then; its task definitions stay.".to_owned()],
         cli,
         danger: true,
     }
@@ -313,18 +319,23 @@ fn stop(model: &Model, id: TaskId) -> Question {
     let Some(task) = model.snapshot.state.tasks.get(&id) else {
         return gone(title, cli);
     };
-    let then = match &task.service {
-        None => "It was run by hand: nothing starts it again.".to_owned(),
+    let mut notes = vec![format!("It runs on {}.", task.whereabouts())];
+    let mut estimate = Vec::new();
+    match &task.service {
+        None => notes.insert(0, "It was run by hand: nothing starts it again.".to_owned()),
         Some(name) => {
             let tally = model.fleet.service(name).map(|row| row.tally);
             let running = tally.unwrap_or_default().running;
             let stops = u32::from(task.is_serving()).min(running);
-            format!("Stops {stops} of {running} healthy tasks of {name}; it starts another one.")
+            estimate.push(format!(
+                "Stops {stops} of {running} healthy tasks of {name}; it starts another one."
+            ));
         }
-    };
+    }
     Question {
         title,
-        effect: vec![then, format!("It runs on {}.", task.whereabouts())],
+        estimate,
+        notes,
         cli,
         danger: task.service.is_none(),
     }
@@ -347,8 +358,8 @@ fn drain(model: &Model, name: &InstanceName) -> Question {
     }
     let moving: u32 = services.values().sum();
     let list: Vec<String> = services.iter().map(|(s, n)| format!("{s} ×{n}")).collect();
-    let mut effect = vec!["It takes no new tasks until it is activated again.".to_owned()];
-    effect.push(if moving == 0 {
+    let mut notes = vec!["It takes no new tasks until it is activated again.".to_owned()];
+    let estimate = vec![if moving == 0 {
         "No task of a service runs there.".to_owned()
     } else {
         let moves = count(u64::from(moving), "task");
@@ -356,16 +367,17 @@ fn drain(model: &Model, name: &InstanceName) -> Question {
             "Replaces {moves} elsewhere, then stops them: {}.",
             list.join(", ")
         )
-    });
+    }];
     if by_hand > 0 {
-        effect.push(format!(
+        notes.push(format!(
             "{} run by hand: not moved.",
             count(by_hand, "task")
         ));
     }
     Question {
         title: format!("Drain instance {name}"),
-        effect,
+        estimate,
+        notes,
         cli: cli(&model.cluster, &format!("instance drain {name}")),
         danger: false,
     }
@@ -375,7 +387,8 @@ fn leave(model: &Model) -> Question {
     let services = model.snapshot.state.services.len() as u64;
     Question {
         title: "Quit: this console carries the scheduler".to_owned(),
-        effect: vec![
+        estimate: Vec::new(),
+        notes: vec![
             format!("Nothing keeps {} then.", count(services, "service")),
             "Containers go on running; what dies is not replaced until qd runs again.".to_owned(),
         ],

@@ -23,10 +23,8 @@ const PAGE: usize = 10;
 
 /// An action on the page or question on top.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
-    match action {
-        Action::Yes => return act::confirmed(model),
-        Action::No | Action::Back => return back(model),
-        _ => {}
+    if action == Action::Back {
+        return back(model);
     }
     let Some(Layer::Details { top, .. } | Layer::Help { top }) = model.layers.last_mut() else {
         return Vec::new();

@@ -7,15 +7,16 @@ mod layers;
 mod logs;
 mod map;
 mod palette;
+mod proposal;
 mod rows;
 mod settle;
 
-pub(crate) use act::question;
+pub(crate) use act::{question, title};
 pub(crate) use layers::picker_items;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use crate::client::{ClientError, Explanation, Reply};
+use crate::client::Explanation;
 use crate::model::TimeMs;
 
 use super::effect::Effect;
@@ -43,6 +44,12 @@ pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
 fn taken(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
     model.now = now;
     model.toasts.retain(|toast| toast.until > now);
+    let mut effects = happened(model, event);
+    effects.extend(proposal::tend(model));
+    effects
+}
+
+fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         Event::Key(key) => {
@@ -83,8 +90,17 @@ fn taken(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
         }
         Event::Stats { ticket, samples } => stats(model, ticket, samples),
         Event::Explained { ticket, result } => explained(model, ticket, result),
-        Event::Reply { what, result } => {
-            replied(model, &what, result);
+        Event::Planned { ticket, result } => {
+            proposal::planned(model, ticket, result);
+            settle::settle(model);
+            Vec::new()
+        }
+        Event::Applied {
+            ticket,
+            what,
+            result,
+        } => {
+            proposal::applied(model, ticket, &what, result);
             Vec::new()
         }
         Event::Fault(Ok(message)) => {
@@ -100,6 +116,7 @@ fn taken(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
             model.standing = standing;
             if was_stale && !model.is_stale() {
                 model.toast("The control plane answers again.");
+                proposal::answers_again(model);
             }
             Vec::new()
         }
@@ -139,6 +156,7 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         (_, None) => fleet::act(model, action),
         (_, Some(Layer::Logs(_))) => logs::act(model, action),
         (_, Some(Layer::Map(_))) => map::act(model, action),
+        (_, Some(Layer::Confirm(_))) => proposal::act(model, action),
         (_, Some(_)) => layers::act(model, action),
     }
 }
@@ -150,7 +168,7 @@ fn refuse(model: &mut Model) {
 /// Whatever a read-only console would send, it does not.
 fn guarded(model: &mut Model, mut effects: Vec<Effect>) -> Vec<Effect> {
     let all = effects.len();
-    effects.retain(|effect| !matches!(effect, Effect::Command { .. } | Effect::Fault(_)));
+    effects.retain(|effect| !matches!(effect, Effect::Apply { .. } | Effect::Fault(_)));
     if effects.len() < all {
         refuse(model);
     }
@@ -203,37 +221,4 @@ fn explained(
         about,
         after_ms: EXPLAIN_EVERY_MS,
     }]
-}
-
-fn replied(model: &mut Model, what: &str, result: Result<Reply, ClientError>) {
-    model.waiting = model.waiting.saturating_sub(1);
-    match result {
-        Ok(reply) => {
-            model.toast(format!("Done: {what}."));
-            for warning in &reply.warnings {
-                model.toast(warning.clone());
-            }
-            for failure in failures(&reply) {
-                model.toast_bad(failure);
-            }
-        }
-        Err(error) => model.toast_bad(format!("Not done: {what}: {error}")),
-    }
-}
-
-/// What an operation on several things could not do.
-fn failures(reply: &Reply) -> Vec<String> {
-    let list = reply.body.get("failures").and_then(|f| f.as_array());
-    list.into_iter()
-        .flatten()
-        .map(|failure| {
-            let member = |name| failure.get(name).and_then(|v| v.as_str()).unwrap_or("");
-            format!(
-                "{}: {} {}",
-                member("arn"),
-                member("reason"),
-                member("detail")
-            )
-        })
-        .collect()
 }

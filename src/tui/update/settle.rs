@@ -8,7 +8,7 @@ use super::super::filter::Filter;
 use super::super::fleet::{Fleet, TaskRow};
 use super::super::sort;
 use super::super::state::{Layer, Links, Model, PANES, Pane};
-use super::super::view::page;
+use super::super::view::{page, proposal};
 use super::rows;
 
 /// Takes a newer picture in.
@@ -117,6 +117,11 @@ fn heights(model: &Model) -> [u16; PANES] {
 }
 
 fn clamp_page(model: &mut Model) {
+    if let Some(last) = proposal::last_top(model)
+        && let Some(Layer::Confirm(it)) = model.layers.last_mut()
+    {
+        it.top = it.top.min(last);
+    }
     let Some(last) = page::last_top(model) else {
         return;
     };

@@ -8,20 +8,20 @@ use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::super::fleet::Mood;
 use super::super::layout::Layout;
-use super::super::state::{Act, Choice, Layer};
+use super::super::state::{Choice, Layer};
 use super::super::text;
-use super::super::update::{picker_items, question};
-use super::{Screen, commands, grid};
+use super::super::update::picker_items;
+use super::{Screen, commands, grid, proposal};
 
 /// Columns of a box.
-const COLUMNS: u16 = 66;
+pub(super) const COLUMNS: u16 = 66;
 /// Rows of a list to choose from.
 const ITEMS: usize = 10;
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let middle = layout.body;
     match screen.model.layers.last() {
-        Some(Layer::Confirm(act)) => confirm(screen, act, middle, buffer),
+        Some(Layer::Confirm(it)) => proposal::draw(screen, it, middle, buffer),
         Some(Layer::Number { service, input }) => {
             let now = screen.model.snapshot.state.services.get(service);
             let desired = now.map_or(0, |s| s.desired_count);
@@ -47,36 +47,6 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         _ => {}
     }
     toasts(screen, layout, buffer);
-}
-
-fn confirm(screen: &Screen<'_>, act: &Act, area: Rect, buffer: &mut Buffer) {
-    let question = question(screen.model, act);
-    let columns = usize::from(COLUMNS.min(area.width) - 4);
-    let mut lines: Vec<Line<'static>> = Vec::new();
-    for effect in &question.effect {
-        let wrapped = text::wrap(&text::clean(effect), columns);
-        lines.extend(wrapped.into_iter().map(Line::from));
-    }
-    lines.push(Line::default());
-    for piece in text::wrap(&question.cli, columns - 2) {
-        lines.push(Line::from(Span::styled(
-            format!("$ {piece}"),
-            screen.theme.dim(),
-        )));
-    }
-    lines.push(Line::default());
-    lines.push(Line::from(vec![
-        Span::styled("y", screen.theme.accent()),
-        Span::raw(" do it    "),
-        Span::styled("n", screen.theme.accent()),
-        Span::raw(" leave it"),
-    ]));
-    let style = if question.danger {
-        screen.theme.mood(Mood::Bad)
-    } else {
-        screen.theme.accent()
-    };
-    boxed(screen, &question.title, lines, style, area, buffer);
 }
 
 fn picker(
@@ -153,6 +123,21 @@ fn boxed(
         width,
         height,
     );
+    frame(screen, title, style, area, buffer);
+    let inner = area.rows().skip(2).take(usize::from(height - 3));
+    for (line, row) in lines.iter().zip(inner) {
+        grid::put(buffer, row.x + 2, row.y, line, width - 4);
+    }
+}
+
+/// A box with nothing in it but its title.
+pub(super) fn frame(
+    screen: &Screen<'_>,
+    title: &str,
+    style: Style,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     Clear.render(area, buffer);
     Block::bordered()
         .border_type(BorderType::Rounded)
@@ -162,11 +147,13 @@ fn boxed(
         format!(" {title} "),
         style.patch(screen.theme.strong()),
     ));
-    grid::put(buffer, area.x + 2, area.y, &line, width - 4);
-    let inner = area.rows().skip(2).take(usize::from(height - 3));
-    for (line, row) in lines.iter().zip(inner) {
-        grid::put(buffer, row.x + 2, row.y, line, width - 4);
-    }
+    grid::put(
+        buffer,
+        area.x + 2,
+        area.y,
+        &line,
+        area.width.saturating_sub(4),
+    );
 }
 
 /// Notices at the right, above the footer, the newest at the bottom.

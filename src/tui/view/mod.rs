@@ -13,6 +13,7 @@ mod livery;
 mod logs;
 mod map;
 pub(crate) mod page;
+pub(crate) mod proposal;
 pub(crate) mod services;
 pub(crate) mod tasks;
 pub mod theme;

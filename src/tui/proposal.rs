@@ -1,0 +1,315 @@
+//! A change that is asked about: what it comes to, and what was told about that so far.
+
+use std::collections::BTreeMap;
+
+use crate::client::{PlanReport, PlannedStep};
+use crate::controller::core::Action;
+use crate::model::{InstanceName, State, TaskDefinitionId, TimeMs};
+
+use super::event::Ticket;
+use super::state::Act;
+use super::text::count;
+
+/// From how many steps on equal ones of a round share a row.
+const STEPS_MAX: usize = 60;
+/// How many rows of steps are kept; the rest is counted.
+const ROWS_MAX: usize = 400;
+/// How many instances a sentence names.
+const NAMED: usize = 3;
+/// How many services get a sentence of their own.
+const SENTENCES: usize = 8;
+/// How long a plan that has just become another one is not taken for read, in milliseconds.
+const UNREAD_MS: u64 = 700;
+
+/// A question before something is changed: the acts, and the plan of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Proposal {
+    /// What is done, all of it or nothing.
+    pub acts: Vec<Act>,
+    /// What that comes to, or why nobody can say; `None` while it is planned.
+    pub plan: Option<Result<Foreseen, String>>,
+    /// Number of the change that the plan, or its refusal, is about.
+    pub planned_on: u64,
+    /// Which plan is waited for, and since when.
+    pub asked: Option<(Ticket, TimeMs)>,
+    /// How long the last plan took, in milliseconds.
+    pub took_ms: u64,
+    /// What the answer to the acts comes back with, once they were sent.
+    pub sent: Option<Ticket>,
+    /// Where the fleet had moved away from the plan that was to be carried out.
+    pub departed: Vec<String>,
+    /// When the plan shown became another one.
+    pub changed_at: Option<TimeMs>,
+    /// The first line shown.
+    pub top: usize,
+}
+
+impl Proposal {
+    pub(crate) fn new(acts: Vec<Act>) -> Self {
+        Self {
+            acts,
+            plan: None,
+            planned_on: 0,
+            asked: None,
+            took_ms: 0,
+            sent: None,
+            departed: Vec::new(),
+            changed_at: None,
+            top: 0,
+        }
+    }
+
+    /// Whether it is about leaving the console, which no plan says anything about.
+    pub(crate) fn quits(&self) -> bool {
+        self.acts.contains(&Act::Quit)
+    }
+
+    /// Whether it may be done without a plan: there is none to be had, or none that holds.
+    pub(crate) fn may_go_blind(&self) -> bool {
+        self.sent.is_none()
+            && !self.quits()
+            && (matches!(self.plan, Some(Err(_))) || !self.departed.is_empty())
+    }
+
+    /// Whether the plan became another one so lately that nobody can have read it.
+    pub(crate) fn is_unread(&self, now: TimeMs) -> bool {
+        self.changed_at
+            .is_some_and(|at| now.since_ms(at) < UNREAD_MS)
+    }
+
+    /// Takes a plan, or why there is none, in the place of the one before.
+    pub(crate) fn take(&mut self, told: Result<Foreseen, String>, now: TimeMs) {
+        let other = match (&self.plan, &told) {
+            (Some(Ok(old)), Ok(new)) => !old.is_as(new),
+            (Some(Err(_)), Ok(_)) | (Some(Ok(_)), Err(_)) => true,
+            _ => false,
+        };
+        if other || (self.plan.is_none() && !self.departed.is_empty()) {
+            self.changed_at = Some(now);
+        }
+        self.plan = Some(told);
+    }
+}
+
+/// A plan, with its words made once.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Foreseen {
+    pub report: PlanReport,
+    /// What it comes to, a sentence for each service.
+    pub sentences: Vec<String>,
+    /// Its starts and stops, in order.
+    pub rows: Vec<StepRow>,
+    /// How many steps have no row.
+    pub more: usize,
+}
+
+/// One step, or several equal ones of a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StepRow {
+    pub round: u32,
+    pub action: Action,
+    /// What starts or stops: `web:7`.
+    pub what: String,
+    /// Where.
+    pub place: String,
+    pub why: String,
+}
+
+impl Foreseen {
+    pub(crate) fn new(report: PlanReport, acts: &[Act], state: &State) -> Self {
+        let sentences = sentences(&report, acts, state);
+        let mut rows = rows(&report.steps);
+        let more = rows.len().saturating_sub(ROWS_MAX);
+        rows.truncate(ROWS_MAX);
+        Self {
+            report,
+            sentences,
+            rows,
+            more,
+        }
+    }
+
+    /// Whether both come to the same starts and stops in the same places.
+    fn is_as(&self, other: &Self) -> bool {
+        let steps = |it: &Self| -> Vec<_> {
+            let steps = it.report.steps.iter();
+            let key = |it: &PlannedStep| {
+                let what = (it.subject.clone(), it.task_definition.clone());
+                (it.round, it.action, it.instance.clone(), what)
+            };
+            steps.map(key).collect()
+        };
+        self.report.effects == other.report.effects && steps(self) == steps(other)
+    }
+}
+
+fn stops_healthy(step: &PlannedStep, state: &State) -> bool {
+    let task = step.task.and_then(|id| state.tasks.get(&id));
+    step.action == Action::Stop && task.is_some_and(|task| task.is_serving())
+}
+
+/// What a plan does, a sentence for each service or family.
+fn sentences(report: &PlanReport, acts: &[Act], state: &State) -> Vec<String> {
+    let mut subjects: Vec<&str> = Vec::new();
+    for step in &report.steps {
+        if !subjects.contains(&step.subject.as_str()) {
+            subjects.push(&step.subject);
+        }
+    }
+    if subjects.is_empty() {
+        let words = match report.effects.moves.is_empty() {
+            true => "Starts and stops nothing.",
+            false => "Starts and stops nothing that would not do so anyhow.",
+        };
+        return vec![words.to_owned()];
+    }
+    let more = subjects.len().saturating_sub(SENTENCES);
+    subjects.truncate(SENTENCES);
+    let mut lines: Vec<String> = subjects
+        .into_iter()
+        .map(|subject| sentence(report, subject, acts, state))
+        .collect();
+    if more > 0 {
+        lines.push(format!("And {} more.", count(more as u64, "service")));
+    }
+    lines
+}
+
+fn sentence(report: &PlanReport, subject: &str, acts: &[Act], state: &State) -> String {
+    let steps = |action| {
+        let of = report.steps.iter().filter(move |it| it.action == action);
+        of.filter(|it| it.subject == subject)
+    };
+    let (starts, stops) = (steps(Action::Start).count(), steps(Action::Stop).count());
+    let healthy = steps(Action::Stop).filter(|it| stops_healthy(it, state));
+    let healthy = healthy.count();
+    let course = report
+        .services
+        .iter()
+        .find(|it| it.service.as_str() == subject);
+    let before = course.map_or(0, |it| it.before as usize).max(healthy);
+    let scaled = acts.iter().find_map(|act| match act {
+        Act::Scale(key, to) if key.1.as_str() == subject => {
+            let from = state.services.get(key)?.desired_count;
+            Some(format!(
+                "{subject} goes from {from} to {}",
+                count(u64::from(*to), "task")
+            ))
+        }
+        _ => None,
+    });
+    // Who it is about is said once.
+    let of = if scaled.is_some() {
+        String::new()
+    } else {
+        format!(" of {subject}")
+    };
+    let mut parts = Vec::new();
+    if stops > 0 {
+        let how_many = if healthy == 0 {
+            let tasks = count(stops as u64, "task");
+            format!("{tasks}{of}, none of them healthy")
+        } else if healthy == stops {
+            format!("{healthy} of {before} healthy tasks{of}")
+        } else {
+            format!("{stops} tasks{of}, with {healthy} of the {before} healthy ones")
+        };
+        let place = places(steps(Action::Stop).map(|it| &it.instance));
+        parts.push(format!("stops {how_many}, on {place}"));
+    }
+    if starts > 0 {
+        let place = places(steps(Action::Start).map(|it| &it.instance));
+        let how_many = match (stops, starts) {
+            (0, _) if scaled.is_none() => format!("{}{of}", count(starts as u64, "task")),
+            _ => starts.to_string(),
+        };
+        parts.push(format!("starts {how_many}, on {place}"));
+    }
+    let line = parts.join("; ");
+    match scaled {
+        Some(scaled) => format!("{scaled}: {line}."),
+        None => format!("{}.", capital(&line)),
+    }
+}
+
+/// The text with its first letter as a capital.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+/// `h1, h2 and 3 more instances`.
+fn places<'a>(all: impl Iterator<Item = &'a InstanceName>) -> String {
+    let mut names: Vec<&InstanceName> = all.collect();
+    names.sort_unstable();
+    names.dedup();
+    let shown: Vec<&str> = names.iter().map(|it| it.as_str()).collect();
+    match shown.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        all if all.len() <= NAMED => {
+            let (last, rest) = (all[all.len() - 1], &all[..all.len() - 1]);
+            format!("{} and {last}", rest.join(", "))
+        }
+        all => {
+            let more = count((all.len() - NAMED + 1) as u64, "more instance");
+            format!("{} and {more}", all[..NAMED - 1].join(", "))
+        }
+    }
+}
+
+fn rows(steps: &[PlannedStep]) -> Vec<StepRow> {
+    let what = |subject: &str, definition: &TaskDefinitionId| {
+        if definition.family.as_str() == subject {
+            definition.to_string()
+        } else {
+            format!("{subject} {definition}")
+        }
+    };
+    if steps.len() <= STEPS_MAX {
+        let row = |it: &PlannedStep| StepRow {
+            round: it.round,
+            action: it.action,
+            what: what(&it.subject, &it.task_definition),
+            place: it.instance.to_string(),
+            why: it.reason.clone(),
+        };
+        return steps.iter().map(row).collect();
+    }
+    let mut groups: BTreeMap<_, Vec<&InstanceName>> = BTreeMap::new();
+    for it in steps {
+        let of = (it.round, &it.subject, it.action, &it.task_definition);
+        groups.entry(of).or_default().push(&it.instance);
+    }
+    let row = |((round, subject, action, definition), all): ((_, &String, _, _), Vec<_>)| StepRow {
+        round,
+        action,
+        what: what(subject, definition),
+        place: format!("×{}", all.len()),
+        why: format!("on {}", places(all.into_iter())),
+    };
+    groups.into_iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_named_as_far_as_a_person_reads() {
+        let said = |names: &[&str]| {
+            let names: Vec<InstanceName> = names
+                .iter()
+                .filter_map(|n| InstanceName::new(*n).ok())
+                .collect();
+            places(names.iter())
+        };
+        assert_eq!(said(&["b"]), "b");
+        assert_eq!(said(&["b", "a", "b"]), "a and b");
+        assert_eq!(said(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(said(&["a", "b", "c", "d"]), "a, b and 2 more instances");
+        assert_eq!(capital("stops"), "Stops");
+    }
+}
