@@ -7,7 +7,7 @@ use quarterdeck::model::{Change, Instance, Snapshot, Task, TaskId};
 use quarterdeck::tui::{Effect, Event, Model, update};
 
 use crate::fleet::{NOW, console, instance_name, options, snapshot};
-use crate::screens::{LARGE, frame, press, text};
+use crate::screens::{LARGE, foresee, frame, press, text};
 
 fn shown(model: &Model) -> String {
     text(&frame(model, LARGE))
@@ -52,20 +52,35 @@ fn a_verb_and_a_name_find_the_action_on_that_thing() {
 #[test]
 fn enter_does_what_the_line_says() {
     let mut model = console(LARGE);
-    assert_eq!(press(&mut model, ":drain b2<enter>"), []);
+    let asked = press(&mut model, ":drain b2<enter>");
+    assert_eq!(foresee(&mut model, &snapshot(), &asked), 1, "{asked:?}");
     assert!(
         shown(&model).contains("Drain instance ops-b2"),
         "{}",
         shown(&model)
     );
     let effects = press(&mut model, "y");
-    let [Effect::Command { command, .. }] = effects.as_slice() else {
+    let [
+        Effect::Apply {
+            ticket,
+            what,
+            commands,
+            ..
+        },
+    ] = effects.as_slice()
+    else {
         panic!("{effects:?}");
     };
-    let Command::UpdateContainerInstancesState(drain) = &**command else {
-        panic!("{command:?}");
+    let [Command::UpdateContainerInstancesState(drain)] = commands.as_slice() else {
+        panic!("{commands:?}");
     };
     assert_eq!(drain.container_instances, ["ops-b2"]);
+    let done = Event::Applied {
+        ticket: *ticket,
+        what: what.clone(),
+        result: Ok(Vec::new()),
+    };
+    assert_eq!(update(&mut model, NOW, done), []);
 
     let effects = press(&mut model, ":logs web<enter>");
     assert!(

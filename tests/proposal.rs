@@ -314,3 +314,106 @@ fn a_refusal_is_shown_in_its_own_words_and_goes_away() {
     assert!(!shown(&model).contains(words));
     assert_eq!(model.wakes_at(), None);
 }
+
+/// A fleet whose cluster the config marks as protected.
+fn protected() -> Snapshot {
+    let mut fleet = snapshot();
+    let name = quarterdeck::model::ClusterName::default_cluster();
+    let mut cluster = quarterdeck::model::Cluster::clone(&fleet.state.clusters[&name]);
+    cluster.protected = true;
+    fleet.state.apply(&Change::Cluster(Arc::new(cluster)));
+    fleet
+}
+
+fn guarded() -> Model {
+    let mut model = console(WIDE);
+    assert_eq!(see(&mut model, protected()), []);
+    model
+}
+
+#[test]
+fn in_a_protected_cluster_what_stops_healthy_tasks_wants_its_name_typed() {
+    let mut model = guarded();
+    ask(&mut model, "jjjjr");
+    let screen = text(&frame(&model, WIDE));
+    assert!(screen.contains("PROTECTED  type web to go on:"), "{screen}");
+    assert!(screen.contains(" PROTECTED  SIMULATED"), "{screen}");
+    for keys in ["<enter>", "y<enter>", "<back>we<enter>"] {
+        assert_eq!(press(&mut model, keys), [], "{keys}");
+    }
+    let screen = text(&frame(&model, WIDE));
+    assert!(screen.contains("type web, then Enter"), "{screen}");
+    assert!(screen.contains("go on: we▏"), "{screen}");
+    let sent = press(&mut model, "b<enter>");
+    assert!(
+        matches!(sent.as_slice(), [Effect::Apply { .. }]),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn in_a_protected_cluster_what_stops_nothing_healthy_needs_no_name() {
+    let mut model = guarded();
+    ask(&mut model, "jjjjs7<enter>");
+    let screen = text(&frame(&model, WIDE));
+    assert!(!screen.contains("to go on:"), "{screen}");
+    assert!(matches!(
+        command(&enter(&mut model, NOW)),
+        Command::UpdateService(_)
+    ));
+    let mut model = guarded();
+    press(&mut model, "D");
+    let screen = text(&frame(&model, WIDE));
+    assert!(
+        screen.contains("type api to go on:"),
+        "not planned yet: {screen}"
+    );
+}
+
+#[test]
+fn a_service_is_rolled_back_in_two_keys() {
+    let mut model = console(WIDE);
+    ask(&mut model, "R");
+    let screen = text(&frame(&model, WIDE));
+    assert!(
+        screen.contains("Roll service api back to api:3"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("$ qd service rollback api --to 3"),
+        "{screen}"
+    );
+    let Command::UpdateService(update) = command(&enter(&mut model, NOW)).clone() else {
+        panic!();
+    };
+    assert_eq!(update.task_definition.as_deref(), Some("api:3"));
+    assert_eq!(update.service, "api");
+    let mut model = console(WIDE);
+    assert_eq!(
+        press(&mut model, "jjjR"),
+        [],
+        "search has one revision only"
+    );
+    let screen = text(&frame(&model, WIDE));
+    assert!(screen.contains("Nothing is rolled back"), "{screen}");
+}
+
+/// From the question the map shows what would start, and what would stop.
+#[test]
+fn the_map_shows_what_a_plan_starts_and_stops() {
+    let mut model = console(WIDE);
+    ask(&mut model, "jjjjr");
+    press(&mut model, "m");
+    let screen = text(&frame(&model, WIDE));
+    assert!(screen.contains("with the plan"), "{screen}");
+    assert!(screen.contains("╌│") && screen.contains("✕▉"), "{screen}");
+    assert!(screen.contains("would start: web:7"), "{screen}");
+    press(&mut model, "<esc>");
+    assert!(text(&frame(&model, WIDE)).contains("Restart service web"));
+    press(&mut model, "<esc>m");
+    let screen = text(&frame(&model, WIDE));
+    assert!(
+        !screen.contains("╌│") && !screen.contains("with the plan"),
+        "{screen}"
+    );
+}

@@ -192,6 +192,7 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         ("drain-question", "3d"),
         ("activate-question", "3Gd"),
         ("cluster-picker", "c"),
+        ("rollback-question", "jjjjR"),
     ];
     let mut screens: Vec<(&'static str, Model)> = paths
         .into_iter()
@@ -209,6 +210,16 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
     screens.push(("logs-columns", logs(size, "C<enter><down><enter><esc>")));
     screens.push(("logs-since", logs(size, "S")));
     screens.push(("logs-saving", logs(size, "s")));
+    let mut planned = console(size);
+    let effects = press(&mut planned, "jjjjr");
+    foresee(&mut planned, &crate::fleet::snapshot(), &effects);
+    press(&mut planned, "m");
+    screens.push(("map-planned", planned));
+    let mut planned = plain(size, "");
+    let effects = press(&mut planned, "jjjjr");
+    foresee(&mut planned, &crate::fleet::snapshot(), &effects);
+    press(&mut planned, "m");
+    screens.push(("map-planned-plain", planned));
     let mut planning = console(size);
     press(&mut planning, "r");
     screens.push(("restart-planning", planning));

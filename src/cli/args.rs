@@ -139,11 +139,14 @@ pub struct Wait {
 }
 
 /// Asking first.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Sure {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+    /// Do not ask, in this cluster that the config marks as protected: there --yes is not enough
+    #[arg(long, value_name = "CLUSTER")]
+    pub protected: Option<String>,
 }
 
 /// `demo`.

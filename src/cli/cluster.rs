@@ -27,7 +27,8 @@ pub async fn run(session: &Session, verb: &ClusterVerb, output: Output) -> CliRe
         ),
         ClusterVerb::Rm { name, sure } => {
             let cluster = resolve::cluster(&session.snapshot().state, name)?;
-            out::confirm(&format!("Cluster {cluster} is deleted."), sure.yes).await?;
+            let effect = format!("Cluster {cluster} is deleted.");
+            session.confirm(&cluster, &effect, sure).await?;
             (
                 Command::DeleteCluster(DeleteCluster {
                     cluster: cluster.to_string(),

@@ -30,6 +30,7 @@ pub async fn run(session: &Session, verb: &InstanceVerb, output: Output) -> CliR
         InstanceVerb::Show(named) => show(session, &named.name, output).await,
         InstanceVerb::Drain { names, wait, sure } => {
             let snapshot = session.snapshot();
+            let mut cluster = session.cluster(&snapshot)?;
             let (mut effects, mut drained) = (Vec::new(), Vec::new());
             for name in names {
                 let instance = resolve::instance(&snapshot.state, name)?;
@@ -40,8 +41,10 @@ pub async fn run(session: &Session, verb: &InstanceVerb, output: Output) -> CliR
                     instance.name
                 ));
                 drained.push(instance.name.clone());
+                cluster.clone_from(&instance.cluster);
             }
-            out::confirm(&effects.join("\n"), sure.yes).await?;
+            let effect = effects.join("\n");
+            session.confirm(&cluster, &effect, sure).await?;
             set(session, names, InstanceStatus::Draining, output).await?;
             if wait.wait {
                 return wait::drained(session, &drained, wait.timeout).await;

@@ -18,6 +18,7 @@ pub mod session;
 mod start;
 mod status;
 mod stream;
+mod sure;
 mod task;
 mod taskdef;
 #[cfg(test)]

@@ -61,16 +61,22 @@ pub fn can_ask() -> bool {
 /// Asks, and takes only a clear yes for one. The answer is read on a thread of its own, so that
 /// an interrupt is heard meanwhile.
 pub async fn ask(question: &str) -> bool {
+    let answer = answer(&format!("{question} [y/N]")).await;
+    matches!(answer.to_lowercase().as_str(), "y" | "yes")
+}
+
+/// What is typed at a question; nothing if it cannot be read.
+pub async fn answer(question: &str) -> String {
     let mut error = io::stderr();
-    let _ = write!(error, "{question} [y/N] ").and_then(|()| error.flush());
+    let _ = write!(error, "{question} ").and_then(|()| error.flush());
     let answer = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).map(|_| answer)
     });
     match answer.await {
-        Ok(Ok(answer)) => matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),
-        // What cannot be read is no clear yes.
-        Ok(Err(_)) | Err(_) => false,
+        Ok(Ok(answer)) => answer.trim().to_owned(),
+        // What cannot be read is no clear answer.
+        Ok(Err(_)) | Err(_) => String::new(),
     }
 }
 

@@ -32,7 +32,7 @@ pub async fn run(session: &Session, verb: &ScheduleVerb, output: Output) -> CliR
                 "Schedule {} is deleted; what it has started goes on.",
                 schedule.name
             );
-            out::confirm(&effect, sure.yes).await?;
+            session.confirm(&schedule.cluster, &effect, sure).await?;
             let command = Command::DeleteSchedule(request(&schedule));
             act(
                 session,

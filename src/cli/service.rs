@@ -13,10 +13,11 @@ use crate::controller::command::{
     DeleteService, DeploymentConfigurationUpdate, RebalanceService, UpdateService,
 };
 use crate::model::capacity::launch_words;
-use crate::model::service::{ROLLING_BACK, SchedulingStrategy};
+use crate::model::rollback::{rollback_target, rolling_back};
+use crate::model::service::SchedulingStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    LastStatus, Revision, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId, validate,
+    LastStatus, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId, validate,
 };
 
 /// How many deployments that are over `show` prints.
@@ -48,7 +49,7 @@ pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliRe
                 ..of(&service)
             };
             foresee(session, &update).await?;
-            out::confirm(&effect, sure.yes).await?;
+            session.confirm(&service.cluster, &effect, sure).await?;
             change(session, &service, update, wait, output).await
         }
         ServiceVerb::Update(asked) => update(session, asked, output).await,
@@ -60,7 +61,9 @@ pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliRe
                  deployments.",
                 service.desired_count, service.name
             );
-            out::confirm(&effect, act.sure.yes).await?;
+            session
+                .confirm(&service.cluster, &effect, &act.sure)
+                .await?;
             let update = UpdateService {
                 force_new_deployment: true,
                 ..of(&service)
@@ -192,7 +195,9 @@ async fn update(session: &Session, asked: &ServiceUpdate, output: Output) -> Cli
         ..of(&service)
     };
     foresee(session, &update).await?;
-    out::confirm(&effect, asked.act.sure.yes).await?;
+    session
+        .confirm(&service.cluster, &effect, &asked.act.sure)
+        .await?;
     change(session, &service, update, &asked.act.wait, output).await
 }
 
@@ -211,7 +216,7 @@ async fn rollback(
     not_again(&service, target.as_ref())?;
     let to = match target {
         Some(named) => named,
-        None => rollback_target(&snapshot.state, &service)?,
+        None => rollback_target(&snapshot.state, &service).map_err(CliError::Usage)?,
     };
     let from = service.primary().map(|it| it.task_definition.to_string());
     let effect = format!(
@@ -219,10 +224,12 @@ async fn rollback(
         service.name,
         from.unwrap_or_default()
     );
-    if act.sure.yes || !out::can_ask() {
+    if act.sure.waived() || !out::can_ask() {
         out::note(&effect);
     }
-    out::confirm(&effect, act.sure.yes).await?;
+    session
+        .confirm(&service.cluster, &effect, &act.sure)
+        .await?;
     let update = UpdateService {
         task_definition: Some(to.to_string()),
         ..of(&service)
@@ -232,11 +239,7 @@ async fn rollback(
 
 /// Refuses a rollback while the circuit breaker rolls back: it would lead one revision further.
 fn not_again(service: &Service, to: Option<&TaskDefinitionId>) -> CliResult {
-    let rolling = service.primary().filter(|primary| {
-        primary.rollout_state == RolloutState::InProgress
-            && primary.rollout_state_reason.starts_with(ROLLING_BACK)
-    });
-    match rolling.map(|primary| &primary.task_definition) {
+    match rolling_back(service) {
         Some(back) if to.is_none_or(|to| to == back) => Err(CliError::Failed(format!(
             "service {} is already rolling back to {back}; nothing was changed. --to names \
              another revision",
@@ -271,49 +274,6 @@ fn named_target(state: &State, service: &Service, named: &str) -> CliResult<Task
     Ok(resolve::definition(state, &text)?.id())
 }
 
-/// Where a rollback leads: the definition of the last deployment that completed with another than
-/// the one it has, or, where none is remembered, the revision before.
-fn rollback_target(state: &State, service: &Service) -> CliResult<TaskDefinitionId> {
-    let now = service
-        .primary()
-        .map(|primary| primary.task_definition.clone());
-    let Some(now) = now else {
-        return Err(CliError::Usage(format!(
-            "service {} has no deployment",
-            service.name
-        )));
-    };
-    if let Some(last) = service.last_completed.clone().filter(|last| *last != now) {
-        return Ok(last);
-    }
-    let completed = service.history.iter().find(|past| {
-        past.rollout_state == RolloutState::Completed
-            && past.task_definition != now
-            && state.task_definitions.contains_key(&past.task_definition)
-    });
-    if let Some(past) = completed {
-        return Ok(past.task_definition.clone());
-    }
-    let before = state
-        .family(&now.family)
-        .filter(|definition| definition.revision < now.revision)
-        .filter(|definition| {
-            definition.status == crate::model::task_definition::TaskDefinitionStatus::Active
-        })
-        .map(|definition| definition.revision)
-        .max_by_key(|Revision(number)| *number);
-    match before {
-        Some(revision) => Ok(TaskDefinitionId {
-            family: now.family,
-            revision,
-        }),
-        None => Err(CliError::Usage(format!(
-            "service {} runs {now}, and there is no ACTIVE revision before it to go back to",
-            service.name
-        ))),
-    }
-}
-
 async fn rebalance(session: &Session, act: &ServiceAct, output: Output) -> CliResult {
     let service = find(session, &act.name)?;
     let effect = format!(
@@ -321,7 +281,9 @@ async fn rebalance(session: &Session, act: &ServiceAct, output: Output) -> CliRe
          that have more, never below its desired count.",
         service.name
     );
-    out::confirm(&effect, act.sure.yes).await?;
+    session
+        .confirm(&service.cluster, &effect, &act.sure)
+        .await?;
     let body = session
         .command(Command::RebalanceService(RebalanceService {
             cluster: Some(service.cluster.to_string()),
@@ -351,7 +313,9 @@ async fn remove(session: &Session, act: &ServiceAct, output: Output) -> CliResul
         "Service {} in cluster {} is deleted and its {tasks} tasks are stopped.",
         service.name, service.cluster
     );
-    out::confirm(&effect, act.sure.yes).await?;
+    session
+        .confirm(&service.cluster, &effect, &act.sure)
+        .await?;
     let body = session
         .command(Command::DeleteService(DeleteService {
             cluster: Some(service.cluster.to_string()),
@@ -616,6 +580,7 @@ fn history(service: &Service) -> CliResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::service::ROLLING_BACK;
     use crate::scheduler::fixture;
     use crate::scheduler::world::World;
 

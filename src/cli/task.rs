@@ -54,7 +54,7 @@ pub async fn run(session: &Session, verb: &TaskVerb, output: Output) -> CliResul
             reason,
             wait,
             sure,
-        } => stop(session, task, reason.clone(), wait, *sure, output).await,
+        } => stop(session, task, reason.clone(), wait, sure, output).await,
         TaskVerb::Protect { task, minutes, off } => {
             protect(session, task, (!off).then_some(*minutes), output).await
         }
@@ -315,7 +315,7 @@ async fn stop(
     task: &str,
     reason: Option<String>,
     asked: &Wait,
-    sure: Sure,
+    sure: &Sure,
     output: Output,
 ) -> CliResult {
     let snapshot = session.snapshot();
@@ -334,7 +334,7 @@ async fn stop(
         task.group,
         task.whereabouts()
     );
-    out::confirm(&effect, sure.yes).await?;
+    session.confirm(&task.cluster, &effect, sure).await?;
     let body = session
         .command(Command::StopTask(StopTask {
             cluster: Some(task.cluster.to_string()),

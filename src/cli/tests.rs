@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::args::{Arguments, Output, Verb};
+use super::args::{Arguments, Output, Sure, Verb};
 use super::dispatch;
 use super::error::{CliError, CliResult};
 use super::session::Session;
 use crate::client::{Client as _, LocalClient};
-use crate::controller::fixture::{create, ready, register, serving, until};
+use crate::controller::fixture::{self, create, ready, register, serving, until};
 use crate::controller::{Command, ControlPlane};
-use crate::model::{Snapshot, Task};
+use crate::model::{ClusterName, Snapshot, Task};
 use crate::sim::Fleet;
+use crate::store::MemoryStore;
 use clap::Parser as _;
 
 /// Someone at the command line.
@@ -23,6 +24,10 @@ struct User {
 impl User {
     async fn new(instances: usize) -> Self {
         let (fleet, plane) = ready(instances).await;
+        Self::over(fleet, plane)
+    }
+
+    fn over(fleet: Fleet, plane: ControlPlane) -> Self {
         let client = Arc::new(LocalClient::new(plane.handle.clone(), "ann".into()));
         Self {
             _fleet: fleet,
@@ -76,6 +81,49 @@ fn left_on(snapshot: &Snapshot, instance: &str) -> Vec<Arc<Task>> {
     let tasks = snapshot.state.tasks.values();
     let here = |it: &&Arc<Task>| it.instance.as_str() == instance && !it.is_stopped();
     tasks.filter(here).cloned().collect()
+}
+
+/// There the cluster's name says that it is meant, and `--yes` does not.
+#[tokio::test]
+async fn a_protected_cluster_wants_its_name() {
+    let mut settings = fixture::settings(2);
+    settings.clusters[0].protected = true;
+    let fleet = fixture::fleet(2);
+    let plane = fixture::plane_of(&fleet, settings, Box::new(MemoryStore::new())).await;
+    let user = User::over(fleet, plane);
+    let connected = |it: &Snapshot| it.state.instances.values().all(|it| it.is_connected());
+    until(&user.plane.handle, "every instance is connected", connected).await;
+    user.web(2).await;
+    let typed = Arguments::try_parse_from(["qd", "service", "ls"]).unwrap();
+    let session = Session::over(user.client.clone(), &typed.global, None);
+    let cluster = ClusterName::default_cluster();
+    let sure = |yes: bool, protected: Option<&str>| Sure {
+        yes,
+        protected: protected.map(ToOwned::to_owned),
+    };
+    for yes in [false, true] {
+        let wanted = session.wanted(&cluster, &sure(yes, None)).unwrap();
+        assert_eq!(wanted, Some(&cluster));
+    }
+    let named = session.wanted(&cluster, &sure(true, Some("default")));
+    assert_eq!(named.unwrap(), None);
+    let other = ["service", "scale", "web", "1", "--protected", "staging"];
+    let said = user.fails(2, &other).await;
+    assert!(said.contains("this is about the cluster default"), "{said}");
+    assert_eq!(serving(&user.now(), "web").len(), 2);
+    user.qd(&[
+        "service",
+        "scale",
+        "web",
+        "1",
+        "--wait",
+        "--protected",
+        "default",
+    ])
+    .await
+    .unwrap();
+    assert_eq!(serving(&user.now(), "web").len(), 1);
+    user.end().await;
 }
 
 #[tokio::test]

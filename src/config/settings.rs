@@ -52,6 +52,8 @@ pub struct ClusterSettings {
     pub name: ClusterName,
     /// Region and account.
     pub partition: Partition,
+    /// Whether whoever stops something of it by hand is to type a name.
+    pub protected: bool,
     /// Capacity providers: named groups of its instances.
     pub capacity_providers: Vec<CapacityProviderName>,
     /// What services and tasks get that name neither launch type nor strategy.
@@ -108,6 +110,7 @@ impl ClusterSettings {
         Self {
             name,
             partition,
+            protected: false,
             capacity_providers: Vec::new(),
             default_capacity_provider_strategy: Vec::new(),
         }

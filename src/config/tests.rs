@@ -31,6 +31,7 @@ fn a_whole_config_comes_out_whole() {
 name = "default"
 region = "eu-central-1"
 account = "210987654321"
+protected = true
 
 [[instance]]
 name = "ops-1"
@@ -50,6 +51,7 @@ availability_zone = "rack-7"
     )
     .unwrap();
     assert_eq!(settings.clusters[0].partition.account, "210987654321");
+    assert!(settings.clusters[0].protected);
     let [one, two] = &settings.instances[..] else {
         panic!("{settings:?}");
     };

@@ -22,6 +22,7 @@ const CLUSTER: &[&str] = &[
     "name",
     "region",
     "account",
+    "protected",
     "default_capacity_provider_strategy",
 ];
 const INSTANCE: &[&str] = &[
@@ -107,7 +108,10 @@ impl<'a> Validator<'a> {
                 self.refuse(&span, format!("the cluster \"{name}\" is given twice"));
                 continue;
             }
-            clusters.push(ClusterSettings::new(name, partition));
+            clusters.push(ClusterSettings {
+                protected: self.reader.flag(node, "protected"),
+                ..ClusterSettings::new(name, partition)
+            });
         }
         if !clusters
             .iter()

@@ -71,9 +71,18 @@ pub(crate) fn holder() -> Holder {
 
 /// Starts a control plane over these engines on this store.
 pub(crate) async fn plane(fleet: &Fleet, instances: usize, store: Box<dyn Store>) -> ControlPlane {
+    plane_of(fleet, settings(instances), store).await
+}
+
+/// The same with settings of one's own.
+pub(crate) async fn plane_of(
+    fleet: &Fleet,
+    settings: Settings,
+    store: Box<dyn Store>,
+) -> ControlPlane {
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(BASE));
     start(Start {
-        settings: settings(instances),
+        settings,
         store,
         connector: Arc::new(fleet.clone()),
         clock,

@@ -18,6 +18,9 @@ pub struct Cluster {
     pub partition: Partition,
     /// The config file names it (such a cluster is not removed by command).
     pub configured: bool,
+    /// The config marks it: whoever stops something of it by hand is to type a name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
     /// When it was first seen.
     pub created_at: TimeMs,
     /// Its capacity providers, as the config names them.
@@ -45,6 +48,7 @@ impl Cluster {
             name,
             partition,
             configured,
+            protected: false,
             created_at,
             capacity_providers: Vec::new(),
             default_capacity_provider_strategy: Vec::new(),

@@ -19,6 +19,7 @@ pub mod parameters;
 pub mod rare;
 pub mod resources;
 pub mod role;
+pub mod rollback;
 pub mod schedule;
 pub mod service;
 pub mod shared;

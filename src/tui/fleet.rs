@@ -9,6 +9,7 @@ use crate::model::{
     Service, ServiceName, ServiceStatus, Snapshot, Task,
 };
 
+use super::ghosts::Ghosts;
 use super::text;
 
 /// How loud a row is.
@@ -157,6 +158,8 @@ pub(crate) struct Fleet {
     /// Instances that answer.
     pub connected: usize,
     pub widths: Widths,
+    /// What a plan that is shown on the map would change.
+    pub ghosts: Arc<Ghosts>,
 }
 
 impl Fleet {

@@ -22,6 +22,7 @@ pub(crate) enum Action {
     Scale,
     Update,
     Restart,
+    Rollback,
     Rebalance,
     Stop,
     Drain,
@@ -217,6 +218,13 @@ pub(crate) const KEYS: &[Binding] = &[
         "logs",
         "logs of the service, the task or all on the instance, live; of an event: around it",
     ),
+    key(
+        P::CONFIRM,
+        &["m"],
+        Action::Map,
+        "map",
+        "the stowage map with what the plan starts and stops",
+    ),
     change(
         OF_SERVICE,
         &["s"],
@@ -237,6 +245,13 @@ pub(crate) const KEYS: &[Binding] = &[
         Action::Restart,
         "restart",
         "restart the service: replace every task",
+    ),
+    change(
+        OF_SERVICE,
+        &["R"],
+        Action::Rollback,
+        "",
+        "roll the service back to what last completed",
     ),
     change(
         OF_SERVICE,

@@ -68,6 +68,8 @@ impl Measure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cargo {
     Task(TaskId),
+    /// A task that a plan would start there: its place among those.
+    Ghost(usize),
     /// Containers that no task accounts for.
     Foreign,
     /// What is kept for the host itself.
@@ -96,6 +98,8 @@ pub(crate) struct MapPage {
     pub at: usize,
     /// The first row shown.
     pub top: usize,
+    /// Whether the plan of the question below is drawn into it.
+    pub planned: bool,
 }
 
 /// The rows of one instance.
@@ -174,6 +178,8 @@ pub(crate) fn blocks(fleet: &Fleet, row: &InstanceRow, measure: Measure) -> Vec<
     });
     let mut all: Vec<Block> = tasks.collect();
     let instance = &row.instance;
+    let ghosts = fleet.ghosts.on(&instance.name).iter().enumerate();
+    all.extend(ghosts.map(|(at, it)| block(Cargo::Ghost(at), measure.of(&it.resources))));
     if instance.foreign_count > 0 || measure.of(&instance.foreign) > 0 {
         all.push(block(Cargo::Foreign, measure.of(&instance.foreign)));
     }
@@ -325,6 +331,7 @@ impl MapPage {
         let Some(row) = found.or_else(|| fleet.instances.get(chart.hold(0, 0)?)) else {
             *self = Self {
                 measure: self.measure,
+                planned: self.planned,
                 ..Self::default()
             };
             return;

@@ -1,12 +1,14 @@
 //! A change that is asked about: what it comes to, and what was told about that so far.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::client::{PlanReport, PlannedStep};
 use crate::controller::core::Action;
-use crate::model::{InstanceName, State, TaskDefinitionId, TimeMs};
+use crate::model::{ClusterName, InstanceName, State, TaskDefinitionId, TimeMs};
 
 use super::event::Ticket;
+use super::ghosts::Ghosts;
 use super::state::Act;
 use super::text::count;
 
@@ -40,6 +42,8 @@ pub(crate) struct Proposal {
     pub departed: Vec<String>,
     /// When the plan shown became another one.
     pub changed_at: Option<TimeMs>,
+    /// What was typed of the name that a protected cluster wants.
+    pub typed: String,
     /// The first line shown.
     pub top: usize,
 }
@@ -55,6 +59,7 @@ impl Proposal {
             sent: None,
             departed: Vec::new(),
             changed_at: None,
+            typed: String::new(),
             top: 0,
         }
     }
@@ -62,6 +67,30 @@ impl Proposal {
     /// Whether it is about leaving the console, which no plan says anything about.
     pub(crate) fn quits(&self) -> bool {
         self.acts.contains(&Act::Quit)
+    }
+
+    /// The name that is to be typed before it is done: in a protected cluster that of the thing it
+    /// is about, or of the cluster where it is about several. What is known to stop nothing healthy
+    /// goes without.
+    pub(crate) fn wanted_name(&self, state: &State, shown: &ClusterName) -> Option<String> {
+        if self.quits() {
+            return None;
+        }
+        let cluster = self
+            .acts
+            .iter()
+            .find_map(|act| act.service().map(|key| &key.0));
+        let cluster = cluster.unwrap_or(shown);
+        let protected = state.clusters.get(cluster).is_some_and(|it| it.protected);
+        let harmless = matches!(&self.plan, Some(Ok(foreseen)) if foreseen.healthy_stops == 0);
+        let deletes = self.acts.iter().any(|act| matches!(act, Act::Delete(_)));
+        if !protected || (harmless && !deletes) {
+            return None;
+        }
+        Some(match self.acts.as_slice() {
+            [one] => one.thing(),
+            _ => cluster.to_string(),
+        })
     }
 
     /// Whether it may be done without a plan: there is none to be had, or none that holds.
@@ -95,12 +124,16 @@ impl Proposal {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Foreseen {
     pub report: PlanReport,
+    /// How many of the tasks that stop serve now.
+    pub healthy_stops: usize,
     /// What it comes to, a sentence for each service.
     pub sentences: Vec<String>,
     /// Its starts and stops, in order.
     pub rows: Vec<StepRow>,
     /// How many steps have no row.
     pub more: usize,
+    /// The same for the stowage map.
+    pub ghosts: Arc<Ghosts>,
 }
 
 /// One step, or several equal ones of a round.
@@ -121,11 +154,16 @@ impl Foreseen {
         let mut rows = rows(&report.steps);
         let more = rows.len().saturating_sub(ROWS_MAX);
         rows.truncate(ROWS_MAX);
+        let ghosts = Arc::new(Ghosts::new(&report, state));
+        let stops = report.steps.iter();
+        let healthy_stops = stops.filter(|it| stops_healthy(it, state)).count();
         Self {
             report,
+            healthy_stops,
             sentences,
             rows,
             more,
+            ghosts,
         }
     }
 

@@ -20,6 +20,7 @@ use super::layout::Layout;
 use super::logs::LogPage;
 use super::map::MapPage;
 use super::palette::Palette;
+use super::progress::Progress;
 use super::proposal::Proposal;
 use super::settings::ConsoleSettings;
 use super::sort::Sorting;
@@ -205,12 +206,39 @@ pub(crate) enum Act {
     Scale(ServiceKey, u32),
     Update(ServiceKey, TaskDefinitionId),
     Restart(ServiceKey),
+    /// Back to a definition that it had.
+    Rollback(ServiceKey, TaskDefinitionId),
     Rebalance(ServiceKey),
     Delete(ServiceKey),
     Stop(TaskId),
     Drain(InstanceName),
     Activate(InstanceName),
     Quit,
+}
+
+impl Act {
+    /// The service that it changes, if it changes one.
+    pub(crate) fn service(&self) -> Option<&ServiceKey> {
+        match self {
+            Self::Scale(key, _)
+            | Self::Update(key, _)
+            | Self::Restart(key)
+            | Self::Rollback(key, _)
+            | Self::Rebalance(key)
+            | Self::Delete(key) => Some(key),
+            Self::Stop(_) | Self::Drain(_) | Self::Activate(_) | Self::Quit => None,
+        }
+    }
+
+    /// The name of what it is about.
+    pub(crate) fn thing(&self) -> String {
+        match (self.service(), self) {
+            (Some(key), _) => key.1.to_string(),
+            (None, Self::Stop(task)) => task.short(),
+            (None, Self::Drain(name) | Self::Activate(name)) => name.to_string(),
+            (None, _) => String::new(),
+        }
+    }
 }
 
 /// What is chosen from a list of names.
@@ -301,6 +329,7 @@ pub struct Model {
     pub(crate) stats: Option<(TaskId, StatsResult)>,
     /// Why what the page is about is where it is, or why that is not to be had.
     pub(crate) explained: Option<(About, Result<Box<Explanation>, String>)>,
+    pub(crate) progress: Progress,
     /// Commands that were sent and not answered yet.
     pub(crate) waiting: u32,
     pub(crate) tickets: Ticket,
@@ -340,6 +369,7 @@ impl Model {
             toasts: VecDeque::new(),
             stats: None,
             explained: None,
+            progress: Progress::default(),
             waiting: 0,
             tickets: 0,
             quit: false,
@@ -406,7 +436,10 @@ impl Model {
             Some(Layer::Logs(page)) => page.typing.is_none().then_some(Places::LOGS),
             Some(Layer::Map(_)) => Some(Places::MAP),
             Some(Layer::Help { .. }) => Some(Places::HELP),
-            Some(Layer::Confirm(_)) => Some(Places::CONFIRM),
+            Some(Layer::Confirm(proposal)) => {
+                let wanted = proposal.wanted_name(&self.snapshot.state, &self.cluster);
+                wanted.is_none().then_some(Places::CONFIRM)
+            }
             Some(Layer::Number { .. } | Layer::Picker { .. } | Layer::Palette(_)) => None,
         }
     }

@@ -98,14 +98,14 @@ async fn carry_out(
         }
         let report = session.client.plan(commands.clone().into()).await?;
         foresee(&report);
-        sure(asked).await?;
+        sure(session, asked).await?;
         match session.client.apply(commands, Some(report.effects)).await {
             Ok(replies) => {
                 let bodies = replies.into_iter().map(|reply| reply.body);
                 return Ok((steps, bodies.collect()));
             }
             Err(ClientError::Refused(refusal)) if refusal.kind == ErrorKind::ConflictException => {
-                if !asked.sure.yes || attempt == ATTEMPTS_MAX {
+                if !asked.sure.waived() || attempt == ATTEMPTS_MAX {
                     return Err(CliError::Failed(refusal.message));
                 }
                 out::note(format!("{}\nPlanned anew:", refusal.message));
@@ -153,8 +153,15 @@ fn left_behind(state: &State, commands: &[Command]) -> Vec<String> {
     hints
 }
 
-async fn sure(asked: &Apply) -> CliResult {
-    if asked.sure.yes {
+/// Asks before files or a plan are applied: in a protected cluster for its name.
+async fn sure(session: &Session, asked: &Apply) -> CliResult {
+    let refused = || CliError::Failed("nothing was changed".into());
+    let cluster = session.cluster(&session.snapshot())?;
+    if let Some(wanted) = session.wanted(&cluster, &asked.sure)? {
+        let sure = super::sure::by_name(wanted).await?;
+        return sure.then_some(()).ok_or_else(refused);
+    }
+    if asked.sure.waived() {
         return Ok(());
     }
     if !out::can_ask() {
@@ -167,7 +174,7 @@ async fn sure(asked: &Apply) -> CliResult {
     if out::ask("Apply this?").await {
         Ok(())
     } else {
-        Err(CliError::Failed("nothing was changed".into()))
+        Err(refused())
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) async fn carry_out(
         out::note("Nothing to change.");
         return Ok(());
     }
-    super::sure(asked).await?;
+    super::sure(session, asked).await?;
     let replies = match session
         .client
         .apply(commands.clone(), Some(kept.effects))

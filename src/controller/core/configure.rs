@@ -60,6 +60,7 @@ fn clusters(work: &mut Work, configured: &[ClusterSettings]) {
         let created_at = known.map_or(work.now, |cluster| cluster.created_at);
         let tags = known.map_or_else(Vec::new, |cluster| cluster.tags.clone());
         work.put_cluster(Cluster {
+            protected: settings.protected,
             capacity_providers: settings.capacity_providers,
             default_capacity_provider_strategy: settings.default_capacity_provider_strategy,
             tags,
@@ -78,6 +79,7 @@ fn clusters(work: &mut Work, configured: &[ClusterSettings]) {
     for cluster in left {
         work.put_cluster(Cluster {
             configured: false,
+            protected: false,
             ..cluster
         });
     }

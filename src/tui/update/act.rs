@@ -69,10 +69,12 @@ pub(super) fn command(model: &Model, act: &Act) -> Option<Command> {
             desired_count: Some(*to),
             ..update(key)
         })),
-        Act::Update(key, to) => Command::UpdateService(Box::new(UpdateService {
-            task_definition: Some(to.to_string()),
-            ..update(key)
-        })),
+        Act::Update(key, to) | Act::Rollback(key, to) => {
+            Command::UpdateService(Box::new(UpdateService {
+                task_definition: Some(to.to_string()),
+                ..update(key)
+            }))
+        }
         Act::Restart(key) => Command::UpdateService(Box::new(UpdateService {
             force_new_deployment: true,
             ..update(key)
@@ -119,6 +121,7 @@ pub(crate) fn question(model: &Model, act: &Act) -> Question {
         Act::Scale(key, to) => scale(model, key, *to),
         Act::Update(key, to) => update_to(model, key, to),
         Act::Restart(key) => restart(model, key),
+        Act::Rollback(key, to) => back_to(model, key, to),
         Act::Rebalance(key) => rebalance(model, key),
         Act::Delete(key) => delete(model, key),
         Act::Stop(task) => stop(model, *task),
@@ -226,6 +229,16 @@ fn update_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question
         notes: images.collect(),
         cli,
         danger: false,
+    }
+}
+
+fn back_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question {
+    let name = &key.1;
+    let rest = format!("service rollback {name} --to {}", to.revision);
+    Question {
+        title: format!("Roll service {name} back to {to}"),
+        cli: cli(&key.0, &rest),
+        ..update_to(model, key, to)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::agent::streams::LogTarget;
 use crate::client::About;
+use crate::model::rollback::{rollback_target, rolling_back};
 use crate::model::state::ServiceKey;
-use crate::model::{Event, InstanceName, InstanceStatus, TaskId};
+use crate::model::{Event, InstanceName, InstanceStatus, Service, State, TaskDefinitionId, TaskId};
 
 use super::super::effect::Effect;
 use super::super::keymap::Action;
@@ -170,7 +171,12 @@ pub(super) fn on_subject(
         (Action::Drain, Subject::Instance(name)) => drain(model, name),
         (Action::Fault, Subject::Instance(name)) => return fault(model, name),
         (
-            Action::Scale | Action::Update | Action::Restart | Action::Rebalance | Action::Delete,
+            Action::Scale
+            | Action::Update
+            | Action::Restart
+            | Action::Rollback
+            | Action::Rebalance
+            | Action::Delete,
             subject,
         ) => {
             if let Some(key) = service_of(model, &subject) {
@@ -224,8 +230,23 @@ fn on_service(model: &mut Model, action: Action, key: ServiceKey) {
             });
         }
         Action::Restart => act::ask(model, Act::Restart(key)),
+        Action::Rollback => match rollback(&model.snapshot.state, &service) {
+            Ok(to) => act::ask(model, Act::Rollback(key, to)),
+            Err(why) => model.toast_bad(format!("Nothing is rolled back: {why}.")),
+        },
         Action::Rebalance => act::ask(model, Act::Rebalance(key)),
         _ => act::ask(model, Act::Delete(key)),
+    }
+}
+
+/// Where a service is to be rolled back to: no further while that is under way.
+fn rollback(state: &State, service: &Service) -> Result<TaskDefinitionId, String> {
+    match rolling_back(service) {
+        Some(to) => Err(format!(
+            "service {} is already rolling back to {to}",
+            service.name
+        )),
+        None => rollback_target(state, service),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{ClusterName, TaskDefinitionId};
 use super::super::effect::Effect;
 use super::super::keymap::{self, Action};
 use super::super::state::{Act, Choice, Layer, Model, Subject};
-use super::{act, fleet, logs, settle};
+use super::{act, fleet, logs, proposal, settle};
 
 /// The most characters that a filter or a choice takes.
 pub(super) const TYPED_MAX: usize = 64;
@@ -18,6 +18,8 @@ const PATH_MAX: usize = 256;
 const DIGITS_MAX: usize = 5;
 /// So many pages that were left can be gone forward to.
 const LEFT_MAX: usize = 50;
+/// The most characters of a name that is typed to confirm something.
+const NAME_MAX: usize = 255;
 /// How far a page key scrolls.
 const PAGE: usize = 10;
 
@@ -77,7 +79,13 @@ pub(super) fn typed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     let plain = !key
         .modifiers
         .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
-    match (key.code, keymap::name(key).as_str()) {
+    let name = keymap::name(key);
+    if matches!(model.layers.last(), Some(Layer::Confirm(_)))
+        && let Some(action) = proposal::while_typing(&name)
+    {
+        return proposal::act(model, action);
+    }
+    match (key.code, name.as_str()) {
         (KeyCode::Esc, _) if model.layers.is_empty() => {
             model.filters[model.focus.index()].clear();
             model.filtering = false;
@@ -127,6 +135,7 @@ fn insert(model: &mut Model, c: char) {
     let (fits, most) = match model.layers.last() {
         Some(Layer::Number { .. }) => (c.is_ascii_digit(), DIGITS_MAX),
         Some(Layer::Logs(_)) => (true, PATH_MAX),
+        Some(Layer::Confirm(_)) => (true, NAME_MAX),
         _ => (true, TYPED_MAX),
     };
     if let Some(text) = input(model)
@@ -139,12 +148,14 @@ fn insert(model: &mut Model, c: char) {
 
 /// The text being typed.
 fn input(model: &mut Model) -> Option<&mut String> {
+    let keys = model.place().is_some();
     match model.layers.last_mut() {
         None if model.filtering => Some(&mut model.filters[model.focus.index()]),
         Some(Layer::Number { input, .. }) => Some(input),
         Some(Layer::Picker { typed, .. }) => Some(typed),
         Some(Layer::Logs(page)) => page.input(),
         Some(Layer::Palette(palette)) => Some(&mut palette.typed),
+        Some(Layer::Confirm(proposal)) if !keys => Some(&mut proposal.typed),
         _ => None,
     }
 }

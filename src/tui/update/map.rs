@@ -1,6 +1,9 @@
 //! Keys on the stowage map: the cursor walks the blocks.
 
+use std::sync::Arc;
+
 use super::super::effect::Effect;
+use super::super::ghosts::Ghosts;
 use super::super::keymap::Action;
 use super::super::map::{self, Cargo, Chart, MapPage};
 use super::super::state::{Layer, Model, Subject};
@@ -30,8 +33,43 @@ pub(super) fn open(model: &mut Model) {
     model.layers.push(Layer::Map(page));
 }
 
+/// Opens the map with what the plan of the question on top would change, at its first step.
+pub(super) fn open_planned(model: &mut Model) {
+    let Some(Layer::Confirm(proposal)) = model.layers.last() else {
+        return;
+    };
+    let Some(Ok(foreseen)) = &proposal.plan else {
+        return;
+    };
+    let first = foreseen.report.steps.first();
+    let page = MapPage {
+        planned: true,
+        host: first.map(|step| step.instance.clone()),
+        cargo: first.map(|step| step.task.map_or(Cargo::Ghost(0), Cargo::Task)),
+        ..MapPage::default()
+    };
+    model.layers.push(Layer::Map(page));
+}
+
+/// What the map on the screen shows of a plan.
+fn ghosts(model: &Model) -> Arc<Ghosts> {
+    let planned = |layer: &Layer| matches!(layer, Layer::Map(page) if page.planned);
+    if !model.layers.iter().any(planned) {
+        return Arc::default();
+    }
+    let plan = model.layers.iter().rev().find_map(|layer| match layer {
+        Layer::Confirm(proposal) => match &proposal.plan {
+            Some(Ok(foreseen)) => Some(foreseen.ghosts.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    plan.unwrap_or_default()
+}
+
 /// Brings the map in line with the fleet and the size.
 pub(super) fn settle(model: &mut Model) {
+    model.fleet.ghosts = ghosts(model);
     let Some(layout) = model.layout() else {
         return;
     };

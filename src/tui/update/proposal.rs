@@ -8,7 +8,7 @@ use super::super::event::Ticket;
 use super::super::keymap::Action;
 use super::super::proposal::{Foreseen, Proposal};
 use super::super::state::{Act, Layer, Model};
-use super::{act, layers};
+use super::{act, layers, map};
 
 /// How long a fleet that has moved is let move on before it is planned anew, in milliseconds.
 const SETTLE_MS: u64 = 500;
@@ -97,6 +97,37 @@ pub(super) fn answers_again(model: &mut Model) {
     }
 }
 
+/// What a key means while a name is typed: letters are part of it.
+pub(super) fn while_typing(key: &str) -> Option<Action> {
+    Some(match key {
+        "enter" => Action::Yes,
+        "ctrl-o" => Action::Blind,
+        "up" => Action::Up,
+        "down" => Action::Down,
+        "pgup" => Action::PageUp,
+        "pgdn" => Action::PageDown,
+        "tab" => Action::Map,
+        _ => return None,
+    })
+}
+
+/// Whether the name that a protected cluster wants was typed, or none is wanted; says so if not.
+fn is_named(model: &mut Model) -> bool {
+    let Some(Layer::Confirm(proposal)) = model.layers.last() else {
+        return false;
+    };
+    let wanted = proposal.wanted_name(&model.snapshot.state, &model.cluster);
+    match wanted {
+        Some(name) if name != proposal.typed => {
+            model.toast(format!(
+                "This cluster is protected: type {name}, then Enter."
+            ));
+            false
+        }
+        _ => true,
+    }
+}
+
 /// A key at a question.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     let Some(Layer::Confirm(proposal)) = model.layers.last_mut() else {
@@ -104,8 +135,17 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     };
     match action {
         Action::Yes => return confirmed(model),
-        Action::Blind if proposal.may_go_blind() => return send(model, false),
+        Action::Blind if proposal.may_go_blind() => {
+            return match is_named(model) {
+                true => send(model, false),
+                false => Vec::new(),
+            };
+        }
         Action::No | Action::Back => return layers::back(model),
+        Action::Map => {
+            map::open_planned(model);
+            return Vec::new();
+        }
         _ => {}
     }
     let top = &mut proposal.top;
@@ -134,7 +174,7 @@ fn confirmed(model: &mut Model) -> Vec<Effect> {
         // It says itself what it waits for.
     } else if proposal.is_unread(now) {
         model.toast("The plan has just changed: read it, then press Enter again.");
-    } else {
+    } else if is_named(model) {
         return send(model, true);
     }
     Vec::new()
@@ -184,6 +224,7 @@ pub(super) fn applied(
         proposal.sent = None;
         proposal.asked = None;
         proposal.plan = None;
+        proposal.typed.clear();
         proposal.top = 0;
         return;
     }

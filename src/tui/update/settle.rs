@@ -27,6 +27,7 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
 pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.received = model.now;
     model.fleet = Fleet::new(&snapshot, &model.cluster);
+    model.progress.see(&snapshot);
     model.snapshot = snapshot;
     sort::reorder_all(model);
     settle(model);

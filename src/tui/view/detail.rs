@@ -9,19 +9,23 @@ use crate::client::{About, Explanation};
 use crate::model::service::ImagePin;
 use crate::model::state::ServiceKey;
 use crate::model::tag::Tag;
+use crate::model::task::PullProgress;
 use crate::model::{
-    Connection, Event, Instance, InstanceName, LaunchType, RolloutState, Service, Task, TaskId,
+    Connection, Event, Instance, InstanceName, InstanceStatus, LaunchType, RolloutState, Service,
+    Task, TaskId,
 };
 
 use crate::scheduler::smallest::Smallest;
 
 use super::super::fleet::{Mood, Stage};
-use super::super::state::{Pane, Subject};
+use super::super::progress::Drain;
+use super::super::state::{Model, Pane, Subject};
 use super::super::text::{self, count};
 use super::page::Page;
-use super::{Screen, events, services};
+use super::{Screen, bar, events, services};
 
 mod definition;
+mod deployments;
 mod instance;
 mod parameters;
 mod revisions;
@@ -143,6 +147,15 @@ impl Sheet<'_> {
             self.lines
                 .push(Line::from(Span::styled(format!("  {piece}"), style)));
         }
+    }
+
+    /// A name, a bar, and how far it has come in words.
+    fn progress(&mut self, name: &str, (done, all): (u64, u64), words: &str, mood: Mood) {
+        let theme = self.screen.theme;
+        let mut spans = vec![Span::styled(format!("  {name:<NAME$}"), theme.dim())];
+        spans.extend(bar::bar(theme, done, all, bar::CELLS, mood).spans);
+        spans.push(Span::raw(format!("  {}", text::clean(words))));
+        self.line(spans);
     }
 
     fn line(&mut self, spans: Vec<Span<'static>>) {
@@ -359,10 +372,9 @@ fn about_task(screen: &Screen<'_>, id: TaskId) -> Option<(Mood, String)> {
         _ => match (&task.stopped_reason, model.snapshot.live.pulls.get(&id)) {
             (Some(reason), _) => format!("{name}: {reason}{}", container_reasons(task)),
             (None, Some(pull)) => format!(
-                "{name}: pulling {}: {} of {}",
+                "{name}: pulling {}: {}",
                 pull.image,
-                text::bytes(pull.done_bytes),
-                text::bytes(pull.total_bytes)
+                pulled(model, id, pull)
             ),
             (None, None) => {
                 format!("{name}: on {}: {}", task.whereabouts(), task.placement)
@@ -370,6 +382,14 @@ fn about_task(screen: &Screen<'_>, id: TaskId) -> Option<(Mood, String)> {
         },
     };
     Some((row.mood, words))
+}
+
+/// How much of a pull has arrived, and how fast it goes.
+fn pulled(model: &Model, task: TaskId, pull: &PullProgress) -> String {
+    let (done, all) = (text::bytes(pull.done_bytes), text::bytes(pull.total_bytes));
+    let rate = model.progress.pull_rate(task).map(bar::bytes_rate);
+    let rate = rate.map_or_else(String::new, |rate| format!(" · {rate}"));
+    format!("{done} of {all}{rate}")
 }
 
 /// What went wrong in a task's containers.
@@ -396,6 +416,10 @@ fn about_instance(screen: &Screen<'_>, name: &InstanceName) -> Option<(Mood, Str
         return Some((row.mood, words));
     }
     let mut words = format!("{name}: {}", tenants(screen, instance));
+    if instance.status == InstanceStatus::Draining {
+        let drain = drain(screen, instance);
+        words.push_str(&format!(" · {} of {} left to drain", drain.left, drain.of));
+    }
     if instance.foreign_count > 0 {
         let foreign = count(u64::from(instance.foreign_count), "container");
         words.push_str(&format!(" · {foreign} of others"));
@@ -407,6 +431,17 @@ fn about_instance(screen: &Screen<'_>, name: &InstanceName) -> Option<(Mood, Str
         instance.docker_version
     ));
     Some((row.mood, words))
+}
+
+/// How far an instance's drain has come.
+fn drain(screen: &Screen<'_>, instance: &Instance) -> Drain {
+    let model = screen.model;
+    let row = model.fleet.instance(&instance.name);
+    let here = row.into_iter().flat_map(|row| &row.tasks);
+    let tasks = here.filter_map(|at| model.fleet.tasks.get(*at));
+    let left = tasks.filter(|row| row.task.service.is_some() && !row.task.is_stopped());
+    let left = u32::try_from(left.count()).unwrap_or(u32::MAX);
+    model.progress.drain(&instance.name, left)
 }
 
 /// Whose tasks live on an instance: `web ×2, api ×1`.

@@ -121,6 +121,10 @@ fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
             Color::Yellow,
         );
     }
+    let cluster = model.snapshot.state.clusters.get(&model.cluster);
+    if cluster.is_some_and(|it| it.protected) {
+        badge("PROTECTED".to_owned(), Color::LightMagenta);
+    }
     if model.options.read_only {
         badge("READ-ONLY".to_owned(), Color::Gray);
     }

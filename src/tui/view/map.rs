@@ -10,6 +10,7 @@ use ratatui::text::{Line, Span};
 use crate::model::{InstanceStatus, LaunchType, Resources, ServiceName};
 
 use super::super::fleet::{InstanceRow, Mood, Stage, TaskRow};
+use super::super::ghosts::Ghost;
 use super::super::layout::Layout;
 use super::super::map::{self, Block, Cargo, Chart, GUTTER, MapPage, Measure};
 use super::super::text::{self, count};
@@ -60,7 +61,12 @@ pub(super) fn draw(screen: &Screen<'_>, page: &MapPage, layout: &Layout, buffer:
         (top, last) if top >= last => "end".to_owned(),
         (top, last) => format!("{}%", top * 100 / last),
     };
-    let title = format!("Stowage map · {}", page.measure.word());
+    let plan = match (fleet.ghosts.is_empty(), page.planned) {
+        (false, _) => " · with the plan",
+        (true, true) => " · the plan is being made anew",
+        (true, false) => "",
+    };
+    let title = format!("Stowage map · {}{plan}", page.measure.word());
     page::title(screen, &title, &position, layout.body, buffer);
     if fleet.instances.is_empty() {
         let words = "No instance in this cluster: the config names none.";
@@ -221,8 +227,15 @@ impl Map<'_> {
         if width == 0 {
             return;
         }
+        let ghosts = self.screen.model.fleet.ghosts.on(&row.instance.name);
+        if let Cargo::Ghost(at) = block.cargo {
+            if let Some(ghost) = ghosts.get(at) {
+                self.ghost(ghost, block, area, part, buffer);
+            }
+            return;
+        }
         let fill = match block.cargo {
-            Cargo::Task(_) => "",
+            Cargo::Task(_) | Cargo::Ghost(_) => "",
             Cargo::Foreign => "▒",
             Cargo::Reserved => "░",
             Cargo::Free => "·",
@@ -239,11 +252,17 @@ impl Map<'_> {
             return;
         };
         let dress = self.dress(task);
-        let (solid, edge) = styles(self.screen, task, dress, row.instance.is_connected());
+        let leaves = self.screen.model.fleet.ghosts.stops(task.task.id);
+        let solid = row.instance.is_connected() && !leaves;
+        let (solid, edge) = styles(self.screen, task, dress, solid);
         let colourless = theme.colours == Colours::None;
         // Blocks of one service side by side stay apart.
         let inner = if width > 1 { width - 1 } else { width };
-        let filling = if colourless { dress.letter } else { ' ' };
+        let filling = match (leaves, colourless) {
+            (true, _) => '╱',
+            (false, true) => dress.letter,
+            (false, false) => ' ',
+        };
         let body: String = std::iter::repeat_n(filling, inner).collect();
         buffer.set_string(area.x, area.y, body, solid);
         // A single cell has room for its letter or for its edge.
@@ -265,8 +284,11 @@ impl Map<'_> {
         }
         let mut x = area.x;
         let mut room = inner;
-        if task.stage != Stage::Running {
-            let (sign, mood) = pip(task.stage);
+        if leaves || task.stage != Stage::Running {
+            let (sign, mood) = match leaves {
+                true => ("✕", Mood::Warn),
+                false => pip(task.stage),
+            };
             let style = match solid.bg {
                 Some(_) if task.stage == Stage::Unhealthy => theme.badge(Color::LightRed),
                 Some(bg) => theme.mood(mood).bg(bg),
@@ -285,6 +307,34 @@ impl Map<'_> {
             String::new()
         };
         buffer.set_string(x, area.y, words, solid);
+    }
+
+    /// Draws one line of a task that would start: an outline, filled by nothing yet.
+    fn ghost(&self, ghost: &Ghost, block: &Block, area: Rect, part: Part, buffer: &mut Buffer) {
+        let theme = self.screen.theme;
+        let width = usize::from(area.width);
+        let dress = ghost.service.as_ref().and_then(|it| self.dresses.get(it));
+        let dress = dress.copied().unwrap_or(livery::BY_HAND);
+        let style = match theme.colours {
+            Colours::None => theme.strong(),
+            _ => Style::new().fg(dress.colour).add_modifier(Modifier::BOLD),
+        };
+        let inner = if width > 1 { width - 1 } else { width };
+        buffer.set_string(area.x, area.y, "╌".repeat(inner), style);
+        if width > 1 {
+            buffer.set_string(area.right() - 1, area.y, "│", style);
+        }
+        let named = format!("+{}", ghost.subject);
+        let words = match part {
+            Part::Label if text::width(&named) <= inner => named,
+            Part::Label if inner > 1 => format!("+{}", dress.letter),
+            Part::Label => "+".to_owned(),
+            Part::Amount => amount(self.page.measure, block.amount),
+            Part::Plain => String::new(),
+        };
+        if text::width(&words) <= inner {
+            buffer.set_string(area.x, area.y, words, style);
+        }
     }
 
     /// Marks what is under the cursor.
@@ -326,7 +376,12 @@ impl Map<'_> {
             (Span::styled("░", theme.dim()), "reserved"),
             (Span::styled("·", theme.rule()), "free"),
         ];
-        let fixed = fixed.map(|(sample, name)| entry(sample, name)).concat();
+        let mut fixed = fixed.map(|(sample, name)| entry(sample, name)).concat();
+        if !self.screen.model.fleet.ghosts.is_empty() {
+            let starts = entry(Span::styled("+╌", theme.strong()), "would start");
+            let stops = entry(Span::styled("╱╱", theme.strong()), "would stop");
+            fixed = [starts, stops, fixed].concat();
+        }
         let own = self.task().and_then(|row| row.task.service.clone());
         let aboard = |name: &ServiceName| {
             let row = self.screen.model.fleet.service(name);
@@ -407,8 +462,20 @@ impl Map<'_> {
         };
         let instance = &row.instance;
         let name = &instance.name;
+        let ghosts = &fleet.ghosts;
         if let Some(task) = self.task() {
-            return (task.mood, self.about(task, row));
+            let about = self.about(task, row);
+            return match ghosts.stops(task.task.id) {
+                true => (Mood::Warn, format!("would stop: {about}")),
+                false => (task.mood, about),
+            };
+        }
+        if let Some(Cargo::Ghost(at)) = self.page.cargo
+            && let Some(it) = ghosts.on(name).get(at)
+        {
+            let (what, size) = (&it.definition, both(&it.resources));
+            let words = format!("would start: {what} · {size} · {name} · {}", it.why);
+            return (Mood::Busy, words);
         }
         let all = both(&instance.capacity);
         let (mood, words) = match self.page.cargo {

@@ -1,5 +1,6 @@
 //! The screen, drawn from the model: pure, and no dearer for what is off the screen.
 
+mod bar;
 mod commands;
 mod depth;
 mod detail;

@@ -312,10 +312,20 @@ impl Pen<'_> {
                 .push(Line::from(Span::styled(words, theme.dim())));
         }
         self.lines.push(Line::default());
-        self.lines.push(Line::from(self.keys(proposal)));
+        let wanted = proposal.wanted_name(&model.snapshot.state, &model.cluster);
+        if let Some(name) = &wanted {
+            self.lines.push(Line::from(vec![
+                Span::styled("PROTECTED", theme.mood(Mood::Bad)),
+                Span::raw(format!("  type {name} to go on: ")),
+                Span::styled(format!("{}▏", proposal.typed), theme.accent()),
+            ]));
+            self.lines.push(Line::default());
+        }
+        let keys = self.keys(proposal, wanted.is_some());
+        self.lines.push(Line::from(keys));
     }
 
-    fn keys(&self, proposal: &Proposal) -> Vec<Span<'static>> {
+    fn keys(&self, proposal: &Proposal, typing: bool) -> Vec<Span<'static>> {
         let theme = self.screen.theme;
         let mut spans = Vec::new();
         let mut key = |key: &'static str, does: &'static str| {
@@ -341,9 +351,12 @@ impl Pen<'_> {
             spans.push(Span::raw(format!(" {does}    ")));
         };
         if proposal.may_go_blind() {
-            key("w", "do it without a plan");
+            key(if typing { "ctrl-o" } else { "w" }, "do it without a plan");
         }
-        key("n", "leave it");
+        if matches!(proposal.plan, Some(Ok(_))) {
+            key(if typing { "tab" } else { "m" }, "on the map");
+        }
+        key(if typing { "esc" } else { "n" }, "leave it");
         spans
     }
 }

@@ -177,16 +177,12 @@ fn pips(screen: &Screen<'_>, row: &ServiceRow) -> Line<'static> {
 }
 
 fn bar(screen: &Screen<'_>, running: u32, desired: u32) -> Line<'static> {
-    const CELLS: u32 = 12;
-    let share = u64::from(running) * u64::from(CELLS) / u64::from(desired.max(1));
-    let full = usize::try_from(share.min(u64::from(CELLS))).unwrap_or(0);
+    const CELLS: usize = 12;
     let mood = if running >= desired {
         Mood::Calm
     } else {
         Mood::Warn
     };
-    Line::from(vec![
-        Span::styled("━".repeat(full), screen.theme.mood(mood)),
-        Span::styled("─".repeat(CELLS as usize - full), screen.theme.rule()),
-    ])
+    let (running, desired) = (u64::from(running), u64::from(desired));
+    super::bar::bar(screen.theme, running, desired, CELLS, mood)
 }

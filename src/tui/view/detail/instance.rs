@@ -2,7 +2,7 @@
 
 use ratatui::text::Span;
 
-use crate::model::{Connection, Instance, LaunchType, Resources};
+use crate::model::{Connection, Instance, InstanceStatus, LaunchType, Resources};
 
 use super::super::super::fleet::Mood;
 use super::super::super::text::{self, count};
@@ -16,6 +16,17 @@ pub(super) fn write(sheet: &mut Sheet<'_>, instance: &Instance) {
     let state = instances::state(screen, instance);
     sheet.field_in("state", state, screen.theme.mood(mood));
     sheet.field("status", instance.status.as_str());
+    if instance.status == InstanceStatus::Draining {
+        let drain = super::drain(screen, instance);
+        let (left, of) = (u64::from(drain.left), u64::from(drain.of));
+        let words = match left {
+            0 => "no task of a service is left".to_owned(),
+            left => format!("{left} of {} left", count(of, "task")),
+        };
+        let mood = if left == 0 { Mood::Calm } else { Mood::Busy };
+        // Nothing to drain is drained.
+        sheet.progress("drain", (of.max(1) - left, of.max(1)), &words, mood);
+    }
     sheet.field("endpoint", &instance.endpoint);
     let serves = instance.serves();
     if !serves.is_empty() {

@@ -1,16 +1,13 @@
 //! The page about a service.
 
-use ratatui::style::Style;
-use ratatui::text::Span;
-
 use crate::client::{About, Explanation};
 use crate::model::capacity::launch_words;
 use crate::model::service::{PlacementConstraintKind, PlacementStrategyKind, SchedulingStrategy};
-use crate::model::{RolloutState, Service, validate};
+use crate::model::{Service, validate};
 
 use super::super::super::fleet::Mood;
 use super::super::super::text::count;
-use super::{Sheet, definition, pinned, refusals, service_state, spread};
+use super::{Sheet, definition, deployments, refusals, service_state, spread};
 
 pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     let screen = sheet.screen;
@@ -69,7 +66,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
         _ => None,
     };
     unplaced(sheet, service, explanation.as_deref());
-    deployments(sheet, service);
+    deployments::write(sheet, service);
     if let Some(explanation) = &explanation {
         sheet.verdicts(explanation);
     }
@@ -130,46 +127,5 @@ fn unplaced(sheet: &mut Sheet<'_>, service: &Service, explanation: Option<&Expla
     sheet.heading("Instance by instance");
     for refusal in &unplaced.refusals {
         sheet.field(refusal.instance.as_str(), refusal.reasons.join("; "));
-    }
-}
-
-fn deployments(sheet: &mut Sheet<'_>, service: &Service) {
-    let screen = sheet.screen;
-    sheet.heading("Deployments");
-    for (at, deployment) in service.deployments.iter().enumerate() {
-        let (word, mood) = match deployment.rollout_state {
-            RolloutState::InProgress => ("IN_PROGRESS", Mood::Busy),
-            RolloutState::Completed => ("COMPLETED", Mood::Calm),
-            RolloutState::Failed => ("FAILED", Mood::Bad),
-        };
-        let rank = if at == 0 { "PRIMARY" } else { "being replaced" };
-        let tasks = screen.model.fleet.tasks.iter().filter(|row| {
-            row.task.deployment.as_ref() == Some(&deployment.id) && row.task.is_serving()
-        });
-        let serving = count(tasks.count() as u64, "task");
-        sheet.line(vec![
-            Span::raw("  "),
-            Span::styled(
-                deployment.task_definition.to_string(),
-                screen.theme.strong(),
-            ),
-            Span::raw("  "),
-            Span::styled(word, screen.theme.mood(mood)),
-            Span::styled(
-                format!(
-                    "  {rank} · {serving} up · {} failed · {} ago · {}",
-                    deployment.failed_tasks,
-                    screen.age(deployment.created_at),
-                    deployment.id
-                ),
-                screen.theme.dim(),
-            ),
-        ]);
-        if !deployment.rollout_state_reason.is_empty() {
-            sheet.field_in("", &deployment.rollout_state_reason, Style::new());
-        }
-        for (image, pin) in &deployment.images {
-            sheet.field("", format!("{image} · {}", pinned(pin)));
-        }
     }
 }

@@ -29,6 +29,11 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
         .replace("Running", "RUNNING")
         .replace("Stopped", "STOPPED"),
     );
+    if let Some(pull) = model.snapshot.live.pulls.get(&task.id) {
+        let words = format!("{} · {}", super::pulled(model, task.id, pull), pull.image);
+        let amount = (pull.done_bytes, pull.total_bytes);
+        sheet.progress("pulling", amount, &words, Mood::Busy);
+    }
     sheet.field("id", task.id.to_string());
     sheet.field("definition", task.task_definition.to_string());
     sheet.field("group", &task.group);

@@ -1,0 +1,154 @@
+//! A service's deployments: how far each has come, and those that are over.
+
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use crate::model::service::{Deployment, PastDeployment};
+use crate::model::{RolloutState, Service};
+
+use super::super::super::fleet::{Mood, Stage};
+use super::super::super::text::{self, count};
+use super::super::{Screen, bar};
+use super::{Sheet, pinned};
+
+/// How many deployments that are over a page lists.
+const HISTORY: usize = 10;
+/// How far back the rate of starts looks, in milliseconds.
+const WINDOW_MS: u64 = 60_000;
+/// How soon a rate that is shown reads differently, in milliseconds.
+const RATE_MS: u64 = 1_000;
+
+/// The tasks of a deployment.
+#[derive(Default)]
+struct Tasks {
+    serving: u64,
+    unhealthy: u64,
+    starting: u64,
+    /// Started within the time that the rate looks back.
+    lately: u64,
+}
+
+pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
+    sheet.heading("Deployments");
+    for (at, deployment) in service.deployments.iter().enumerate() {
+        one(sheet, service, deployment, at == 0);
+    }
+    if service.history.is_empty() {
+        return;
+    }
+    sheet.heading("Deployments that are over, newest first");
+    for past in service.history.iter().take(HISTORY) {
+        over(sheet, past);
+    }
+    let more = service.history.len().saturating_sub(HISTORY);
+    if more > 0 {
+        let words = format!("And {more} before.");
+        sheet.words(&words, sheet.screen.theme.dim());
+    }
+}
+
+fn tasks(screen: &Screen<'_>, deployment: &Deployment) -> Tasks {
+    let mut tasks = Tasks::default();
+    for row in &screen.model.fleet.tasks {
+        if row.task.deployment.as_ref() != Some(&deployment.id) {
+            continue;
+        }
+        match row.stage {
+            Stage::Running => tasks.serving += 1,
+            Stage::Unhealthy => tasks.unhealthy += 1,
+            Stage::Starting => tasks.starting += 1,
+            _ => continue,
+        }
+        let started = row.task.started_at;
+        if started.is_some_and(|at| screen.now.since_ms(at) < WINDOW_MS) {
+            tasks.lately += 1;
+        }
+    }
+    tasks
+}
+
+fn one(sheet: &mut Sheet<'_>, service: &Service, deployment: &Deployment, primary: bool) {
+    let screen = sheet.screen;
+    let (word, mood) = match deployment.rollout_state {
+        RolloutState::InProgress => ("IN_PROGRESS", Mood::Busy),
+        RolloutState::Completed => ("COMPLETED", Mood::Calm),
+        RolloutState::Failed => ("FAILED", Mood::Bad),
+    };
+    let rank = if primary { "PRIMARY" } else { "being replaced" };
+    let of = deployment.task_definition.to_string();
+    sheet.line(vec![
+        Span::raw("  "),
+        Span::styled(of, screen.theme.strong()),
+        Span::raw("  "),
+        Span::styled(word, screen.theme.mood(mood)),
+        Span::styled(
+            format!(
+                "  {rank} · {} ago · {}",
+                screen.age(deployment.created_at),
+                deployment.id
+            ),
+            screen.theme.dim(),
+        ),
+    ]);
+    let tasks = tasks(screen, deployment);
+    let mut words = match primary {
+        true => format!("{} of {} serve", tasks.serving, service.desired_count),
+        false => format!("{} left", count(tasks.serving, "task")),
+    };
+    for (n, what) in [
+        (tasks.starting, "starting"),
+        (tasks.unhealthy, "unhealthy"),
+        (u64::from(deployment.failed_tasks), "failed"),
+    ] {
+        if n > 0 {
+            words.push_str(&format!(" · {n} {what}"));
+        }
+    }
+    if primary && deployment.rollout_state == RolloutState::InProgress {
+        let over = screen.now.since_ms(deployment.created_at).min(WINDOW_MS);
+        if let Some(rate) = bar::tasks_rate(tasks.lately, over) {
+            words.push_str(" · ");
+            words.push_str(&screen.note((rate, RATE_MS)));
+        }
+    }
+    let desired = u64::from(service.desired_count);
+    sheet.progress("", (tasks.serving, desired), &words, mood);
+    if !deployment.rollout_state_reason.is_empty() {
+        sheet.field_in("", &deployment.rollout_state_reason, Style::new());
+    }
+    for (image, pin) in &deployment.images {
+        sheet.field("", format!("{image} · {}", pinned(pin)));
+    }
+}
+
+fn over(sheet: &mut Sheet<'_>, past: &PastDeployment) {
+    let screen = sheet.screen;
+    let (word, mood) = match past.rollout_state {
+        RolloutState::InProgress => ("replaced", Mood::Quiet),
+        RolloutState::Completed => ("COMPLETED", Mood::Calm),
+        RolloutState::Failed => ("FAILED", Mood::Bad),
+    };
+    let took = text::age_exact(past.ended_at.since_ms(past.created_at)).0;
+    let by = match past.started_by.as_str() {
+        "" => String::new(),
+        who => format!(" · by {}", text::clean(who)),
+    };
+    let of = past.task_definition.to_string();
+    sheet.line(vec![
+        Span::raw("  "),
+        Span::styled(of, screen.theme.strong()),
+        Span::raw("  "),
+        Span::styled(word, screen.theme.mood(mood)),
+        Span::styled(
+            format!(
+                "  {} · for {took}{by} · {}",
+                screen.moment(past.created_at),
+                past.id
+            ),
+            screen.theme.dim(),
+        ),
+    ]);
+    if past.rollout_state == RolloutState::Failed {
+        sheet.field_in("", &past.rollout_state_reason, Style::new());
+    }
+}
