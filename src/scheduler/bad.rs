@@ -15,33 +15,56 @@ pub const BAD_HOST_FAILURES: u32 = 5;
 /// Failures count for so long, in milliseconds.
 pub const BAD_HOST_WINDOW_MS: u64 = 300_000;
 
-/// How many of these tasks that are of that revision failed on each instance within the window.
-pub(crate) fn failures<'a>(
-    tasks: impl Iterator<Item = &'a Task>,
-    revision: &TaskDefinitionId,
-    now: TimeMs,
-) -> BTreeMap<InstanceName, u32> {
-    let mut failures: BTreeMap<InstanceName, u32> = BTreeMap::new();
-    for task in tasks.filter(|task| failed(task, revision, now)) {
-        *failures.entry(task.instance.clone()).or_default() += 1;
+/// When tasks of one revision failed on each instance, within the window.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failures(BTreeMap<InstanceName, Vec<TimeMs>>);
+
+impl Failures {
+    /// Those of these tasks that are of that revision.
+    pub fn of<'a>(
+        tasks: impl Iterator<Item = &'a Task>,
+        revision: &TaskDefinitionId,
+        now: TimeMs,
+    ) -> Self {
+        let mut all: BTreeMap<InstanceName, Vec<TimeMs>> = BTreeMap::new();
+        for task in tasks {
+            if let Some(at) = failed_at(task, revision, now) {
+                all.entry(task.instance.clone()).or_default().push(at);
+            }
+        }
+        Self(all)
     }
-    failures
+
+    /// The instances that have failed too often.
+    pub fn hosts(&self) -> BTreeSet<InstanceName> {
+        let bad = self.0.iter().filter(|(_, at)| is_bad(at));
+        bad.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// When the first of those is as good as any again, if nothing more fails there.
+    pub fn first_ends(&self) -> Option<TimeMs> {
+        let bad = self.0.values().filter(|at| is_bad(at));
+        let ends = bad.filter_map(|at| {
+            let mut newest_first = at.clone();
+            newest_first.sort_unstable_by(|one, other| other.cmp(one));
+            let last = newest_first.get(BAD_HOST_FAILURES as usize - 1)?;
+            Some(last.plus_ms(BAD_HOST_WINDOW_MS))
+        });
+        ends.min()
+    }
 }
 
-/// The instances that have failed too often.
-pub(crate) fn hosts(failures: &BTreeMap<InstanceName, u32>) -> BTreeSet<InstanceName> {
-    let bad = failures
-        .iter()
-        .filter(|(_, count)| **count >= BAD_HOST_FAILURES);
-    bad.map(|(name, _)| name.clone()).collect()
+fn is_bad(failures: &[TimeMs]) -> bool {
+    failures.len() >= BAD_HOST_FAILURES as usize
 }
 
-fn failed(task: &Task, revision: &TaskDefinitionId, now: TimeMs) -> bool {
-    let recent = task
-        .stopping_at
-        .or(task.stopped_at)
-        .is_some_and(|at| now.since_ms(at) < BAD_HOST_WINDOW_MS);
-    has_failed(task) && recent && task.task_definition == *revision
+/// When it failed, if that counts.
+fn failed_at(task: &Task, revision: &TaskDefinitionId, now: TimeMs) -> Option<TimeMs> {
+    let at = task.stopping_at.or(task.stopped_at)?;
+    let counts = has_failed(task)
+        && now.since_ms(at) < BAD_HOST_WINDOW_MS
+        && task.task_definition == *revision;
+    counts.then_some(at)
 }
 
 /// Whether it ended by itself, whenever that was.
@@ -57,7 +80,7 @@ impl Turn<'_> {
     pub fn remember_failures(&mut self, tasks: &[&Arc<Task>], now: TimeMs) {
         if let Some(primary) = self.service.primary() {
             let revision = &primary.task_definition;
-            self.failures = failures(tasks.iter().map(|task| &***task), revision, now);
+            self.failures = Failures::of(tasks.iter().map(|task| &***task), revision, now);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::bad;
+use super::bad::Failures;
 use super::feasible::{self, Ask, Rejection};
 use super::ground::{Deal, Ground};
 use super::index::Index;
@@ -129,7 +129,7 @@ fn bad_hosts(index: &Index, now: TimeMs, request: &PlaceRequest<'_>) -> BTreeSet
     let failed = index.failed.get(&id).into_iter();
     let failed = failed.flat_map(BTreeMap::values);
     let here = failed.filter(|task| &task.cluster == request.cluster);
-    bad::hosts(&bad::failures(here.map(AsRef::as_ref), &id, now))
+    Failures::of(here.map(AsRef::as_ref), &id, now).hosts()
 }
 
 /// What a task of a request asks of the instances of one capacity provider, or of all, and how

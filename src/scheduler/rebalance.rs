@@ -15,6 +15,7 @@ use super::index::Index;
 use super::plan::Plan;
 use super::reconcile::{Member, Place};
 use super::rollout::{Search, Turn};
+use super::scale_in::ScaleIn;
 use super::words;
 use crate::model::id::IdSource;
 use crate::model::service::{Rebalance, ZoneRebalancing};
@@ -136,6 +137,14 @@ impl Turn<'_> {
             };
             let later = self.move_tasks(state, index, &mut counts, wait, (now, ids));
             later.into_iter().for_each(|at| plan.wake(at));
+            // What is tried last now may be the place for a move then.
+            if let Some(at) = self
+                .failures
+                .first_ends()
+                .filter(|_| self.starts.is_empty())
+            {
+                plan.wake(at);
+            }
             waits = later.is_some();
         }
         let extra: BTreeSet<TaskId> = self.starts.iter().map(|task| task.id).collect();
@@ -158,9 +167,9 @@ impl Turn<'_> {
                 until: TimeMs::default(),
             });
         } else if before.is_some() {
-            let even = balanced(&told);
+            let (even, last) = (balanced(&told), self.failures.hosts());
             plan.events
-                .push(words::rebalanced(&self.service, &told, even, now));
+                .push(words::rebalanced(&self.service, &told, even, &last, now));
         }
     }
 
@@ -197,7 +206,7 @@ impl Turn<'_> {
         let mut later = None;
         let mut ways = self.ways(state, index, definition);
         for way in 0..ways.len() {
-            // What scale-in would stop, in its order.
+            // What a move would stop, in its order.
             let mut leavers = self.leavers(index, way).into_iter();
             while self.may_move() {
                 let Some(search) = ways.get_mut(way) else {
@@ -251,13 +260,14 @@ impl Turn<'_> {
         started < at_once && self.occupancy() < self.ceiling()
     }
 
-    /// The nodes of the tasks that scale-in would stop, of those that a capacity provider has; of all
+    /// The nodes of the tasks that a move would stop, of those that a capacity provider has; of all
     /// without one.
     fn leavers(&self, index: &Index, way: usize) -> Vec<Option<usize>> {
         let any = self.service.capacity_provider_strategy.is_empty();
         let among = self.which(|m| m.may_go() && (any || self.item_of(m.task) == Some(way)));
         let most = among.len().min(AT_ONCE_MAX as usize);
-        let chosen = self.scale_in(index, &among, most).into_iter();
+        let mut choice = ScaleIn::new(index, self, &among).by_zones();
+        let chosen = choice.take(&among, most).into_iter();
         chosen
             .map(|at| self.members.get(at).and_then(|m| m.node))
             .collect()

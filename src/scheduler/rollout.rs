@@ -4,16 +4,17 @@
 //! where the ceiling allows it; a task that serves is stopped only when the desired number
 //! serves without it, or when nothing could start otherwise, and then never below the floor.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::bad;
+use super::bad::Failures;
 use super::feasible::Ask;
 use super::form::{self, Born};
 use super::ground::Ground;
 use super::index::Index;
 use super::rank::{self, Ranker};
 use super::reconcile::{self, Member, Place};
+use super::scale_in::ScaleIn;
 use super::victims::Victims;
 use crate::model::grants::{self, MissingGrant};
 use crate::model::id::IdSource;
@@ -41,8 +42,8 @@ pub(crate) struct Turn<'a> {
     pub starts: Vec<Task>,
     /// Members to stop, by their place in `members`.
     pub stops: Vec<(usize, Why)>,
-    /// How many tasks of the primary deployment's revision failed on each instance of late.
-    pub failures: BTreeMap<InstanceName, u32>,
+    /// Where and when tasks of the primary deployment's revision failed of late.
+    pub failures: Failures,
     /// How the search for a place went, where one was needed; of several ways the first in which
     /// something found none.
     pub search: Option<Search>,
@@ -93,7 +94,7 @@ impl<'a> Turn<'a> {
             members,
             starts: Vec::new(),
             stops: Vec::new(),
-            failures: BTreeMap::new(),
+            failures: Failures::default(),
             search: None,
             also_short: Vec::new(),
             ungranted: Vec::new(),
@@ -241,7 +242,11 @@ impl<'a> Turn<'a> {
             let may_go = self
                 .which(|m| m.may_go() && m.place == Place::Keeper && !extra.contains(&m.task.id));
             let surplus = surplus.min(may_go.len());
-            let mut chosen = self.surplus(index, &may_go, surplus);
+            let mut choice = ScaleIn::new(index, self, &may_go);
+            if moved {
+                choice = choice.by_zones();
+            }
+            let mut chosen = self.surplus(choice, &may_go, surplus);
             self.keep_floor(&mut chosen);
             self.stop_all(index, chosen, &why);
         }
@@ -445,7 +450,7 @@ impl<'a> Turn<'a> {
     ) -> Search {
         let service = &self.service;
         let mut ask = ask(service, definition, provider);
-        ask.last = bad::hosts(&self.failures);
+        ask.last = self.failures.hosts();
         let nodes = |test: &dyn Fn(&Member<'_>) -> bool| -> Vec<usize> {
             let members = self.members.iter().filter(|m| test(m));
             members.filter_map(|m| m.node).collect()

@@ -19,7 +19,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use super::bad;
 use super::index::Index;
 use super::node::Node;
 use super::rank::hash;
@@ -119,7 +118,7 @@ impl<'t> ScaleIn<'t> {
         let mut this = Self {
             members,
             measures: measures(&turn.service.placement_strategy),
-            bad: bad::hosts(&turn.failures),
+            bad: turn.failures.hosts(),
             counts: Vec::new(),
             hosts: Vec::new(),
             host_of: BTreeMap::new(),
@@ -144,6 +143,13 @@ impl<'t> ScaleIn<'t> {
             }
         }
         this
+    }
+
+    /// For a move to another zone: bad hosts do not go first. What a zone gains is to come from the
+    /// fullest, not from where tasks fail.
+    pub fn by_zones(mut self) -> Self {
+        self.bad.clear();
+        self
     }
 
     /// `values` are those met so far, by the strategy that spreads over them.

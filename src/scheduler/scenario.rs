@@ -12,7 +12,7 @@
 //! scale NAME N · update NAME REVISION · delete NAME
 //! rebalance NAME (asks for it) · rebalancing NAME on | off
 //! drain I · activate I · disconnect I · reconnect I
-//! crash NAME [all | on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
+//! crash NAME [all | [N] on I] · fail NAME REVISION [newest] · stop NAME on I · sicken NAME on I
 //! run FAMILY:N COUNT · crash by hand FAMILY on I · by hand FAMILY (tasks that no service has)
 //! patience NAME S (for failing health checks)  ·  protect NAME S on I  ·  unprotect NAME on I
 //! plan       one pass; hosts do not act yet          act      hosts do as they are told
@@ -434,6 +434,10 @@ impl Script {
             [] => tasks.truncate(1),
             ["all"] => {}
             ["on", instance] => tasks.retain(|task| task.instance.as_str() == *instance),
+            [count, "on", instance] => {
+                tasks.retain(|task| task.instance.as_str() == *instance);
+                tasks.truncate(count.parse().unwrap());
+            }
             _ => panic!("which tasks? {rest:?}"),
         }
         tasks.iter().map(|task| task.id).collect()
@@ -553,6 +557,7 @@ scenarios! {
     fargate
     what_is_taken
     bad_host
+    bad_host_zones
     named_resources
     drain
     delete

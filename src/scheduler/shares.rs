@@ -85,11 +85,16 @@ impl Turn<'_> {
     }
 
     /// `count` of the service's `keepers` to stop: those of no provider of its strategy first,
-    /// then where a provider has the most over its share; within each as scale-in goes.
-    pub fn surplus(&self, index: &Index, keepers: &[usize], count: usize) -> Vec<usize> {
+    /// then where a provider has the most over its share; within each as `choice` goes.
+    pub(super) fn surplus(
+        &self,
+        mut choice: ScaleIn<'_>,
+        keepers: &[usize],
+        count: usize,
+    ) -> Vec<usize> {
         let items = self.service.capacity_provider_strategy.len();
         if items == 0 {
-            return self.scale_in(index, keepers, count);
+            return choice.take(keepers, count);
         }
         let mut groups: Vec<Vec<usize>> = vec![Vec::new(); items + 1];
         for &at in keepers {
@@ -116,7 +121,6 @@ impl Turn<'_> {
                 *taken += 1;
             }
         }
-        let mut choice = ScaleIn::new(index, self, keepers);
         let mut chosen = Vec::with_capacity(count);
         for at in std::iter::once(items).chain(0..items) {
             if let (Some(group), Some(&count)) = (groups.get(at), take.get(at)) {

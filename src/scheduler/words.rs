@@ -1,6 +1,6 @@
 //! Events in ECS's words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::event::{Event, EventKind, Severity};
 use crate::model::service::{Deployment, Service};
@@ -222,17 +222,28 @@ pub(crate) fn unbalanced(service: &Service, counts: &BTreeMap<String, u32>, now:
 }
 
 /// The end of a rebalancing; `even` if the zones are.
+///
+/// `last` are the instances that are tried last, because tasks failed there.
 pub(crate) fn rebalanced(
     service: &Service,
     counts: &BTreeMap<String, u32>,
     even: bool,
+    last: &BTreeSet<InstanceName>,
     now: TimeMs,
 ) -> Event {
     let zones = by_zone(counts);
+    let names: Vec<&str> = last.iter().map(InstanceName::as_str).collect();
+    let but = match names.is_empty() {
+        true => String::new(),
+        false => format!(
+            ", or only one where tasks failed of late ({})",
+            names.join(", ")
+        ),
+    };
     let say = match even {
         true => format!("is zone balanced: {zones}."),
         false => format!(
-            "cannot be zone balanced any further: {zones}; no instance of an emptier zone takes a task."
+            "cannot be zone balanced any further: {zones}; no instance of an emptier zone takes a task{but}."
         ),
     };
     event(service, Severity::Info, EventKind::Service, now, &say)
