@@ -128,7 +128,7 @@ fn watch_over(seed: u64, mut snapshots: watch::Receiver<Arc<Snapshot>>) -> JoinH
     tokio::spawn(async move {
         while snapshots.changed().await.is_ok() {
             let snapshot = snapshots.borrow_and_update().clone();
-            let violations = check(&snapshot.state);
+            let violations = check(&snapshot.state, snapshot.at);
             assert!(
                 violations.is_empty(),
                 "QD_SIM_SEED={seed}, {} ms in: {violations:?}",

@@ -8,7 +8,7 @@ use super::Plan;
 use super::index::Index;
 use crate::model::service::{SchedulingStrategy, Service, ServiceStatus};
 use crate::model::{
-    CpuUnits, DesiredStatus, HostPort, InstanceName, MemoryMib, ServiceName, State, TaskId,
+    CpuUnits, DesiredStatus, HostPort, InstanceName, MemoryMib, ServiceName, State, TaskId, TimeMs,
 };
 
 /// Something that must not be.
@@ -159,22 +159,29 @@ pub enum Violation {
 /// is one too many; go below a floor or above a ceiling; stop what is protected. (That planning
 /// again gives nothing is checked where plans are applied.)
 #[must_use]
-pub fn check_plan(before: &State, plan: &Plan, after: &State) -> Vec<Violation> {
-    let mut found = check(after);
+pub fn check_plan(before: &State, plan: &Plan, after: &State, now: TimeMs) -> Vec<Violation> {
+    let mut found = check(after, now);
+    // A host that shrank below what its tasks hold is a fact; what counts is what is started there.
+    let started_on = |name: &InstanceName| plan.starts.iter().any(|task| task.instance == *name);
+    found.retain(|violation| match violation {
+        Violation::Overcommitted { instance, .. }
+        | Violation::OvercommittedNamed { instance, .. } => started_on(instance),
+        _ => true,
+    });
     acts::starts(before, plan, after, &mut found);
     acts::stops(before, plan, after, &mut found);
     found
 }
 
-/// Everything that must not be, in a state to which a plan has just been applied.
+/// Everything that must not be, in a state to which a plan of this moment has just been applied.
 #[must_use]
-pub fn check(state: &State) -> Vec<Violation> {
-    check_with(&Index::new(state), state)
+pub fn check(state: &State, now: TimeMs) -> Vec<Violation> {
+    check_with(&Index::new(state), state, now)
 }
 
 /// [`check`] with the index that is kept beside the state.
 #[must_use]
-pub fn check_with(index: &Index, state: &State) -> Vec<Violation> {
+pub fn check_with(index: &Index, state: &State, now: TimeMs) -> Vec<Violation> {
     let mut found = Vec::new();
     instances(state, index, &mut found);
     tasks(state, &mut found);
@@ -184,7 +191,8 @@ pub fn check_with(index: &Index, state: &State) -> Vec<Violation> {
         match service.status {
             ServiceStatus::Active => {
                 // Protected tasks stay above the ceiling until their protection ends.
-                let wanted = wanted.filter(|task| task.protected_until.is_none());
+                let wanted =
+                    wanted.filter(|it| it.protected_until.is_none_or(|until| until <= now));
                 let count = u32::try_from(wanted.count()).unwrap_or(u32::MAX);
                 active(service, count, &mut found);
             }
@@ -288,6 +296,7 @@ mod tests {
     use crate::model::Change;
     use crate::model::parameters::ResourceRequirement;
     use crate::scheduler::fixture;
+    use crate::scheduler::world::World;
 
     #[test]
     fn no_more_of_a_named_resource_is_handed_out_than_there_is() {
@@ -321,7 +330,7 @@ mod tests {
                 starts,
                 ..Plan::default()
             };
-            check_plan(&before, &plan, &state)
+            check_plan(&before, &plan, &state, fixture::START)
         };
         assert_eq!(with(2), []);
         // The third is the host's own: nothing starts on it, and it is not beyond what there is.
@@ -333,6 +342,47 @@ mod tests {
         assert_eq!(
             with(4)[0].to_string(),
             "instance ops-1: its tasks hold 4 GPU, it has 3"
+        );
+    }
+
+    /// Its owner takes memory away from a host, or puts another machine in its place.
+    #[test]
+    fn a_host_that_shrank_is_no_fault_of_a_plan_that_starts_nothing_there() {
+        let mut world = World::new([fixture::instance("ops-1", "a", 4096, 4096, &[])]);
+        world.put_definition(fixture::definition("web", 1, 1024, 1024, &[]));
+        world.put_service(fixture::service("web", 4));
+        world.settle();
+        world.edit_instance("ops-1", |it| it.capacity.memory = MemoryMib(2048));
+        let found = check(&world.state, world.now);
+        assert!(
+            matches!(found[..], [Violation::Overcommitted { .. }]),
+            "{found:?}"
+        );
+        // It plans within what there is, and what it finds it says nothing of: see World::plan.
+        world.edit_service("web", |it| it.desired_count = 6);
+        world.settle();
+        assert_eq!(world.service("web").unplaced.as_ref().unwrap().count, 2);
+        world.edit_service("web", |it| it.desired_count = 1);
+        world.settle();
+        assert_eq!(check(&world.state, world.now), []);
+    }
+
+    #[test]
+    fn what_is_not_protected_any_more_counts_for_the_ceiling() {
+        let mut world = World::new([fixture::instance("ops-1", "a", 4096, 4096, &[])]);
+        world.put_definition(fixture::definition("web", 1, 1, 1, &[]));
+        world.put_service(fixture::service("web", 4));
+        world.settle();
+        let until = world.now.plus_ms(1_000);
+        for task in world.tasks("web") {
+            world.edit_task(task.id, |it| it.protected_until = Some(until));
+        }
+        world.edit_service("web", |it| it.desired_count = 1);
+        assert_eq!(check(&world.state, world.now), []);
+        let found = check(&world.state, until);
+        assert!(
+            matches!(found[..], [Violation::OverCeiling { tasks: 4, .. }]),
+            "{found:?}"
         );
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::Index;
-use super::reconcile::{self, Place};
+use super::reconcile::{self, Member, Place};
 use super::rollout::{Search, Turn, Why};
 use super::room::{Hopes, Released};
 use crate::model::grants;
@@ -49,7 +49,16 @@ impl Turn<'_> {
         if !self.ungranted.is_empty() {
             self.unplaced = self.service.desired_count.saturating_sub(self.keepers());
         } else if !reconcile::given_up(&self.service) {
-            self.cover(index, &mut search, definition, &answering, now, ids);
+            let floor = self
+                .service
+                .deployment_configuration
+                .floor(self.service.desired_count);
+            // What still serves on a DRAINING instance goes in its own time: it holds no floor.
+            let stands =
+                |m: &Member<'_>| m.serving() && m.node.is_some_and(|at| targets.contains(&at));
+            let budget = self.count(stands).saturating_sub(floor);
+            let born = (now, ids);
+            self.cover(index, &mut search, definition, (&answering, budget), born);
         }
         self.search = Some(search);
     }
@@ -128,28 +137,32 @@ impl Turn<'_> {
         }
     }
 
-    /// Sees to it that each instance that answers gets its task.
+    /// Sees to it that each instance that answers gets its task; so many that serve may be stopped
+    /// for that.
     fn cover(
         &mut self,
         index: &mut Index,
         search: &mut Search,
         definition: &TaskDefinition,
-        answering: &BTreeSet<usize>,
-        now: TimeMs,
-        ids: &mut IdSource,
+        (answering, mut budget): (&BTreeSet<usize>, u32),
+        (now, ids): (TimeMs, &mut IdSource),
     ) {
         let group = format!("service:{}", self.service.name);
         let held = self.held_back(now);
         let missing = self.service.desired_count.saturating_sub(self.keepers());
         let mut startable = missing.saturating_sub(held);
-        let floor = self
-            .service
-            .deployment_configuration
-            .floor(self.service.desired_count);
-        let mut budget = self.count(|m| m.serving()).saturating_sub(floor);
+        let mut by_node: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (at, member) in self.members.iter().enumerate() {
+            if let Some(node) = member.node {
+                by_node.entry(node).or_default().push(at);
+            }
+        }
+        let hopes = Hopes::new(&self.members);
         for &node in answering {
-            let here = |turn: &Self, test: &dyn Fn(&reconcile::Member<'_>) -> bool| {
-                turn.which(|m| m.node == Some(node) && test(m))
+            let on_it = by_node.get(&node).map_or(&[][..], Vec::as_slice);
+            let here = |turn: &Self, test: &dyn Fn(&Member<'_>) -> bool| -> Vec<usize> {
+                let holds = |at: &usize| turn.members.get(*at).is_some_and(test);
+                on_it.iter().copied().filter(holds).collect()
             };
             if !here(self, &|m| m.wanted() && m.place == Place::Keeper).is_empty() {
                 continue;
@@ -171,8 +184,11 @@ impl Turn<'_> {
                 }
                 continue;
             }
-            if !others.is_empty() && startable > 0 {
-                self.make_way(index, search, node, &others, &mut budget);
+            // Whether there will be room is no matter of whether something may start by now.
+            if !others.is_empty() && !self.room_after(index, search, &hopes, node, &others) {
+                self.lacking.insert(node);
+            } else if startable > 0 {
+                self.make_way(index, &others, &mut budget);
             }
             let all: Vec<Resources> = going
                 .iter()
@@ -187,25 +203,25 @@ impl Turn<'_> {
         self.unplaced = u32::try_from(self.lacking.len()).unwrap_or(u32::MAX);
     }
 
-    /// Stops what is to be replaced on an instance, as far as the floor allows and the
-    /// replacement will have room there.
-    fn make_way(
-        &mut self,
-        index: &mut Index,
+    /// Whether a replacement will have room on an instance when these are gone.
+    fn room_after(
+        &self,
+        index: &Index,
         search: &Search,
+        hopes: &Hopes,
         node: usize,
         others: &[usize],
-        budget: &mut u32,
-    ) {
+    ) -> bool {
         let mut released = Released::default();
         for member in others.iter().filter_map(|&at| self.members.get(at)) {
             released.add(&member.task.resources);
         }
         let fewer = u32::try_from(others.len()).unwrap_or(u32::MAX);
-        if !Hopes::new(&self.members).fits(index, search, node, &released, fewer) {
-            self.lacking.insert(node);
-            return;
-        }
+        hopes.fits(index, search, node, &released, fewer)
+    }
+
+    /// Stops what is to be replaced on an instance, as far as the floor allows.
+    fn make_way(&mut self, index: &mut Index, others: &[usize], budget: &mut u32) {
         for &at in others {
             let Some(member) = self.members.get(at).filter(|m| m.may_go()) else {
                 continue;

@@ -2,6 +2,8 @@
 
 use super::fixture;
 use super::world::World;
+use crate::model::RolloutState;
+use crate::model::task::Health;
 
 fn three() -> World {
     let mut world = World::new([
@@ -200,4 +202,32 @@ fn one_more_of_a_definition_is_told_by_every_instance_not_by_the_best_alone() {
     assert!(all[0].1 && all[1].1, "{all:?}");
     assert_eq!(all[2], ("ops-3", false));
     assert!(told.answer[0].ends_with(&format!("would go to {}.", all[0].0)));
+}
+
+/// What is protected and does not serve stays, but not in the stead of what serves.
+#[test]
+fn after_a_given_up_deployment_scale_in_keeps_the_floor() {
+    let mut world = World::new([fixture::instance("a", "z", 4096, 4096, &[])]);
+    for revision in 1..=2 {
+        let mut definition = fixture::definition("web", revision, 64, 64, &[]);
+        fixture::check_health(&mut definition);
+        world.put_definition(definition);
+    }
+    world.put_service(fixture::service("web", 4));
+    world.settle();
+    let now = world.now;
+    for task in world.tasks("web").iter().take(2) {
+        world.edit_task(task.id, |it| {
+            it.protected_until = Some(now.plus_ms(60_000));
+            it.containers[0].health = Health::Unhealthy;
+        });
+    }
+    world.edit_service("web", |it| {
+        it.begin(fixture::deployment(2, "web", 2, now), now);
+        it.deployments[0].rollout_state = RolloutState::Failed;
+        it.desired_count = 2;
+    });
+    world.plan();
+    let serving = world.tasks("web").into_iter().filter(|it| it.is_serving());
+    assert_eq!(serving.count(), 2);
 }

@@ -280,7 +280,8 @@ impl<'a> Turn<'a> {
         let surplus = (old as usize).saturating_sub(desired);
         let old = self.which(|m| m.may_go() && m.place != Place::Keeper);
         let surplus = surplus.min(old.len());
-        let chosen = self.scale_in(index, &old, surplus);
+        let mut chosen = self.scale_in(index, &old, surplus);
+        self.keep_floor(&mut chosen);
         self.stop_all(index, chosen, &Why::Surplus);
         self.trim_those(index, Member::may_go);
     }
@@ -288,9 +289,10 @@ impl<'a> Turn<'a> {
     /// A service that shrank, or got tasks back, in the middle of a rollout can be over its
     /// ceiling: stops what may be stopped above the floor, then what does not serve yet.
     fn trim(&mut self, index: &mut Index) {
-        while self.occupancy() > self.ceiling()
-            && let Some(victim) = self.victims.first()
-        {
+        for _ in self.ceiling()..self.occupancy() {
+            let Some(victim) = self.victims.first() else {
+                break;
+            };
             self.victims.take(victim);
             let why = self.why(victim);
             self.stop(index, victim, why);
@@ -306,7 +308,8 @@ impl<'a> Turn<'a> {
         if over > 0 {
             let which = self.which(test);
             let over = over.min(which.len());
-            let chosen = self.scale_in(index, &which, over);
+            let mut chosen = self.scale_in(index, &which, over);
+            self.keep_floor(&mut chosen);
             self.stop_all(index, chosen, &Why::Surplus);
         }
     }

@@ -282,12 +282,12 @@ impl Script {
             }
             ["plan"] => {
                 world.plan();
-                assert_eq!(check(&world.state), [], "line {line}");
+                assert_eq!(check(&world.state, world.now), [], "line {line}");
             }
             ["act"] => world.act(),
             ["settle"] => {
                 world.settle();
-                assert_eq!(check(&world.state), [], "line {line}");
+                assert_eq!(check(&world.state, world.now), [], "line {line}");
             }
             ["roll", name] => return self.roll(name),
             _ => return self.look(words, line),

@@ -6,11 +6,18 @@ use proptest::prelude::*;
 
 use super::world::World;
 use super::{check, fixture};
-use crate::model::service::{PlacementConstraint, PlacementConstraintKind, ServiceStatus};
+use crate::model::service::{
+    PlacementConstraint, PlacementConstraintKind, SchedulingStrategy, ServiceStatus,
+};
 use crate::model::task::Health;
-use crate::model::{InstanceStatus, TaskId, TimeMs};
+use crate::model::{
+    CapacityProviderName, CapacityProviderStrategyItem, Change, InstanceStatus, TaskId, TimeMs,
+};
 
-const SERVICES: [&str; 3] = ["web", "api", "db"];
+/// `log` is a DAEMON; what it and `db` ask for can be revoked; `job` has capacity providers.
+const SERVICES: [&str; 5] = ["web", "api", "db", "job", "log"];
+const REPLICAS: usize = 4;
+const PROVIDERS: [&str; 2] = ["steady", "spot"];
 const HOSTS: [(&str, &str); 5] = [
     ("ops-1", "a"),
     ("ops-2", "a"),
@@ -25,8 +32,14 @@ enum Happening {
     Deploy(usize, u32),
     Crash(usize),
     StopByHand(usize),
+    /// Everything on a host crashes.
+    CrashOn(usize),
     Sicken(usize),
     Recover(usize),
+    Protect(usize, u64),
+    Unprotect(usize),
+    Revoke,
+    Grant,
     Disconnect(usize),
     Reconnect(usize),
     Drain(usize),
@@ -38,10 +51,19 @@ enum Happening {
 
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
-        (0..3usize, 0..7u32).prop_map(|(s, n)| Happening::Scale(s, n)),
-        (0..3usize, 1..4u32).prop_map(|(s, r)| Happening::Deploy(s, r)),
+        (0..REPLICAS, 0..7u32).prop_map(|(s, n)| Happening::Scale(s, n)),
+        (0..SERVICES.len(), 1..4u32).prop_map(|(s, r)| Happening::Deploy(s, r)),
         (0..40usize).prop_map(Happening::Crash),
         (0..40usize).prop_map(Happening::StopByHand),
+        (0..5usize).prop_map(Happening::CrashOn),
+        (
+            0..40usize,
+            prop_oneof![Just(1_000u64), Just(40_000), Just(800_000)]
+        )
+            .prop_map(|(at, ms)| Happening::Protect(at, ms)),
+        (0..40usize).prop_map(Happening::Unprotect),
+        Just(Happening::Revoke),
+        Just(Happening::Grant),
         (0..40usize).prop_map(Happening::Sicken),
         (0..40usize).prop_map(Happening::Recover),
         (0..5usize).prop_map(Happening::Disconnect),
@@ -58,17 +80,24 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 fn world(bounds: (u32, u32), tight: bool, breaker: bool) -> World {
     let memory = if tight { 1024 } else { 8192 };
-    let mut world = World::new(
-        HOSTS
-            .iter()
-            .map(|(name, zone)| fixture::instance(name, zone, 8192, memory, &[])),
-    );
-    for (name, port) in [("web", None), ("api", None), ("db", Some(5432u16))] {
+    let mut world = World::new(HOSTS.iter().enumerate().map(|(at, (name, zone))| {
+        let mut instance = fixture::instance(name, zone, 8192, memory, &[]);
+        let provider = PROVIDERS[at % PROVIDERS.len()];
+        instance.capacity_provider = Some(CapacityProviderName::new(provider).unwrap());
+        instance
+    }));
+    grant(&mut world, true);
+    for name in SERVICES {
+        let port = (name == "db").then_some(5432u16);
         for revision in 1..4 {
             let ports: Vec<u16> = port.into_iter().collect();
             let mut definition =
                 fixture::definition(name, revision, 64, 200 + 50 * u64::from(revision), &ports);
             fixture::check_health(&mut definition);
+            if matches!(name, "db" | "log") {
+                let text = |it: &str| Some(it.to_owned());
+                fixture::ask_for(&mut definition, text("app"), text("password"), None);
+            }
             world.put_definition(definition);
         }
         let mut service = fixture::service(name, 3);
@@ -76,15 +105,40 @@ fn world(bounds: (u32, u32), tight: bool, breaker: bool) -> World {
         service.deployment_configuration.maximum_percent = bounds.1;
         let circuit = &mut service.deployment_configuration.deployment_circuit_breaker;
         (circuit.enable, circuit.rollback) = (breaker, breaker);
-        if name == "api" {
-            service.placement_constraints.push(PlacementConstraint {
+        match name {
+            "api" => service.placement_constraints.push(PlacementConstraint {
                 kind: PlacementConstraintKind::DistinctInstance,
                 expression: None,
-            });
+            }),
+            "job" => service.capacity_provider_strategy = shares(),
+            "log" => {
+                service.scheduling_strategy = SchedulingStrategy::Daemon;
+                service.desired_count = 0;
+                let bounds = &mut service.deployment_configuration;
+                bounds.minimum_healthy_percent %= 100;
+                bounds.maximum_percent = 100;
+            }
+            _ => {}
         }
         world.put_service(service);
     }
     world
+}
+
+/// The first of `job` on one provider's, of those after it twice as many on the other's.
+fn shares() -> Vec<CapacityProviderStrategyItem> {
+    let item = |name: &str, base, weight| CapacityProviderStrategyItem {
+        capacity_provider: CapacityProviderName::new(name).unwrap(),
+        base,
+        weight,
+    };
+    vec![item(PROVIDERS[0], 1, 1), item(PROVIDERS[1], 0, 2)]
+}
+
+/// The role of `db` and `log` grants what they ask for, or nothing.
+fn grant(world: &mut World, granted: bool) {
+    let role = fixture::role("app", granted.then(|| "password".to_owned()), None);
+    world.state.apply(&Change::Role(role.into()));
 }
 
 fn pick(world: &World, at: usize) -> Option<TaskId> {
@@ -123,6 +177,29 @@ fn happen(world: &mut World, happening: &Happening, number: u64) {
                 world.crash(id);
             }
         }
+        Happening::CrashOn(i) => {
+            let name = fixture::instance_name(HOSTS[*i].0);
+            let tasks = world.state.tasks.values();
+            let there = tasks.filter(|it| it.instance == name && !it.is_stopped());
+            let there: Vec<TaskId> = there.map(|it| it.id).collect();
+            let answers = world.state.instances[&name].is_connected();
+            for id in there.into_iter().filter(|_| answers) {
+                world.crash(id);
+            }
+        }
+        Happening::Protect(at, ms) => {
+            let until = Some(world.now.plus_ms(*ms));
+            if let Some(id) = pick(world, *at) {
+                world.edit_task(id, |task| task.protected_until = until);
+            }
+        }
+        Happening::Unprotect(at) => {
+            if let Some(id) = pick(world, *at) {
+                world.edit_task(id, |task| task.protected_until = None);
+            }
+        }
+        Happening::Revoke => grant(world, false),
+        Happening::Grant => grant(world, true),
         Happening::StopByHand(at) => {
             if let Some(id) = pick(world, *at) {
                 world.stop_by_hand(id);
@@ -176,11 +253,12 @@ fn nothing_before_wake(world: &World) {
 fn plan_within_bounds(world: &mut World) {
     let before = SERVICES.map(|name| serving(world, name));
     world.plan();
-    assert_eq!(check(&world.state), []);
+    assert_eq!(check(&world.state, world.now), []);
     nothing_before_wake(world);
     for (name, before) in SERVICES.iter().zip(before) {
         let service = world.service(name);
-        if service.status != ServiceStatus::Active {
+        // What counts of a DAEMON is checked with the plan: its desired count moves.
+        if service.status != ServiceStatus::Active || name == &"log" {
             continue;
         }
         let desired = service.desired_count;
@@ -207,6 +285,7 @@ fn stuck(service: &crate::model::Service) -> bool {
 
 /// Every host answers and is ACTIVE, everybody is well, and time goes on.
 fn calm(world: &mut World) {
+    grant(world, true);
     for (name, _) in HOSTS {
         world.reconnect(name);
         world.set_status(name, InstanceStatus::Active);

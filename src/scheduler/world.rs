@@ -115,7 +115,7 @@ impl World {
         let plan = plan(&self.state, self.now, &mut self.ids);
         let before = self.state.clone();
         self.state.apply_all(&plan.changes(&before, self.now));
-        let violations = check_plan(&before, &plan, &self.state);
+        let violations = check_plan(&before, &plan, &self.state, self.now);
         assert_eq!(violations, [], "{plan:#?}");
         let again = super::plan(&self.state, self.now, &mut self.ids.clone());
         assert!(again.is_empty(), "planning again gave {again:#?}");

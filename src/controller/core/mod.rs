@@ -16,6 +16,7 @@ mod orphans;
 mod pins;
 mod protection;
 mod purge;
+mod rest;
 mod schedules;
 mod services;
 mod tagging;
@@ -185,13 +186,18 @@ fn plan(work: &mut Work) -> Option<TimeMs> {
             round < PLAN_ROUNDS_MAX,
             "the scheduler does not come to rest: {changes:#?}"
         );
+        let restless = (round == PLAN_ROUNDS_MAX).then(|| rest::without(&changes));
         let before = work.state.clone();
         for change in changes {
             work.put(change);
         }
         if cfg!(debug_assertions) && before.tasks.len() <= CHECKED_TASKS_MAX {
-            let violations = scheduler::check_plan(&before, &plan, &work.state);
+            let violations = scheduler::check_plan(&before, &plan, &work.state, work.now);
             debug_assert!(violations.is_empty(), "{violations:#?}");
+        }
+        if let Some(restless) = restless {
+            let again = rest::tell(work, restless);
+            wake_at = wake_at.into_iter().chain([again]).min();
         }
     }
     wake_at

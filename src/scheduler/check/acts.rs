@@ -172,6 +172,7 @@ fn stands(state: &State, index: &Index, service: &Service, task: &Task) -> bool 
         .position(&instance.name)
         .and_then(|at| index.nodes.get(at));
     let ask = rollout::ask(service, definition, task.capacity_provider.as_ref());
+    // On a silent one it counts until it is lost.
     instance.status == InstanceStatus::Active
-        && node.is_some_and(|node| ask.standing(node).is_empty())
+        && node.is_some_and(|node| !instance.is_connected() || ask.standing(node).is_empty())
 }

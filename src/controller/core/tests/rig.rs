@@ -122,7 +122,7 @@ impl Rig {
         let mut rebuilt = self.state.clone();
         rebuilt.apply_all(&decision.changes);
         assert_eq!(rebuilt, decision.state, "the changes lead to the state");
-        let violations = crate::scheduler::check(&decision.state);
+        let violations = crate::scheduler::check(&decision.state, self.now);
         assert!(violations.is_empty(), "{violations:#?}");
         self.state = decision.state.clone();
         self.indexed = self.state.clone();
