@@ -76,8 +76,8 @@ impl Store for Disk {
     fn append(&mut self, at: TimeMs, changes: &[Change], after: &State) -> Result<u64, StoreError> {
         self.0.lock().unwrap().append(at, changes, after)
     }
-    fn state_at(&mut self, at: TimeMs) -> Result<(State, u64), StoreError> {
-        self.0.lock().unwrap().state_at(at)
+    fn archive(&self) -> Arc<dyn quarterdeck::store::Archive> {
+        self.0.lock().unwrap().archive()
     }
 }
 

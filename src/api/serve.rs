@@ -140,6 +140,7 @@ fn router(app: App) -> Router {
         .route("/", post(operation))
         .route("/v1/snapshot", get(v1::snapshot))
         .route("/v1/watch", get(v1::watch))
+        .route("/v1/history", post(v1::history))
         .route("/v1/logs", post(v1::logs))
         .route("/v1/stats", post(v1::stats))
         .route("/v1/exec", post(v1::exec))

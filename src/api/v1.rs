@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
@@ -20,13 +20,14 @@ use super::frame::{self, Frame, Frames};
 use super::serve::{App, Fault, Peer, body, json};
 use super::wire::{
     self, ApplyRequest, ApplyResponse, ExecRequest, ExplainRequest, FaultRequest, FaultResponse,
-    LogsLine, LogsRequest, PlanCommand, PlanRequest, StatsRequest, StatsResponse, WatchLine,
-    WireError,
+    LogsLine, LogsRequest, PlanCommand, PlanRequest, SnapshotQuery, StatsRequest, StatsResponse,
+    WatchLine, WireError,
 };
 use crate::agent::streams::{self, StreamError};
 use crate::controller::handle::{Deltas, Missed};
 use crate::controller::{Command, CommandError, ErrorKind, Handle};
 use crate::docker::{ExecOutput, ExecSession};
+use crate::model::HistoryAsk;
 
 type Answer = Result<Response, Fault>;
 
@@ -56,8 +57,16 @@ fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Fault> {
     })
 }
 
-pub(super) async fn snapshot(State(app): State<App>) -> Response {
-    json(&app.handle.picture())
+pub(super) async fn snapshot(State(app): State<App>, Query(of): Query<SnapshotQuery>) -> Answer {
+    match of.at {
+        None => Ok(json(&app.handle.picture())),
+        Some(moment) => Ok(json(&app.handle.at(moment).await?)),
+    }
+}
+
+pub(super) async fn history(State(app): State<App>, bytes: Bytes) -> Answer {
+    let asked: HistoryAsk = read(&bytes)?;
+    Ok(json(&app.handle.history(asked).await?))
 }
 
 pub(super) async fn plan(State(app): State<App>, bytes: Bytes) -> Answer {

@@ -9,7 +9,7 @@ use crate::controller::core::Effects;
 use crate::controller::{Command, CommandError, ErrorKind, wire as ecs};
 use crate::docker::{ExecOptions, LogOptions, StatsSample};
 use crate::model::snapshot::Delta;
-use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
+use crate::model::{ContainerName, InstanceName, Snapshot, TaskId, TimeMs};
 use crate::scheduler::explain::About;
 
 /// What stands before the operation in `X-Amz-Target`.
@@ -50,6 +50,14 @@ pub enum LogsLine {
     Item(LogItem),
     /// The stream ends with this.
     Error(WireError),
+}
+
+/// Query of `/v1/snapshot`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotQuery {
+    /// The moment that is asked for, in milliseconds since 1970; absent = now.
+    #[serde(default)]
+    pub at: Option<TimeMs>,
 }
 
 /// Request of `/v1/logs`.

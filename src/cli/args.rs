@@ -106,8 +106,10 @@ pub enum Verb {
     Explain(Explained),
     /// What happened
     Events(Events),
+    /// What happened and who did it, as far back as the change log reaches
+    History(HistoryOf),
     /// Instances, services and tasks in short
-    Status,
+    Status(AsOf),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -302,7 +304,7 @@ pub struct Named {
 #[derive(Clone, Debug, Subcommand)]
 pub enum ServiceVerb {
     /// List them
-    Ls,
+    Ls(AsOf),
     /// One in detail
     Show(Named),
     /// Keep this many tasks running
@@ -391,6 +393,9 @@ pub enum TaskVerb {
         /// Stopped ones too
         #[arg(long, short)]
         all: bool,
+        /// When.
+        #[command(flatten)]
+        of: AsOf,
     },
     /// One in detail
     Show(Target),
@@ -429,7 +434,7 @@ pub enum TaskVerb {
 #[derive(Clone, Debug, Subcommand)]
 pub enum InstanceVerb {
     /// List them
-    Ls,
+    Ls(AsOf),
     /// One in detail
     Show(Named),
     /// Move its services' tasks away and place nothing on it. Tasks that are run by hand or by a
@@ -574,6 +579,34 @@ pub struct Events {
     /// At most this many of the last events to begin with
     #[arg(long, short = 'n', value_name = "EVENTS", default_value_t = 50)]
     pub tail: usize,
+}
+
+/// `history`.
+#[derive(Clone, Debug, Args)]
+pub struct HistoryOf {
+    /// Only from this moment on: 10m (ago), 2026-05-04T12:00 (here), or 2026-05-04T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only up to this moment
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only this service's
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Only the audit trail: who asked for what, and what came of it
+    #[arg(long)]
+    pub audit: bool,
+    /// At most this many of the last
+    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 200)]
+    pub tail: usize,
+}
+
+/// A moment of the past.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AsOf {
+    /// As it was at this moment: 10m (ago), 2026-05-04T12:00 (here), or 2026-05-04T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
 }
 
 /// `config …`

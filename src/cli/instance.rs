@@ -6,11 +6,11 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::args::{InstanceVerb, Output};
+use super::args::{AsOf, InstanceVerb, Output};
 use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::session::Session;
-use super::{resolve, task, time, wait};
+use super::{history, resolve, task, time, wait};
 use crate::api::shape;
 use crate::config::{InstanceSettings, Settings};
 use crate::controller::Command;
@@ -26,7 +26,7 @@ use crate::model::{Connection, Instance, InstanceStatus, Resources, Snapshot, St
 /// What the command runs into.
 pub async fn run(session: &Session, verb: &InstanceVerb, output: Output) -> CliResult {
     match verb {
-        InstanceVerb::Ls => list(session, output).await,
+        InstanceVerb::Ls(of) => list(session, of, output).await,
         InstanceVerb::Show(named) => show(session, &named.name, output).await,
         InstanceVerb::Drain { names, wait, sure } => {
             let snapshot = session.snapshot();
@@ -102,8 +102,8 @@ async fn set(
     Ok(())
 }
 
-async fn list(session: &Session, output: Output) -> CliResult {
-    let snapshot = session.whole().await;
+async fn list(session: &Session, of: &AsOf, output: Output) -> CliResult {
+    let snapshot = history::picture(session, of).await?;
     let cluster = session.cluster(&snapshot)?;
     let instances = snapshot
         .state

@@ -9,6 +9,7 @@ pub mod error;
 mod exec;
 mod explain;
 pub mod follow;
+mod history;
 mod instance;
 pub mod out;
 pub mod resolve;
@@ -91,7 +92,7 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
             return start::console(&global).await;
         }
         trace::to_stderr(global.verbose);
-        return Ok(with_session(&global, &Verb::Status).await?);
+        return Ok(with_session(&global, &Verb::Status(args::AsOf::default())).await?);
     };
     match &verb {
         Verb::Demo(demo) if out::on_terminal() && out::can_ask() => {
@@ -181,7 +182,8 @@ async fn dispatch(
         Verb::Exec(asked) => exec::exec(session, asked).await,
         Verb::Explain(target) => explain::explain(session, &target.target, output).await,
         Verb::Events(asked) => stream::events(session, asked, output).await,
-        Verb::Status => status::run(session, output).await,
+        Verb::History(asked) => history::run(session, asked, output).await,
+        Verb::Status(of) => status::run(session, of, output).await,
         Verb::Demo(_) | Verb::Serve | Verb::Config(_) | Verb::Completions { .. } => Ok(()),
     }
 }
@@ -192,7 +194,7 @@ fn role(verb: &Verb) -> &'static str {
         Verb::Apply(_) => "apply",
         Verb::Plan(_) => "plan",
         Verb::Run(_) => "run",
-        Verb::Service(ServiceVerb::Ls | ServiceVerb::Show(_)) | Verb::Status => "status",
+        Verb::Service(ServiceVerb::Ls(_) | ServiceVerb::Show(_)) | Verb::Status(_) => "status",
         Verb::Service(_) => "service",
         Verb::Schedule(_) => "schedule",
         Verb::Task(_) => "task",
@@ -203,6 +205,7 @@ fn role(verb: &Verb) -> &'static str {
         Verb::Exec(_) => "exec",
         Verb::Explain(_) => "explain",
         Verb::Events(_) => "events",
+        Verb::History(_) => "history",
         Verb::Demo(_) => "demo",
         Verb::Serve => "serve",
         Verb::Config(_) | Verb::Completions { .. } => "check",

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::args::{Output, ServiceAct, ServiceUpdate, ServiceVerb, Wait};
+use super::args::{AsOf, Output, ServiceAct, ServiceUpdate, ServiceVerb, Wait};
 use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::session::Session;
-use super::{follow, resolve, time, wait};
+use super::{follow, history, resolve, time, wait};
 use crate::api::shape;
 use crate::controller::Command;
 use crate::controller::command::{
@@ -31,7 +31,7 @@ const EVENTS_SHOWN: usize = 10;
 /// What the command runs into.
 pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliResult {
     match verb {
-        ServiceVerb::Ls => list(session, output).await,
+        ServiceVerb::Ls(of) => list(session, of, output).await,
         ServiceVerb::Show(named) => show(session, &named.name, output).await,
         ServiceVerb::Scale {
             name,
@@ -331,8 +331,8 @@ async fn remove(session: &Session, act: &ServiceAct, output: Output) -> CliResul
     rest(session, &service, None, true, &act.wait).await
 }
 
-async fn list(session: &Session, output: Output) -> CliResult {
-    let snapshot = session.whole().await;
+async fn list(session: &Session, of: &AsOf, output: Output) -> CliResult {
+    let snapshot = history::picture(session, of).await?;
     let cluster = session.cluster(&snapshot)?;
     if output == Output::Json {
         let counts = shape::Counts::of(&snapshot.state);

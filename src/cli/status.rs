@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::args::Output;
+use super::args::{AsOf, Output};
 use super::error::CliResult;
 use super::session::Session;
-use super::{instance, out, resolve, service, time};
+use super::{history, instance, out, resolve, service, time};
 use crate::api::shape;
 use crate::model::{Severity, Snapshot};
 
@@ -16,8 +16,8 @@ const WARNINGS_SHOWN: usize = 5;
 ///
 /// # Errors
 /// What the command runs into.
-pub async fn run(session: &Session, output: Output) -> CliResult {
-    let snapshot = session.whole().await;
+pub async fn run(session: &Session, of: &AsOf, output: Output) -> CliResult {
+    let snapshot = history::picture(session, of).await?;
     let state = &snapshot.state;
     let cluster = session.cluster(&snapshot)?;
     let instances = || state.instances.values().filter(|it| it.cluster == cluster);
@@ -35,7 +35,9 @@ pub async fn run(session: &Session, output: Output) -> CliResult {
             "failures": [],
         }));
     }
-    out::line(holder(session, &snapshot))?;
+    if of.at.is_none() {
+        out::line(holder(session, &snapshot))?;
+    }
     let connected = instances().filter(|it| it.is_connected()).count();
     let tasks = state.tasks.values().filter(|it| it.cluster == cluster);
     out::line(format!(

@@ -197,27 +197,33 @@ pub async fn events(session: &Session, asked: &Events, output: Output) -> CliRes
     }
 }
 
-fn print_event(event: &Event, output: Output) -> CliResult {
-    if output == Output::Json {
-        let mut value = json!({
-            "createdAt": event.at.as_wire_seconds(),
-            "severity": event.severity,
-            "kind": event.kind,
-            "message": event.message,
-        });
-        for (member, text) in [
-            (
-                "serviceName",
-                event.service.as_ref().map(ToString::to_string),
-            ),
-            ("task", event.task.as_ref().map(ToString::to_string)),
-            ("instance", event.instance.as_ref().map(ToString::to_string)),
-        ] {
-            if let Some(text) = text {
-                value[member] = Value::String(text);
-            }
+/// An event as JSON.
+pub(super) fn event_json(event: &Event) -> Value {
+    let mut value = json!({
+        "createdAt": event.at.as_wire_seconds(),
+        "severity": event.severity,
+        "kind": event.kind,
+        "message": event.message,
+    });
+    for (member, text) in [
+        (
+            "serviceName",
+            event.service.as_ref().map(ToString::to_string),
+        ),
+        ("task", event.task.as_ref().map(ToString::to_string)),
+        ("instance", event.instance.as_ref().map(ToString::to_string)),
+    ] {
+        if let Some(text) = text {
+            value[member] = Value::String(text);
         }
-        return out::line(value.to_string());
+    }
+    value
+}
+
+/// Prints an event in one line.
+pub(super) fn print_event(event: &Event, output: Output) -> CliResult {
+    if output == Output::Json {
+        return out::line(event_json(event).to_string());
     }
     let mark = match event.severity {
         Severity::Info => " ",

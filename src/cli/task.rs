@@ -10,7 +10,7 @@ use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::session::Session;
 use super::wait::Until;
-use super::{follow, resolve, stream, time, wait};
+use super::{follow, history, resolve, stream, time, wait};
 use crate::api::shape;
 use crate::client::{ClientError, Standing};
 use crate::controller::Command;
@@ -38,15 +38,11 @@ pub async fn run(session: &Session, verb: &TaskVerb, output: Output) -> CliResul
             service,
             instance,
             all,
+            of,
         } => {
-            list(
-                session,
-                service.as_deref(),
-                instance.as_deref(),
-                *all,
-                output,
-            )
-            .await
+            let snapshot = history::picture(session, of).await?;
+            let (service, instance) = (service.as_deref(), instance.as_deref());
+            list(session, &snapshot, service, instance, *all, output)
         }
         TaskVerb::Show(target) => show(session, &target.target, output).await,
         TaskVerb::Stop {
@@ -63,16 +59,16 @@ pub async fn run(session: &Session, verb: &TaskVerb, output: Output) -> CliResul
     }
 }
 
-async fn list(
+fn list(
     session: &Session,
+    snapshot: &Snapshot,
     service: Option<&str>,
     instance: Option<&str>,
     all: bool,
     output: Output,
 ) -> CliResult {
-    let snapshot = session.whole().await;
     let state = &snapshot.state;
-    let cluster = session.cluster(&snapshot)?;
+    let cluster = session.cluster(snapshot)?;
     let service = service
         .map(|name| resolve::service(state, &cluster, name))
         .transpose()?;
@@ -100,7 +96,7 @@ async fn list(
     } else {
         "no task runs; --all shows stopped ones too"
     };
-    table(&snapshot, tasks.into_iter()).print(nothing)
+    table(snapshot, tasks.into_iter()).print(nothing)
 }
 
 /// Tasks, one a row.
@@ -524,7 +520,7 @@ mod tests {
     };
     use crate::controller::fixture::{ready, register};
     use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
-    use crate::model::{ContainerName, InstanceName};
+    use crate::model::{ContainerName, History, HistoryAsk, InstanceName, TimeMs};
 
     /// Does what is asked and loses the first answers.
     struct Forgetful {
@@ -566,6 +562,12 @@ mod tests {
         }
         fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>> {
             self.inner.explain(about)
+        }
+        fn history(&self, asked: HistoryAsk) -> BoxFuture<'_, Result<History, ClientError>> {
+            self.inner.history(asked)
+        }
+        fn at(&self, moment: TimeMs) -> BoxFuture<'_, Result<Arc<Snapshot>, ClientError>> {
+            self.inner.at(moment)
         }
         fn logs(
             &self,

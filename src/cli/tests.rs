@@ -245,3 +245,24 @@ async fn a_plan_ends_with_1_where_something_would_find_no_place() {
     }
     user.end().await;
 }
+
+#[tokio::test]
+async fn the_past_is_listed_and_a_moment_that_is_none_is_told() {
+    let user = User::new(1).await;
+    user.web(1).await;
+    for line in [
+        &["history"][..],
+        &["history", "--audit", "--service", "web", "--output", "json"],
+        &["history", "--until", "2020-01-01T00:00"],
+    ] {
+        user.qd(line).await.unwrap();
+    }
+    let said = user.fails(2, &["history", "--since", "yesterday"]).await;
+    assert!(said.contains("--since: \"yesterday\" is no time"), "{said}");
+    let said = user.fails(2, &["status", "--at", "soon"]).await;
+    assert!(said.contains("--at: \"soon\" is no time"), "{said}");
+    user.qd(&["service", "ls", "--at", "2020-01-01T00:00:00Z"])
+        .await
+        .unwrap_err();
+    user.end().await;
+}

@@ -26,7 +26,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a moment: how long before `now`, or a date and time as in RFC 3339.
+/// Reads a moment: how long before `now`, or a date and time as in RFC 3339, without a zone here.
 ///
 /// # Errors
 /// In words, when it is neither.
@@ -35,8 +35,20 @@ pub fn moment(text: &str, now: TimeMs) -> Result<TimeMs, String> {
         let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
         return Ok(TimeMs(now.0.saturating_sub(ago)));
     }
-    let stamp: jiff::Timestamp = text.parse().map_err(|_| {
-        format!("\"{text}\" is no time; expected 10m (ago) or 2026-05-04T12:00:00Z")
+    let here = || {
+        let here = text.parse::<jiff::civil::DateTime>().ok()?;
+        Some(
+            here.to_zoned(jiff::tz::TimeZone::system())
+                .ok()?
+                .timestamp(),
+        )
+    };
+    let stamp = text.parse::<jiff::Timestamp>().ok().or_else(here);
+    let stamp = stamp.ok_or_else(|| {
+        format!(
+            "\"{text}\" is no time; expected 10m (ago), 2026-05-04T12:00 (here) or \
+             2026-05-04T12:00:00Z"
+        )
     })?;
     Ok(TimeMs(u64::try_from(stamp.as_millisecond()).unwrap_or(0)))
 }

@@ -15,7 +15,9 @@ use crate::agent::streams::{self, StreamError};
 use crate::api;
 use crate::controller::{Command, CommandError, ErrorKind, Handle};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
-use crate::model::{Actor, ContainerName, InstanceName, Snapshot, TaskId};
+use crate::model::{
+    Actor, ContainerName, History, HistoryAsk, InstanceName, Snapshot, TaskId, TimeMs,
+};
 
 /// The surface over a control plane in this process.
 #[derive(Clone)]
@@ -89,6 +91,14 @@ impl Client for LocalClient {
 
     fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>> {
         Box::pin(async move { Ok(api::explained(&self.handle.picture(), &about)?) })
+    }
+
+    fn history(&self, asked: HistoryAsk) -> BoxFuture<'_, Result<History, ClientError>> {
+        Box::pin(async move { Ok(self.handle.history(asked).await?) })
+    }
+
+    fn at(&self, moment: TimeMs) -> BoxFuture<'_, Result<Arc<Snapshot>, ClientError>> {
+        Box::pin(async move { Ok(Arc::new(self.handle.at(moment).await?)) })
     }
 
     fn logs(

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::controller::{Command, CommandError};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
-use crate::model::{ContainerName, InstanceName, Snapshot, TaskId, TimeMs};
+use crate::model::{ContainerName, History, HistoryAsk, InstanceName, Snapshot, TaskId, TimeMs};
 
 pub use crate::agent::streams::{LogItem, LogTarget};
 pub use crate::api::{PlanAsk, PlanReport, PlannedStep, Reply};
@@ -89,6 +89,10 @@ pub trait Client: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Vec<Reply>, ClientError>>;
     /// Why something is where it is, or why not.
     fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>>;
+    /// What happened, as far back as the log reaches.
+    fn history(&self, asked: HistoryAsk) -> BoxFuture<'_, Result<History, ClientError>>;
+    /// The fleet as it was at a moment, in the control plane's clock.
+    fn at(&self, moment: TimeMs) -> BoxFuture<'_, Result<Arc<Snapshot>, ClientError>>;
     /// Logs.
     fn logs(
         &self,

@@ -38,7 +38,9 @@ use crate::controller::{Command, wire as ecs};
 use crate::docker::{
     EngineError, ExecInput, ExecOptions, ExecOutput, ExecSession, LogOptions, StatsSample,
 };
-use crate::model::{Actor, ContainerName, InstanceName, Snapshot, TaskId};
+use crate::model::{
+    Actor, ContainerName, History, HistoryAsk, InstanceName, Snapshot, TaskId, TimeMs,
+};
 
 /// How long connecting and the head of an answer may take. A command waits for the store and,
 /// behind others, for its turn.
@@ -363,6 +365,18 @@ impl Client for RemoteClient {
     fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>> {
         let request = ExplainRequest { about };
         Box::pin(async move { self.door.post("/v1/explain", &request).await })
+    }
+
+    fn history(&self, asked: HistoryAsk) -> BoxFuture<'_, Result<History, ClientError>> {
+        Box::pin(async move { self.door.post("/v1/history", &asked).await })
+    }
+
+    fn at(&self, moment: TimeMs) -> BoxFuture<'_, Result<Arc<Snapshot>, ClientError>> {
+        Box::pin(async move {
+            let path = format!("/v1/snapshot?at={}", moment.0);
+            let response = self.door.send(Method::GET, &path, Vec::new(), &[]).await?;
+            read(response).await
+        })
     }
 
     fn logs(

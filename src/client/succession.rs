@@ -17,7 +17,7 @@ use super::{
 };
 use crate::controller::{Command, Ended};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
-use crate::model::{ContainerName, InstanceName, Snapshot, TaskId};
+use crate::model::{ContainerName, History, HistoryAsk, InstanceName, Snapshot, TaskId, TimeMs};
 
 /// Wait between two looks whether the folder can be taken.
 const LOOK_GAP: Duration = Duration::from_millis(250);
@@ -216,6 +216,14 @@ impl Client for Heir {
 
     fn explain(&self, about: About) -> BoxFuture<'_, Result<Explanation, ClientError>> {
         Box::pin(async move { self.now().explain(about).await })
+    }
+
+    fn history(&self, asked: HistoryAsk) -> BoxFuture<'_, Result<History, ClientError>> {
+        Box::pin(async move { self.now().history(asked).await })
+    }
+
+    fn at(&self, moment: TimeMs) -> BoxFuture<'_, Result<Arc<Snapshot>, ClientError>> {
+        Box::pin(async move { self.now().at(moment).await })
     }
 
     fn logs(

@@ -13,6 +13,7 @@ use super::command::{CommandError, Response};
 use super::core::{self, Decision, Fleet, Input};
 use super::handle::{Answer, COMMANDS_MAX, DELTAS_MAX, Handle, ReplyTo, Request};
 use super::orphaned::Orphaned;
+use super::past::Past;
 use crate::agent::{self, AgentHandle, Clock, EngineDirectory, Tuning, Vault};
 use crate::config::Settings;
 use crate::docker::Connector;
@@ -133,6 +134,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
     let (store, (state, seq)) = loaded
         .await
         .map_err(|broken| StartError::Broken(broken.to_string()))??;
+    let past = Past::new(store.archive());
     let fleet = Fleet {
         clusters: start.settings.clusters.clone(),
         instances: start.settings.instances.clone(),
@@ -185,6 +187,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         connector: start.connector.clone(),
         fate,
         clock: start.clock.clone(),
+        past,
     };
     let driver = tokio::spawn(driver.run());
     let vault = Arc::new(Vault::new(&start.settings));

@@ -156,8 +156,8 @@ impl Store for Watched {
         self.inner.append(at, changes, after)
     }
 
-    fn state_at(&mut self, at: TimeMs) -> Result<(State, u64), StoreError> {
-        self.inner.state_at(at)
+    fn archive(&self) -> Arc<dyn crate::store::Archive> {
+        self.inner.archive()
     }
 }
 
@@ -183,8 +183,8 @@ impl Store for Failing {
         self.inner.append(at, changes, after)
     }
 
-    fn state_at(&mut self, at: TimeMs) -> Result<(State, u64), StoreError> {
-        self.inner.state_at(at)
+    fn archive(&self) -> Arc<dyn crate::store::Archive> {
+        self.inner.archive()
     }
 }
 

@@ -6,11 +6,13 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::command::{Command, CommandError, ErrorKind, Response};
 use super::core::Batch;
+use super::past::Past;
 use crate::agent::Clock;
 use crate::agent::EngineDirectory;
 use crate::docker::{Connector, EngineResult};
 use crate::model::snapshot::Delta;
-use crate::model::{Actor, InstanceName, Snapshot};
+use crate::model::snapshot::Holder;
+use crate::model::{Actor, History, HistoryAsk, InstanceName, Snapshot, TimeMs};
 
 /// How many commands may wait; who asks for more waits with them.
 pub const COMMANDS_MAX: usize = 256;
@@ -63,6 +65,7 @@ pub struct Handle {
     pub(super) connector: Arc<dyn Connector>,
     pub(super) fate: Arc<OnceLock<String>>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) past: Past,
 }
 
 impl Handle {
@@ -143,6 +146,33 @@ impl Handle {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
+    }
+
+    /// What happened, as far back as the log reaches.
+    ///
+    /// # Errors
+    /// [`CommandError`] if the log cannot be read.
+    pub async fn history(&self, asked: HistoryAsk) -> Result<History, CommandError> {
+        self.past.history(asked).await
+    }
+
+    /// The fleet as it was at a moment; what was only true then (`live`) is not known any more.
+    ///
+    /// # Errors
+    /// [`CommandError`] if the moment is to come, or older than the log.
+    pub async fn at(&self, moment: TimeMs) -> Result<Snapshot, CommandError> {
+        let now = self.clock.now();
+        let (state, seq) = self.past.state_at(moment, now).await?;
+        Ok(Snapshot {
+            seq,
+            at: moment,
+            state,
+            holder: Holder {
+                simulated: self.snapshot().holder.simulated,
+                ..Holder::default()
+            },
+            ..Snapshot::default()
+        })
     }
 
     /// A picture, and every delta after it.

@@ -5,6 +5,7 @@ pub mod core;
 pub mod driver;
 pub mod handle;
 pub mod orphaned;
+mod past;
 pub mod wire;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod change;
 pub mod cluster;
 pub mod event;
 pub mod grants;
+pub mod history;
 pub mod id;
 pub mod instance;
 pub mod members;
@@ -38,6 +39,7 @@ pub use capacity::{CapacityProviderStrategyItem, LaunchType};
 pub use change::Change;
 pub use cluster::Cluster;
 pub use event::{Event, EventKind, Severity};
+pub use history::{Happening, History, HistoryAsk};
 pub use id::{
     CapacityProviderName, ClusterName, ContainerName, DeploymentId, Family, InstanceName, Revision,
     RoleName, ScheduleName, ServiceName, TaskDefinitionId, TaskId,

@@ -12,7 +12,9 @@ pub use lock::{LockError, LockHolder, StateLock};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 
-use crate::model::{Change, State, TimeMs};
+use std::sync::Arc;
+
+use crate::model::{Change, Happening, HistoryAsk, State, TimeMs};
 
 /// What went wrong with the store. The control plane does not act on what it could not store.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,14 @@ pub enum StoreError {
         place: String,
         /// What is wrong with it.
         message: String,
+    },
+    /// A moment was asked for that the log no longer reaches back to.
+    #[error("the log begins at {}, and {} is before that", utc(*begins), utc(*at))]
+    TooOld {
+        /// The moment.
+        at: TimeMs,
+        /// Where the log begins.
+        begins: TimeMs,
     },
 }
 
@@ -56,20 +66,49 @@ pub trait Store: Send + 'static {
     /// [`StoreError`]; then nothing was appended.
     fn append(&mut self, at: TimeMs, changes: &[Change], after: &State) -> Result<u64, StoreError>;
 
+    /// The log, to be read while it goes on being written.
+    fn archive(&self) -> Arc<dyn Archive>;
+}
+
+/// A change log, read while somebody else writes it. Blocking: a look far back takes a while.
+pub trait Archive: Send + Sync + 'static {
+    /// The earliest moment that can be shown; `None` while nothing happened.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the log cannot be read.
+    fn begins(&self) -> Result<Option<TimeMs>, StoreError>;
+
     /// The state as it was at that moment, and the number of the last change in it.
     ///
     /// # Errors
-    /// [`StoreError`] if it cannot be rebuilt, say because the moment is older than the log.
-    fn state_at(&mut self, at: TimeMs) -> Result<(State, u64), StoreError>;
+    /// [`StoreError`] if it cannot be rebuilt; as [`StoreError::TooOld`] because the moment is
+    /// older than the log.
+    fn state_at(&self, at: TimeMs) -> Result<(State, u64), StoreError>;
+
+    /// What happened in a part of the past, newest first: the newest `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the log cannot be read.
+    fn happenings(&self, asked: &HistoryAsk, most: usize) -> Result<Vec<Happening>, StoreError>;
 }
 
-/// The refusal to rebuild a moment that the log no longer reaches back to.
-fn too_old(place: String, at: TimeMs) -> StoreError {
-    StoreError::Unreadable {
-        place,
-        message: format!(
-            "the moment {} ms since 1970 is older than the oldest change that is kept",
-            at.0
-        ),
+impl StoreError {
+    /// The refusal to rebuild a moment that the log no longer reaches back to.
+    fn too_old(place: String, at: TimeMs, begins: Option<TimeMs>) -> Self {
+        match begins {
+            Some(begins) => Self::TooOld { at, begins },
+            None => Self::Unreadable {
+                place,
+                message: "there are changes missing at its beginning".to_owned(),
+            },
+        }
     }
+}
+
+/// A moment for people, in UTC.
+fn utc(at: TimeMs) -> String {
+    i64::try_from(at.0)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .map_or_else(|| format!("{} ms", at.0), |stamp| stamp.to_string())
 }

@@ -4,19 +4,22 @@
 //! cut. Two tables: `change(seq, at_ms, body)` and `checkpoint(seq, at_ms, body)`, bodies in JSON.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 
-use super::{Store, StoreError, folder, retention};
-use crate::model::{Change, State, TimeMs};
+use super::{Archive, Store, StoreError, folder, retention};
+use crate::model::{Change, Happening, HistoryAsk, State, TimeMs};
 
 /// Name of the database in the state folder.
 pub const FILE: &str = "state.db";
 /// What the names of SQLite's files beside it end in.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Number of the tables' layout, kept in the database's `user_version`.
-pub const SCHEMA: i64 = 1;
+pub const SCHEMA: i64 = 2;
 /// How long a write waits for another process that reads or writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -77,6 +80,8 @@ impl SqliteStore {
             "create table if not exists change(
                  seq integer primary key, at_ms integer not null, body text not null) strict;
              create index if not exists change_at on change(at_ms);
+             create index if not exists change_event on change(at_ms)
+                 where substr(body, 1, 17) = '{\"change\":\"event\"';
              create table if not exists checkpoint(
                  seq integer primary key, at_ms integer not null, body text not null) strict;",
         )
@@ -92,10 +97,13 @@ impl SqliteStore {
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(|error| failed(&self.place, &error))?;
         if found > SCHEMA {
-            return Err(self.unreadable(format!(
-                "a newer version of Quarterdeck wrote it (layout {found}, this version knows up \
+            return Err(unreadable(
+                &self.place,
+                format!(
+                    "a newer version of Quarterdeck wrote it (layout {found}, this version knows up \
                  to {SCHEMA}). Use that version, or another state folder with --state"
-            )));
+                ),
+            ));
         }
         Ok(())
     }
@@ -113,6 +121,87 @@ impl SqliteStore {
             .map_err(|error| failed(&self.place, &error))
     }
 
+    fn log(&self) -> Log<'_> {
+        Log {
+            place: &self.place,
+            connection: &self.connection,
+        }
+    }
+}
+
+fn unreadable(place: &Path, message: String) -> StoreError {
+    StoreError::Unreadable {
+        place: place.display().to_string(),
+        message,
+    }
+}
+
+/// The tables as they are read, by the one who writes them and by who looks back.
+struct Log<'a> {
+    place: &'a Path,
+    connection: &'a Connection,
+}
+
+impl Log<'_> {
+    /// The earliest moment that can be shown.
+    fn begins(&self) -> Result<Option<TimeMs>, StoreError> {
+        let oldest = |table: &str| {
+            let oldest = format!("select seq, at_ms from {table} order by seq limit 1");
+            self.connection
+                .query_row(&oldest, [], |row| {
+                    Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+                })
+                .optional()
+                .map_err(|error| failed(self.place, &error))
+        };
+        if let Some((1, at)) = oldest("change")? {
+            return Ok(Some(time(at)));
+        }
+        Ok(oldest("checkpoint")?.map(|(_, at)| time(at)))
+    }
+
+    fn state_at(&self, at: TimeMs) -> Result<(State, u64), StoreError> {
+        let (base, mut state) = self.base(at)?;
+        let last = self.replay(base, &mut state, at)?;
+        Ok((state, last))
+    }
+
+    fn happenings(&self, asked: &HistoryAsk, most: usize) -> Result<Vec<Happening>, StoreError> {
+        let fail = |error: rusqlite::Error| failed(self.place, &error);
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "select seq, at_ms, body from change
+                 where substr(body, 1, 17) = '{\"change\":\"event\"'
+                   and at_ms >= ?1 and at_ms <= ?2 and seq < ?3
+                 order by at_ms desc, seq desc limit ?4",
+            )
+            .map_err(fail)?;
+        let before = asked.before.unwrap_or(u64::MAX);
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        let mut rows = statement
+            .query(params![
+                integer(asked.since.0),
+                integer(asked.until.0),
+                integer(before),
+                integer(most)
+            ])
+            .map_err(fail)?;
+        let mut happenings = Vec::new();
+        while let Some(row) = rows.next().map_err(fail)? {
+            let seq = number(row.get::<_, i64>(0).map_err(fail)?);
+            let body: String = row.get(2).map_err(fail)?;
+            let change = serde_json::from_str(&body).map_err(|error| {
+                unreadable(self.place, format!("change {seq} is damaged: {error}"))
+            })?;
+            if let Change::Event(event) = change {
+                let at = time(row.get::<_, i64>(1).map_err(fail)?);
+                happenings.push(Happening { seq, at, event });
+            }
+        }
+        Ok(happenings)
+    }
+
     /// The newest checkpoint at or before a moment; the empty state if the log is whole.
     fn base(&self, at: TimeMs) -> Result<(u64, State), StoreError> {
         let found = self
@@ -123,26 +212,31 @@ impl SqliteStore {
                 |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
             )
             .optional()
-            .map_err(|error| failed(&self.place, &error))?;
+            .map_err(|error| failed(self.place, &error))?;
         if let Some((seq, body)) = found {
             let state = serde_json::from_str(&body).map_err(|error| {
-                self.unreadable(format!("checkpoint {seq} is damaged: {error}"))
+                unreadable(self.place, format!("checkpoint {seq} is damaged: {error}"))
             })?;
             return Ok((number(seq), state));
         }
         let first: Option<i64> = self
             .connection
             .query_row("select min(seq) from change", [], |row| row.get(0))
-            .map_err(|error| failed(&self.place, &error))?;
+            .map_err(|error| failed(self.place, &error))?;
+        let begins = self.begins()?;
         match first {
-            None if self.last_checkpoint == 0 => Ok((0, State::default())),
+            None if begins.is_none() => Ok((0, State::default())),
             Some(1) => Ok((0, State::default())),
-            _ => Err(super::too_old(self.place.display().to_string(), at)),
+            _ => Err(StoreError::too_old(
+                self.place.display().to_string(),
+                at,
+                begins,
+            )),
         }
     }
 
     fn replay(&self, base: u64, state: &mut State, at: TimeMs) -> Result<u64, StoreError> {
-        let fail = |error: rusqlite::Error| failed(&self.place, &error);
+        let fail = |error: rusqlite::Error| failed(self.place, &error);
         let mut statement = self
             .connection
             .prepare_cached(
@@ -156,34 +250,32 @@ impl SqliteStore {
         while let Some(row) = rows.next().map_err(fail)? {
             let seq = number(row.get::<_, i64>(0).map_err(fail)?);
             if seq != last + 1 {
-                return Err(self.unreadable(format!(
-                    "change {} is missing: the log goes from {last} to {seq}",
-                    last + 1
-                )));
+                return Err(unreadable(
+                    self.place,
+                    format!(
+                        "change {} is missing: the log goes from {last} to {seq}",
+                        last + 1
+                    ),
+                ));
             }
             let body = row.get_ref(1).map_err(fail)?;
             let change: Change = body
                 .as_str()
                 .map_err(|error| error.to_string())
                 .and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
-                .map_err(|error| self.unreadable(format!("change {seq} is damaged: {error}")))?;
+                .map_err(|error| {
+                    unreadable(self.place, format!("change {seq} is damaged: {error}"))
+                })?;
             state.apply(&change);
             last = seq;
         }
         Ok(last)
     }
-
-    fn unreadable(&self, message: String) -> StoreError {
-        StoreError::Unreadable {
-            place: self.place.display().to_string(),
-            message,
-        }
-    }
 }
 
 impl Store for SqliteStore {
     fn load(&mut self) -> Result<(State, u64), StoreError> {
-        self.state_at(TimeMs(u64::MAX))
+        self.log().state_at(TimeMs(u64::MAX))
     }
 
     fn append(&mut self, at: TimeMs, changes: &[Change], after: &State) -> Result<u64, StoreError> {
@@ -226,10 +318,41 @@ impl Store for SqliteStore {
         Ok(last)
     }
 
-    fn state_at(&mut self, at: TimeMs) -> Result<(State, u64), StoreError> {
-        let (base, mut state) = self.base(at)?;
-        let last = self.replay(base, &mut state, at)?;
-        Ok((state, last))
+    fn archive(&self) -> Arc<dyn Archive> {
+        Arc::new(SqliteArchive(self.place.clone()))
+    }
+}
+
+/// The same database, opened anew for every look: a look back never waits for a write, nor a write
+/// for it, and what it reads stays as it was at its beginning.
+struct SqliteArchive(PathBuf);
+
+impl SqliteArchive {
+    fn look<T>(&self, at: impl FnOnce(&Log<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let place = self.0.as_path();
+        let fail = |error: rusqlite::Error| failed(place, &error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(place, flags).map_err(fail)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
+        let reading = connection.unchecked_transaction().map_err(fail)?;
+        at(&Log {
+            place,
+            connection: &reading,
+        })
+    }
+}
+
+impl Archive for SqliteArchive {
+    fn begins(&self) -> Result<Option<TimeMs>, StoreError> {
+        self.look(|log| log.begins())
+    }
+
+    fn state_at(&self, at: TimeMs) -> Result<(State, u64), StoreError> {
+        self.look(|log| log.state_at(at))
+    }
+
+    fn happenings(&self, asked: &HistoryAsk, most: usize) -> Result<Vec<Happening>, StoreError> {
+        self.look(|log| log.happenings(asked, most))
     }
 }
 

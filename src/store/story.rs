@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Store, retention};
 use crate::model::{
-    Change, Cluster, ClusterName, Event, EventKind, Partition, Severity, State, TimeMs,
+    Change, Cluster, ClusterName, Event, EventKind, Happening, HistoryAsk, Partition, Severity,
+    State, TimeMs,
 };
 
 /// When the story begins.
@@ -73,24 +74,58 @@ pub fn tell(store: &mut dyn Store) -> (State, u64) {
     assert_eq!(store.append(TimeMs(after), &batch, &end).unwrap(), last + 5);
 
     // Any moment can be rebuilt: before the first checkpoint, after one, before everything.
-    assert_eq!(store.state_at(TimeMs(START + 10)).unwrap(), (early, 10));
-    assert_eq!(store.state_at(TimeMs(after - 1)).unwrap(), (middle, last));
     assert_eq!(
-        store.state_at(TimeMs(START)).unwrap(),
+        store.archive().state_at(TimeMs(START + 10)).unwrap(),
+        (early, 10)
+    );
+    assert_eq!(
+        store.archive().state_at(TimeMs(after - 1)).unwrap(),
+        (middle, last)
+    );
+    assert_eq!(
+        store.archive().state_at(TimeMs(START)).unwrap(),
         (State::default(), 0)
     );
+
+    looks_back(store, last);
 
     // A clock that steps back does not disorder the log.
     let late = change(last + 6);
     end.apply(&late);
     store.append(TimeMs(START), &[late], &end).unwrap();
     assert_eq!(
-        store.state_at(TimeMs(after)).unwrap(),
+        store.archive().state_at(TimeMs(after)).unwrap(),
         (end.clone(), last + 6)
     );
     assert_eq!(store.load().unwrap(), (end.clone(), last + 6));
 
     forgets(store, end, last + 6)
+}
+
+/// Events come newest first, with their place in the log, and page by page without a gap.
+fn looks_back(store: &mut dyn Store, last: u64) {
+    let archive = store.archive();
+    assert_eq!(archive.begins().unwrap(), Some(TimeMs(START + 1)));
+    let numbers = |asked: &HistoryAsk, most| -> Vec<u64> {
+        let found = archive.happenings(asked, most).unwrap();
+        let right = |it: &Happening| it.event.message == format!("event {}", it.seq);
+        assert!(found.iter().all(right));
+        found.iter().map(|it| it.seq).collect()
+    };
+    let early = HistoryAsk {
+        since: TimeMs(START + 2),
+        until: TimeMs(START + 9),
+        ..HistoryAsk::default()
+    };
+    assert_eq!(numbers(&early, 100), [9, 8, 6, 5, 4, 3, 2]);
+    assert_eq!(numbers(&early, 3), [9, 8, 6]);
+    let rest = HistoryAsk {
+        before: Some(6),
+        ..early
+    };
+    assert_eq!(numbers(&rest, 100), [5, 4, 3, 2]);
+    let newest = numbers(&HistoryAsk::default(), 1);
+    assert!(newest[0] > last, "the newest is of the last batch");
 }
 
 /// What is both old and many is forgotten, and asking for it says so.
@@ -104,8 +139,15 @@ fn forgets(store: &mut dyn Store, mut state: State, mut last: u64) -> (State, u6
             .append(TimeMs(much_later + round), &changes, &state)
             .unwrap();
     }
-    let refusal = store.state_at(TimeMs(START + 10)).unwrap_err().to_string();
-    assert!(refusal.contains("older than"), "{refusal}");
+    let refusal = store
+        .archive()
+        .state_at(TimeMs(START + 10))
+        .unwrap_err()
+        .to_string();
+    assert!(refusal.contains("the log begins at"), "{refusal}");
+    let begins = store.archive().begins().unwrap().unwrap();
+    assert!(begins > TimeMs(START + 10), "{begins:?}");
+    assert!(store.archive().state_at(begins).is_ok());
     assert_eq!(store.load().unwrap(), (state.clone(), last));
     (state, last)
 }
