@@ -22,3 +22,4 @@ mod pty;
 mod real;
 mod screens;
 mod simulation;
+mod timeline;

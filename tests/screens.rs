@@ -111,6 +111,8 @@ fn named(name: &str) -> KeyCode {
         "right" => KeyCode::Right,
         "pgdn" => KeyCode::PageDown,
         "pgup" => KeyCode::PageUp,
+        "earlier" => KeyCode::Char('<'),
+        "later" => KeyCode::Char('>'),
         other => panic!("no key is called {other}"),
     }
 }

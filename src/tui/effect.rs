@@ -5,7 +5,7 @@ use crate::client::About;
 use crate::client::Effects;
 use crate::controller::Command;
 use crate::docker::LogOptions;
-use crate::model::{InstanceName, TaskId};
+use crate::model::{InstanceName, TaskId, TimeMs};
 
 use super::event::Ticket;
 
@@ -74,6 +74,17 @@ pub enum Effect {
         ticket: Ticket,
         /// What.
         about: About,
+        /// Wait that many milliseconds first.
+        after_ms: u64,
+    },
+    /// Ask what happened.
+    History(Ticket),
+    /// Ask for the fleet as it was; it takes the place of an asking that is still under way.
+    At {
+        /// The number that it comes back with.
+        ticket: Ticket,
+        /// When, in the control plane's clock.
+        moment: TimeMs,
         /// Wait that many milliseconds first.
         after_ms: u64,
     },

@@ -6,7 +6,7 @@ use crossterm::event::KeyEvent;
 
 use crate::client::{ClientError, Explanation, LogItem, PlanReport, Reply, Standing};
 use crate::docker::StatsSample;
-use crate::model::{ContainerName, Snapshot};
+use crate::model::{ContainerName, History, Snapshot};
 
 /// Numbers what was asked for, so that a late answer is told from the one waited for.
 pub type Ticket = u64;
@@ -71,6 +71,20 @@ pub enum Event {
         ticket: Ticket,
         /// The answer, or why there is none.
         result: Result<Box<Explanation>, String>,
+    },
+    /// What happened, as far back as the log reaches.
+    History {
+        /// Of which opening of the timeline.
+        ticket: Ticket,
+        /// What happened, or why that is not known.
+        history: Result<History, String>,
+    },
+    /// The fleet as it was.
+    Then {
+        /// Of which asking.
+        ticket: Ticket,
+        /// The picture, or why there is none.
+        snapshot: Result<Arc<Snapshot>, String>,
     },
     /// What commands would do.
     Planned {

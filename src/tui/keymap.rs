@@ -36,6 +36,12 @@ pub(crate) enum Action {
     Schedules,
     Map,
     Measure,
+    Timeline,
+    ZoomIn,
+    ZoomOut,
+    /// The happening before, or after, while the past is looked at.
+    Earlier,
+    Later,
     Fault,
     Wrap,
     Follow,
@@ -87,8 +93,11 @@ impl Places {
     /// The stowage map.
     pub(crate) const MAP: Self = Self(1 << 11);
 
+    /// What happened.
+    pub(crate) const TIMELINE: Self = Self(1 << 13);
+
     pub(crate) const PANES: Self = Self(0b1111);
-    const PAGES: Self = Self(0b1000_0111_0000);
+    const PAGES: Self = Self(0b10_1000_0111_0000);
 
     /// A revision of a task definition.
     pub(crate) const DEFINITION_PAGE: Self = Self(1 << 12);
@@ -170,9 +179,12 @@ const WITH_LOGS: P = P::SERVICES
     .or(P::TASK_PAGE)
     .or(OF_INSTANCE)
     .or(P::EVENTS)
-    .or(P::MAP);
+    .or(P::MAP)
+    .or(P::TIMELINE);
 /// Where left and right mean something; `l` is for logs there, too.
-const SIDEWAYS: P = P::LOGS.or(P::MAP);
+const SIDEWAYS: P = P::LOGS.or(P::MAP).or(P::TIMELINE);
+/// Where the past can be looked at and stepped through.
+const SHOWN_THEN: P = P::PANES.or(P::DETAILS).or(P::MAP);
 /// The lists with columns.
 const LISTS: P = P::SERVICES.or(P::TASKS).or(P::INSTANCES);
 const EVERYWHERE: P = P::PANES.or(P::PAGES);
@@ -203,6 +215,34 @@ pub(crate) const KEYS: &[Binding] = &[
         Action::Blind,
         "",
         "do it without a plan, where none is to be had",
+    ),
+    key(
+        P::TIMELINE,
+        &["enter"],
+        Action::Open,
+        "the fleet then",
+        "show the whole fleet as it was right after this",
+    ),
+    key(
+        P::TIMELINE,
+        &["+", "="],
+        Action::ZoomIn,
+        "zoom in",
+        "show less of the time",
+    ),
+    key(
+        P::TIMELINE,
+        &["-"],
+        Action::ZoomOut,
+        "zoom out",
+        "show more of the time",
+    ),
+    key(
+        P::TIMELINE,
+        &["/"],
+        Action::Filter,
+        "filter",
+        "filter by words, kind:exit, service:web, severity:warning",
     ),
     key(
         P::PANES.or(P::MAP),
@@ -459,6 +499,27 @@ pub(crate) const KEYS: &[Binding] = &[
         "the stowage map: what lies where, and what is free",
     ),
     key(
+        P::PANES,
+        &["H"],
+        Action::Timeline,
+        "history",
+        "the timeline: what happened, and the fleet as it was at any moment",
+    ),
+    key(
+        SHOWN_THEN,
+        &["<"],
+        Action::Earlier,
+        "",
+        "in the past: as it was at the happening before",
+    ),
+    key(
+        SHOWN_THEN,
+        &[">"],
+        Action::Later,
+        "",
+        "in the past: as it was at the next happening",
+    ),
+    key(
         P::MAP,
         &["z"],
         Action::Measure,
@@ -574,12 +635,13 @@ pub(crate) fn offered(
 }
 
 /// Which part of the help a binding belongs to.
-pub(crate) fn chapters() -> [(&'static str, Places); 6] {
+pub(crate) fn chapters() -> [(&'static str, Places); 7] {
     [
         ("Everywhere in the fleet", P::PANES),
         ("In details and help", P::DETAILS),
         ("On a task definition", P::DEFINITION_PAGE),
         ("On the stowage map", P::MAP),
+        ("On the timeline", P::TIMELINE),
         ("In logs", P::LOGS),
         ("At a question", P::CONFIRM),
     ]
@@ -603,7 +665,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_place() {
-        for bit in 0..13 {
+        for bit in 0..14 {
             let place = Places(1 << bit);
             let mut seen = Vec::new();
             for binding in KEYS.iter().filter(|b| b.places.has(place)) {

@@ -24,6 +24,7 @@ mod sort;
 mod state;
 mod terminal;
 mod text;
+mod timeline;
 mod update;
 mod view;
 

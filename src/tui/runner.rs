@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::client::{Client, ClientError, LogItem};
+use crate::model::HistoryAsk;
 
 use super::effect::Effect;
 use super::event::{Event, Ticket};
@@ -30,6 +31,8 @@ pub(super) struct Runner {
     tasks: JoinSet<()>,
     /// Logs that are followed and samples that are taken, by the page they are for.
     open: HashMap<Ticket, AbortHandle>,
+    /// The look into the past that is under way.
+    look: Option<AbortHandle>,
 }
 
 impl Runner {
@@ -41,6 +44,7 @@ impl Runner {
             out,
             tasks: JoinSet::new(),
             open: HashMap::new(),
+            look: None,
         };
         (runner, events)
     }
@@ -134,6 +138,27 @@ impl Runner {
                     let result = answer.map(Box::new).map_err(|e| e.to_string());
                     send(&out, Event::Explained { ticket, result }).await;
                 });
+            }
+            Effect::History(ticket) => {
+                self.tasks.spawn(async move {
+                    let asked = client.history(HistoryAsk::default()).await;
+                    let history = asked.map_err(|e| e.to_string());
+                    send(&out, Event::History { ticket, history }).await;
+                });
+            }
+            Effect::At {
+                ticket,
+                moment,
+                after_ms,
+            } => {
+                let look = self.tasks.spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                    let snapshot = client.at(moment).await.map_err(|e| e.to_string());
+                    send(&out, Event::Then { ticket, snapshot }).await;
+                });
+                if let Some(before) = self.look.replace(look) {
+                    before.abort();
+                }
             }
             Effect::Stats {
                 ticket,

@@ -24,6 +24,7 @@ use super::progress::Progress;
 use super::proposal::Proposal;
 use super::settings::ConsoleSettings;
 use super::sort::Sorting;
+use super::timeline::{Past, Timeline};
 use super::view::theme::Theme;
 
 /// How many notices are shown at once.
@@ -268,6 +269,8 @@ pub(crate) enum Layer {
     Logs(Box<LogPage>),
     /// What lies where, as blocks.
     Map(MapPage),
+    /// What happened: [`Model::timeline`] outlives it, to step through the past by it.
+    Timeline,
     Help {
         top: usize,
     },
@@ -330,6 +333,11 @@ pub struct Model {
     /// Why what the page is about is where it is, or why that is not to be had.
     pub(crate) explained: Option<(About, Result<Box<Explanation>, String>)>,
     pub(crate) progress: Progress,
+    pub(crate) timeline: Timeline,
+    /// The past, while that is what is shown.
+    pub(crate) past: Option<Past>,
+    /// Which past is asked for, and right after which happening that is.
+    pub(crate) looking: Option<(Ticket, u64)>,
     /// Commands that were sent and not answered yet.
     pub(crate) waiting: u32,
     pub(crate) tickets: Ticket,
@@ -370,6 +378,9 @@ impl Model {
             stats: None,
             explained: None,
             progress: Progress::default(),
+            timeline: Timeline::default(),
+            past: None,
+            looking: None,
             waiting: 0,
             tickets: 0,
             quit: false,
@@ -390,7 +401,19 @@ impl Model {
 
     /// The control plane's time: its clock need not be this machine's.
     pub(crate) fn plane_time(&self, now: TimeMs) -> TimeMs {
-        self.snapshot.at.plus_ms(now.since_ms(self.received))
+        match self.past {
+            // Ages are those of that moment.
+            Some(_) => self.snapshot.at,
+            None => self.snapshot.at.plus_ms(now.since_ms(self.received)),
+        }
+    }
+
+    /// The newest picture, whatever is shown.
+    pub(crate) fn present(&self) -> &Snapshot {
+        match &self.past {
+            Some(past) => &past.present,
+            None => &self.snapshot,
+        }
     }
 
     /// Whether the control plane does not answer: what is shown is what was.
@@ -400,12 +423,12 @@ impl Model {
 
     /// Whether the fleet is a simulated one.
     pub(crate) fn is_simulated(&self) -> bool {
-        self.options.simulated || self.snapshot.holder.simulated
+        self.options.simulated || self.present().holder.simulated
     }
 
     /// Whether this very process carries the scheduler.
     pub(crate) fn carries(&self) -> bool {
-        let holder = &self.snapshot.holder;
+        let holder = &self.present().holder;
         !holder.role.is_empty() && holder.pid == self.options.pid
     }
 
@@ -435,6 +458,7 @@ impl Model {
             }),
             Some(Layer::Logs(page)) => page.typing.is_none().then_some(Places::LOGS),
             Some(Layer::Map(_)) => Some(Places::MAP),
+            Some(Layer::Timeline) => (!self.timeline.typing).then_some(Places::TIMELINE),
             Some(Layer::Help { .. }) => Some(Places::HELP),
             Some(Layer::Confirm(proposal)) => {
                 let wanted = proposal.wanted_name(&self.snapshot.state, &self.cluster);

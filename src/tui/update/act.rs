@@ -40,7 +40,7 @@ pub(super) fn ask(model: &mut Model, act: Act) {
 /// Quits, after a question if nothing would keep the services then.
 pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
     let asked = matches!(model.layers.last(), Some(Layer::Confirm(it)) if it.quits());
-    if model.carries() && !model.is_simulated() && !model.snapshot.state.services.is_empty() {
+    if model.carries() && !model.is_simulated() && !model.present().state.services.is_empty() {
         if !asked {
             ask(model, Act::Quit);
         }
@@ -397,7 +397,7 @@ fn drain(model: &Model, name: &InstanceName) -> Question {
 }
 
 fn leave(model: &Model) -> Question {
-    let services = model.snapshot.state.services.len() as u64;
+    let services = model.present().state.services.len() as u64;
     Question {
         title: "Quit: this console carries the scheduler".to_owned(),
         estimate: Vec::new(),

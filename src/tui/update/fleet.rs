@@ -114,6 +114,16 @@ fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
         effects.extend(layers::close(model.layers.remove(0)));
     }
     let mut sampling = None;
+    if model.past.is_some() {
+        unknown_then(model, &subject);
+        model.layers.push(Layer::Details {
+            subject,
+            top: 0,
+            sampling: None,
+            explaining: None,
+        });
+        return effects;
+    }
     if let Subject::Task(task) = subject {
         model.tickets += 1;
         sampling = Some(model.tickets);
@@ -123,14 +133,7 @@ fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
             after_ms: 0,
         });
     }
-    let about = match &subject {
-        Subject::Task(task) => Some(About::Task(*task)),
-        Subject::Service((cluster, name)) => Some(About::Service(cluster.clone(), name.clone())),
-        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => {
-            None
-        }
-    };
-    let explaining = about.map(|about| {
+    let explaining = about(&subject).map(|about| {
         model.tickets += 1;
         (model.tickets, about)
     });
@@ -146,6 +149,29 @@ fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
         explaining,
     });
     effects
+}
+
+/// What only the present can be asked is said to be missing.
+fn unknown_then(model: &mut Model, subject: &Subject) {
+    if let Subject::Task(task) = subject {
+        let why = "what it used then is not kept: this is the past";
+        model.stats = Some((*task, Err(why.to_owned())));
+    }
+    if let Some(about) = about(subject) {
+        let why = "only the present can be explained: this is the past";
+        model.explained = Some((about, Err(why.to_owned())));
+    }
+}
+
+/// What of a subject can be explained.
+fn about(subject: &Subject) -> Option<About> {
+    match subject {
+        Subject::Task(task) => Some(About::Task(*task)),
+        Subject::Service((cluster, name)) => Some(About::Service(cluster.clone(), name.clone())),
+        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => {
+            None
+        }
+    }
 }
 
 /// An action on a row or on the page about it.

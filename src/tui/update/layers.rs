@@ -93,6 +93,10 @@ pub(super) fn typed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         (KeyCode::Esc, _) if matches!(model.layers.last(), Some(Layer::Logs(_))) => {
             logs::left(model);
         }
+        (KeyCode::Esc, _) if matches!(model.layers.last(), Some(Layer::Timeline)) => {
+            model.timeline.filter.clear();
+            model.timeline.typing = false;
+        }
         (KeyCode::Esc, _) => return back(model),
         (KeyCode::Enter, _) => return enter(model),
         (KeyCode::Backspace, _) => {
@@ -156,6 +160,7 @@ fn input(model: &mut Model) -> Option<&mut String> {
         Some(Layer::Logs(page)) => page.input(),
         Some(Layer::Palette(palette)) => Some(&mut palette.typed),
         Some(Layer::Confirm(proposal)) if !keys => Some(&mut proposal.typed),
+        Some(Layer::Timeline) => Some(&mut model.timeline.filter),
         _ => None,
     }
 }
@@ -166,6 +171,7 @@ fn enter(model: &mut Model) -> Vec<Effect> {
     }
     match model.layers.last().cloned() {
         None => model.filtering = false,
+        Some(Layer::Timeline) => model.timeline.typing = false,
         Some(Layer::Number { service, input }) => {
             let Ok(to) = input.parse::<u32>() else {
                 model.toast("Type how many tasks are wanted, then Enter.");

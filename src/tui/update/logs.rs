@@ -14,9 +14,13 @@ use super::super::text;
 /// Columns that one press moves long lines by.
 const SIDE_STEP: usize = 16;
 
-/// Opens logs at their end, and follows.
+/// Opens logs at their end, and follows; while the past is looked at, around that moment.
 pub(super) fn open(model: &mut Model, target: LogTarget, title: String) -> Vec<Effect> {
-    open_at(model, target, title, Reach::Newest)
+    let reach = match model.past {
+        Some(_) => Reach::Around(model.snapshot.at),
+        None => Reach::Newest,
+    };
+    open_at(model, target, title, reach)
 }
 
 /// Opens logs at a moment: what was written half a minute before and after it.

@@ -10,6 +10,7 @@ mod palette;
 mod proposal;
 mod rows;
 mod settle;
+mod timeline;
 
 pub(crate) use act::{question, title};
 pub(crate) use layers::picker_items;
@@ -35,7 +36,7 @@ const STATS_AFTER_ERROR_MS: u64 = 10_000;
 #[must_use]
 pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
     let effects = taken(model, now, event);
-    match model.options.read_only {
+    match model.options.read_only || model.past.is_some() {
         true => guarded(model, effects),
         false => effects,
     }
@@ -68,7 +69,13 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
             Vec::new()
         }
         Event::Snapshot(snapshot) => {
-            settle::adopt(model, snapshot);
+            match &mut model.past {
+                Some(past) => {
+                    past.present = snapshot;
+                    past.received = model.now;
+                }
+                None => settle::adopt(model, snapshot),
+            }
             Vec::new()
         }
         Event::Logs { ticket, items } => {
@@ -90,6 +97,14 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Stats { ticket, samples } => stats(model, ticket, samples),
         Event::Explained { ticket, result } => explained(model, ticket, result),
+        Event::History { ticket, history } => {
+            timeline::told(model, ticket, history);
+            Vec::new()
+        }
+        Event::Then { ticket, snapshot } => {
+            timeline::looked(model, ticket, snapshot);
+            Vec::new()
+        }
         Event::Planned { ticket, result } => {
             proposal::planned(model, ticket, result);
             settle::settle(model);
@@ -137,7 +152,7 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
 
 /// Does what a key asks for where it was pressed.
 fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
-    if keymap::changes(action) && model.options.read_only {
+    if keymap::changes(action) && (model.options.read_only || model.past.is_some()) {
         refuse(model);
         return Vec::new();
     }
@@ -153,7 +168,12 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         (Action::Forward, _) => fleet::forward(model),
+        (Action::Timeline, _) => timeline::open(model),
+        (Action::Earlier, _) => timeline::step(model, -1),
+        (Action::Later, _) => timeline::step(model, 1),
+        (Action::Back, None) if model.past.is_some() => timeline::now(model),
         (_, None) => fleet::act(model, action),
+        (_, Some(Layer::Timeline)) => timeline::act(model, action),
         (_, Some(Layer::Logs(_))) => logs::act(model, action),
         (_, Some(Layer::Map(_))) => map::act(model, action),
         (_, Some(Layer::Confirm(_))) => proposal::act(model, action),
@@ -162,7 +182,10 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 fn refuse(model: &mut Model) {
-    model.toast_bad("This console is read-only: nothing can be changed from here.");
+    model.toast_bad(match model.past {
+        Some(_) => "This is the past: nothing of it can be changed. Esc returns to now.",
+        None => "This console is read-only: nothing can be changed from here.",
+    });
 }
 
 /// Whatever a read-only console would send, it does not.

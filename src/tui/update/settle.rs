@@ -27,7 +27,10 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
 pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.received = model.now;
     model.fleet = Fleet::new(&snapshot, &model.cluster);
-    model.progress.see(&snapshot);
+    if model.past.is_none() {
+        // Rates are of what goes on, not of what is looked back on.
+        model.progress.see(&snapshot);
+    }
     model.snapshot = snapshot;
     sort::reorder_all(model);
     settle(model);
@@ -108,6 +111,7 @@ pub(super) fn settle(model: &mut Model) {
     model.links = links(model);
     super::map::settle(model);
     super::palette::settle(model);
+    super::timeline::settle(model);
     clamp_page(model);
 }
 

@@ -174,7 +174,11 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let model = screen.model;
     let keys: Vec<(&str, &str)> = match model.place() {
         Some(place) => {
-            let offered = keymap::offered(place, model.options.read_only, model.is_simulated());
+            let offered = keymap::offered(
+                place,
+                model.options.read_only || model.past.is_some(),
+                model.is_simulated(),
+            );
             offered
                 .filter(|b| !b.foot.is_empty())
                 .map(|b| (b.keys[0], b.foot))
@@ -182,6 +186,7 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
         }
         None if model.layers.is_empty() => vec![("enter", "keep filter"), ("esc", "no filter")],
         None => match model.layers.last() {
+            Some(Layer::Timeline) => vec![("enter", "keep filter"), ("esc", "no filter")],
             Some(Layer::Palette(_)) => vec![
                 ("enter", "do it"),
                 ("↑↓", "choose"),
@@ -194,6 +199,10 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
             }) => vec![("enter", "column or not"), ("esc", "done")],
             _ => vec![("enter", "go on"), ("esc", "leave it")],
         },
+    };
+    let keys = match &model.past {
+        Some(_) if model.layers.is_empty() && !model.filtering => past_keys(keys),
+        _ => keys,
     };
     // Help and quit are always there; of the others, as many as fit.
     let (last, mut first): (Vec<_>, Vec<_>) = keys
@@ -211,4 +220,16 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     };
     while line(&first).width() > usize::from(area.width) && first.pop().is_some() {}
     grid::put(buffer, area.x, area.y, &line(&first), area.width);
+}
+
+/// The keys that matter while the past is looked at: the way back first.
+fn past_keys<'a>(keys: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    let then = [
+        ("esc", "now"),
+        ("<", "before"),
+        (">", "after"),
+        ("H", "history"),
+    ];
+    let rest = keys.into_iter().filter(|(key, _)| *key != "H");
+    then.into_iter().chain(rest).collect()
 }

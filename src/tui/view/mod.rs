@@ -18,6 +18,7 @@ pub(crate) mod proposal;
 pub(crate) mod services;
 pub(crate) mod tasks;
 pub mod theme;
+mod timeline;
 
 use std::cell::Cell;
 
@@ -145,15 +146,23 @@ fn too_small(area: Rect, buffer: &mut Buffer) {
 }
 
 fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
-    header::draw(screen, layout.header, buffer);
+    match screen.model.past {
+        Some(_) => timeline::banner(screen, layout.header, buffer),
+        None => header::draw(screen, layout.header, buffer),
+    }
     let cover = screen.model.layers.iter().rposition(|layer| {
         matches!(
             layer,
-            Layer::Details { .. } | Layer::Logs(_) | Layer::Map(_) | Layer::Help { .. }
+            Layer::Details { .. }
+                | Layer::Logs(_)
+                | Layer::Map(_)
+                | Layer::Timeline
+                | Layer::Help { .. }
         )
     });
     match cover.and_then(|at| screen.model.layers.get(at)) {
         Some(Layer::Map(page)) => map::draw(screen, page, layout, buffer),
+        Some(Layer::Timeline) => timeline::draw(screen, layout, buffer),
         Some(Layer::Logs(log)) => logs::draw(screen, log, layout, buffer),
         Some(layer) => page::draw(screen, layer, layout.body, buffer),
         None => {
