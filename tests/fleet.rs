@@ -12,7 +12,7 @@ use quarterdeck::model::snapshot::Holder;
 use quarterdeck::model::task::{Container, Health, NetworkBinding, PullProgress};
 use quarterdeck::model::task_definition::{HealthCheck, KeyValue, PortMapping};
 use quarterdeck::model::*;
-use quarterdeck::tui::{Colours, Model, Theme, TuiOptions};
+use quarterdeck::tui::{Colours, KeyMap, Model, Palette, Theme, TuiOptions};
 
 /// 2026-09-21 12:53:20 UTC.
 pub const NOW: TimeMs = TimeMs(1_790_000_000_000);
@@ -49,7 +49,9 @@ pub fn options() -> TuiOptions {
         theme: Theme {
             colours: Colours::Full,
             unicode: true,
+            palette: Palette::DARK,
         },
+        keys: KeyMap::default(),
         time_zone: jiff::tz::TimeZone::UTC,
     }
 }

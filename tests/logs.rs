@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use quarterdeck::client::{LogItem, LogTarget};
 use quarterdeck::docker::{LogOptions, LogStream};
 use quarterdeck::model::{ContainerName, TaskId, TimeMs};
-use quarterdeck::tui::{Colours, Effect, Event, Model, Saved, Theme, update};
+use quarterdeck::tui::{Colours, Effect, Event, Model, Palette, Saved, Theme, update};
 use ratatui::style::{Color, Modifier};
 
 use crate::fleet::{NOW, console, instance_name, options, snapshot};
@@ -64,14 +64,18 @@ fn a_search_scrolls_there_counts_marks_and_goes_round() {
     press(&mut model, "/slow");
     let screen = shown(&model);
     assert!(screen.contains(" /slow▏  9/10"), "{screen}");
-    assert_eq!(painted(&model, Color::Yellow), "SLOW", "the one in sight");
+    assert_eq!(
+        painted(&model, Palette::DARK.named[1]),
+        "SLOW",
+        "the one in sight"
+    );
     press(&mut model, "<enter>NN");
     let screen = shown(&model);
     assert!(
         screen.contains("7/10") && screen.contains("SLOW query 067"),
         "{screen}"
     );
-    assert_eq!(painted(&model, Color::Yellow), "SLOW");
+    assert_eq!(painted(&model, Palette::DARK.named[1]), "SLOW");
     press(&mut model, "nnn");
     assert!(shown(&model).contains("10/10"));
     press(&mut model, "n");
@@ -128,9 +132,9 @@ fn a_match_that_is_off_to_the_right_is_brought_into_sight() {
     items.insert(50, line(50, &far));
     let (mut model, _) = open(items);
     press(&mut model, "/needle<enter>");
-    assert_eq!(painted(&model, Color::Yellow), "needle");
+    assert_eq!(painted(&model, Palette::DARK.named[1]), "needle");
     press(&mut model, "/query 003<enter>");
-    assert_eq!(painted(&model, Color::Yellow), "query 003");
+    assert_eq!(painted(&model, Palette::DARK.named[1]), "query 003");
 }
 
 #[test]
@@ -265,9 +269,9 @@ fn json_lines_are_fields_in_colours_of_their_level() {
         screen.contains("INFO  request  verb=GET  path=\"/a b\"  status=200"),
         "{screen}"
     );
-    assert_eq!(cell_of(&model, "INFO").fg, Color::Green);
-    assert_eq!(cell_of(&model, "ERROR").fg, Color::LightRed);
-    assert_eq!(cell_of(&model, "WARN pool").fg, Color::Yellow);
+    assert_eq!(cell_of(&model, "INFO").fg, Palette::DARK.calm);
+    assert_eq!(cell_of(&model, "ERROR").fg, Palette::DARK.bad);
+    assert_eq!(cell_of(&model, "WARN pool").fg, Palette::DARK.warn);
     press(&mut model, "J");
     assert!(shown(&model).contains(r#"{"ts":"12:00","level":"info""#));
 }
@@ -287,7 +291,7 @@ fn columns_are_chosen_from_the_fields_seen() {
         assert!(screen.contains(words), "{screen}");
     }
     press(&mut model, "/502<enter>");
-    assert_eq!(painted(&model, Color::Yellow), "502");
+    assert_eq!(painted(&model, Palette::DARK.named[1]), "502");
 }
 
 #[test]
@@ -328,6 +332,7 @@ fn colours_of_containers_are_kept_as_far_as_the_terminal_has_them() {
     colourless.theme = Theme {
         colours: Colours::None,
         unicode: true,
+        palette: Palette::DARK,
     };
     let mut model = Model::new(colourless, SMALL, NOW);
     let _ = update(&mut model, NOW, Event::Snapshot(snapshot().into()));

@@ -9,7 +9,8 @@ use ratatui::style::{Color, Modifier};
 const CELL_WIDTH: f32 = 8.4;
 const CELL_HEIGHT: f32 = 18.0;
 const MARGIN: f32 = 14.0;
-const GROUND: &str = "#11151c";
+/// The dark theme's background.
+const GROUND: &str = "#121212";
 const INK: &str = "#c9d1d9";
 
 const BASIC: [&str; 16] = [

@@ -11,10 +11,11 @@ use quarterdeck::controller::{Command, CommandError};
 use quarterdeck::docker::{LogStream, StatsSample};
 use quarterdeck::model::{ContainerName, Snapshot, TaskId, TimeMs};
 use quarterdeck::scheduler::explain::Verdict;
-use quarterdeck::tui::{Colours, Effect, Event, Model, Theme, update, view};
+use quarterdeck::tui::{Colours, Effect, Event, Model, Palette, Theme, update, view};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
+use ratatui::style::Color;
 
 use crate::fleet::{NOW, console, instance_name};
 use crate::picture;
@@ -257,6 +258,7 @@ fn plain(size: (u16, u16), keys: &str) -> Model {
     options.theme = Theme {
         colours: Colours::None,
         unicode: false,
+        palette: Palette::DARK,
     };
     let mut model = Model::new(options, size, NOW);
     let snapshot = Arc::new(crate::fleet::snapshot());
@@ -371,6 +373,80 @@ fn without_colours_and_unicode_everything_is_still_said() {
     let reversed =
         |cell: &&ratatui::buffer::Cell| cell.modifier.contains(ratatui::style::Modifier::REVERSED);
     assert!(buffer.content.iter().any(|cell| reversed(&cell)));
+}
+
+/// Every screen in every state there is a picture of, in such a theme.
+fn all_in(theme: Theme) -> impl Iterator<Item = (&'static str, Buffer)> {
+    [SMALL, LARGE].into_iter().flat_map(move |size| {
+        screens(size).into_iter().map(move |(name, mut model)| {
+            model.set_theme(theme);
+            (name, frame(&model, size))
+        })
+    })
+}
+
+#[test]
+fn sixteen_colours_are_the_sixteen_of_old_and_none_is_none() {
+    for (theme, palette) in Palette::ALL {
+        let of = |colours| Theme {
+            colours,
+            unicode: true,
+            palette,
+        };
+        for (name, buffer) in all_in(of(Colours::Basic)) {
+            for cell in &buffer.content {
+                let old = |colour| !matches!(colour, Color::Rgb(..) | Color::Indexed(_));
+                assert!(old(cell.fg) && old(cell.bg), "{theme} {name}: {cell:?}");
+            }
+        }
+        for (name, buffer) in all_in(of(Colours::Full)) {
+            let any = buffer.content.iter().find(|cell| {
+                matches!(cell.fg, Color::Rgb(..)) || matches!(cell.bg, Color::Rgb(..))
+            });
+            assert_eq!(any, None, "{theme} {name}");
+        }
+        for (name, buffer) in all_in(of(Colours::None)) {
+            let coloured = |cell: &&ratatui::buffer::Cell| {
+                [cell.fg, cell.bg, cell.underline_color] != [Color::Reset; 3]
+            };
+            assert_eq!(buffer.content.iter().find(coloured), None, "{theme} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_theme_paints_its_own_background_everywhere() {
+    for (theme, palette) in Palette::ALL {
+        let painted = Theme {
+            colours: Colours::True,
+            unicode: true,
+            palette,
+        };
+        for (name, buffer) in all_in(painted) {
+            let bare =
+                |cell: &&ratatui::buffer::Cell| cell.bg == Color::Reset || cell.fg == Color::Reset;
+            assert_eq!(buffer.content.iter().find(bare), None, "{theme} {name}");
+        }
+    }
+}
+
+#[test]
+fn every_sign_has_an_ascii_form() {
+    let theme = |unicode| Theme {
+        colours: Colours::Full,
+        unicode,
+        palette: Palette::DARK,
+    };
+    let signs = all_in(theme(true)).map(|(_, buffer)| buffer);
+    let plain = all_in(theme(false));
+    for (with, (name, without)) in signs.zip(plain) {
+        for (sign, plain) in with.content.iter().zip(&without.content) {
+            assert!(plain.symbol().is_ascii(), "{name}: {plain:?}");
+            // A task that is not reachable is a question mark on purpose.
+            let lost = plain.symbol() == "?" && !matches!(sign.symbol(), "?" | "◌");
+            assert!(!lost, "{name}: {} has no ASCII form", sign.symbol());
+        }
+    }
 }
 
 /// Opens the page of the selected task: what its samples come back with, and whose they are.

@@ -115,6 +115,7 @@ impl Places {
         self.or(other)
     }
 
+    /// Whether there is a place that both have.
     pub(crate) fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -601,6 +602,9 @@ pub(crate) fn name(key: &KeyEvent) -> String {
         KeyCode::PageDown => "pgdn".to_owned(),
         KeyCode::Home => "home".to_owned(),
         KeyCode::End => "end".to_owned(),
+        KeyCode::Insert => "insert".to_owned(),
+        KeyCode::Delete => "delete".to_owned(),
+        KeyCode::F(n) => format!("f{n}"),
         _ => String::new(),
     };
     match key.modifiers {
@@ -610,28 +614,9 @@ pub(crate) fn name(key: &KeyEvent) -> String {
     }
 }
 
-/// What a key asks for in a place.
-pub(crate) fn action(key: &KeyEvent, place: Places) -> Option<Action> {
-    let name = name(key);
-    KEYS.iter()
-        .find(|b| b.places.has(place) && b.keys.contains(&name.as_str()))
-        .map(|b| b.action)
-}
-
 /// Whether an action changes the fleet.
 pub(crate) fn changes(action: Action) -> bool {
     KEYS.iter().any(|b| b.action == action && b.changes)
-}
-
-/// The bindings that count in a place of such a console.
-pub(crate) fn offered(
-    place: Places,
-    read_only: bool,
-    simulated: bool,
-) -> impl Iterator<Item = &'static Binding> {
-    KEYS.iter().filter(move |b| {
-        b.places.has(place) && !(b.changes && read_only) && (simulated || !b.simulated)
-    })
 }
 
 /// Which part of the help a binding belongs to.
@@ -649,6 +634,7 @@ pub(crate) fn chapters() -> [(&'static str, Places); 7] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bindings::KeyMap;
     use super::*;
 
     fn press(code: KeyCode, modifiers: KeyModifiers) -> KeyEvent {
@@ -659,7 +645,7 @@ mod tests {
     fn multiplexer_keys_are_left_alone() {
         for c in ['a', 'b', 'd', 'k', 'q', 's', 'z'] {
             let key = press(KeyCode::Char(c), KeyModifiers::CONTROL);
-            assert_eq!(action(&key, EVERYWHERE), None, "ctrl-{c}");
+            assert_eq!(KeyMap::default().action(&key, EVERYWHERE), None, "ctrl-{c}");
         }
     }
 
@@ -680,8 +666,14 @@ mod tests {
     #[test]
     fn shift_does_not_hide_a_capital() {
         let key = press(KeyCode::Char('G'), KeyModifiers::SHIFT);
-        assert_eq!(action(&key, Places::TASKS), Some(Action::Bottom));
+        assert_eq!(
+            KeyMap::default().action(&key, Places::TASKS),
+            Some(Action::Bottom)
+        );
         let key = press(KeyCode::Tab, KeyModifiers::SHIFT);
-        assert_eq!(action(&key, Places::TASKS), Some(Action::PreviousPane));
+        assert_eq!(
+            KeyMap::default().action(&key, Places::TASKS),
+            Some(Action::PreviousPane)
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! changed.
 
 mod ansi;
+mod bindings;
 mod effect;
 mod event;
 mod filter;
@@ -43,12 +44,14 @@ use tokio::time::Instant;
 use crate::agent::{Clock, SystemClock};
 use crate::client::{Client, Standing};
 
+pub use bindings::KeyMap;
 pub use effect::Effect;
 pub use event::{Event, Saved, Ticket};
 pub use settings::ConsoleSettings;
 pub use state::{Model, TuiOptions};
 pub use terminal::TerminalGuard;
 pub use update::update;
+pub use view::palette::Palette;
 pub use view::theme::{Colours, Theme};
 pub use view::view;
 

@@ -47,7 +47,7 @@ pub(crate) struct Found {
     /// What kind of thing it is about.
     pub note: String,
     /// The key that does the same from here.
-    pub key: &'static str,
+    pub key: String,
 }
 
 /// The palette while it is open.
@@ -97,10 +97,12 @@ impl Palette {
         let (mut here, mut done) = (Vec::new(), Vec::new());
         let offered = |place| {
             let (read_only, simulated) = (model.options.read_only, model.is_simulated());
-            keymap::offered(place, read_only, simulated)
-                .filter(|binding| binding.action != Action::Palette)
+            let keys = &model.options.keys;
+            keys.offered(place, read_only, simulated)
+                .filter(|bound| bound.binding.action != Action::Palette)
         };
-        for binding in offered(self.place) {
+        for bound in offered(self.place) {
+            let binding = bound.binding;
             let action = binding.action;
             if here.contains(&action) {
                 continue;
@@ -114,9 +116,10 @@ impl Palette {
                 }
                 None => told(binding).0.to_owned(),
             };
-            sieve.offer(&words, binding.keys[0], || Offer::Key(action));
+            let key = bound.keys.first().copied().unwrap_or_default();
+            sieve.offer(&words, key, || Offer::Key(action));
         }
-        for binding in offered(Places::PANES) {
+        for binding in offered(Places::PANES).map(|bound| bound.binding) {
             if is_screen(binding.action) && !here.contains(&binding.action) {
                 sieve.offer(told(binding).0, "", || Offer::Screen(binding.action));
             }
@@ -226,8 +229,9 @@ impl<'a> Verbs<'a> {
         let words: Vec<&str> = typed.split_whitespace().collect();
         let (read_only, simulated) = (model.options.read_only, model.is_simulated());
         let at = |place| {
-            let offered = keymap::offered(place, read_only, simulated);
-            let meant = offered.filter(|it| {
+            let keys = &model.options.keys;
+            let offered = keys.offered(place, read_only, simulated);
+            let meant = offered.map(|bound| bound.binding).filter(|it| {
                 // An instance that is drained offers to be activated with the same key.
                 let other = (it.action == Action::Drain).then_some("activate");
                 let mut names = [Some(it.foot), other].into_iter().flatten();
@@ -401,7 +405,7 @@ struct Scored {
     score: u32,
     turn: usize,
     words: String,
-    key: &'static str,
+    key: String,
     offer: Offer,
 }
 
@@ -448,7 +452,7 @@ impl Sieve {
     }
 
     /// Keeps a line if it matches and is better than what there is.
-    fn offer(&mut self, words: &str, key: &'static str, offer: impl FnOnce() -> Offer) {
+    fn offer(&mut self, words: &str, key: &str, offer: impl FnOnce() -> Offer) {
         self.turn += 1;
         let line = Utf32Str::new(words, &mut self.characters);
         let Some(score) = self.pattern.score(line, &mut self.matcher) else {
@@ -464,7 +468,7 @@ impl Sieve {
             score,
             turn: self.turn,
             words: words.to_owned(),
-            key,
+            key: key.to_owned(),
             offer: offer(),
         });
         if self.best.len() >= 2 * LISTED {

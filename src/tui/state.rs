@@ -13,6 +13,7 @@ use crate::model::{
     TaskId, TimeMs,
 };
 
+use super::bindings::KeyMap;
 use super::event::Ticket;
 use super::fleet::Fleet;
 use super::keymap::Places;
@@ -47,6 +48,8 @@ pub struct TuiOptions {
     pub pid: u32,
     /// Colours and signs.
     pub theme: Theme,
+    /// Which keys do what.
+    pub keys: KeyMap,
     /// Where the clock times of the screen are.
     pub time_zone: TimeZone,
 }
@@ -61,7 +64,8 @@ impl TuiOptions {
             read_only: settings.read_only,
             simulated: false,
             pid: std::process::id(),
-            theme: Theme::detect(|name| std::env::var(name).ok()),
+            theme: settings.theme(Theme::detect(|name| std::env::var(name).ok())),
+            keys: settings.keys.clone(),
             time_zone: TimeZone::system(),
         }
     }
@@ -385,6 +389,11 @@ impl Model {
             tickets: 0,
             quit: false,
         }
+    }
+
+    /// Shows everything in other colours and signs from now on.
+    pub fn set_theme(&mut self, theme: Theme) {
+        self.options.theme = theme;
     }
 
     /// Whether the console is to be closed.

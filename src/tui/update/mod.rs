@@ -147,7 +147,8 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         let done = palette::pressed(model, key);
         return done.unwrap_or_else(|| layers::typed(model, key));
     };
-    keymap::action(key, place).map_or_else(Vec::new, |action| perform(model, action))
+    let action = model.options.keys.action(key, place);
+    action.map_or_else(Vec::new, |action| perform(model, action))
 }
 
 /// Does what a key asks for where it was pressed.

@@ -29,7 +29,7 @@ pub(super) fn draw(screen: &Screen<'_>, palette: &Palette, body: Rect, buffer: &
     }
     let height = usize::from(rows(body));
     let shown = palette.found.iter().skip(palette.list.top).take(height);
-    let keys = palette.found.iter().map(|found| text::width(found.key));
+    let keys = palette.found.iter().map(|found| text::width(&found.key));
     let keys = u16::try_from(keys.max().unwrap_or(0)).unwrap_or(0);
     for (at, found) in shown.enumerate() {
         let y = inner.y + 2 + u16::try_from(at).unwrap_or(0);
@@ -75,8 +75,8 @@ fn nothing(screen: &Screen<'_>, inner: Rect, buffer: &mut Buffer) {
 fn line(screen: &Screen<'_>, found: &Found, keys: u16, row: Rect, buffer: &mut Buffer) {
     let mut right = row.right().saturating_sub(1);
     if keys > 0 {
-        let used = u16::try_from(text::width(found.key)).unwrap_or(0);
-        buffer.set_string(right - used, row.y, found.key, screen.theme.accent());
+        let used = u16::try_from(text::width(&found.key)).unwrap_or(0);
+        buffer.set_string(right - used, row.y, &found.key, screen.theme.accent());
         right = right.saturating_sub(keys + 2);
     }
     let left = row.x + 2;

@@ -9,7 +9,6 @@ use crate::client::Standing;
 use crate::model::TimeMs;
 
 use super::super::fleet::Mood;
-use super::super::keymap;
 use super::super::state::{Choice, Layer, Model};
 use super::super::text;
 use super::{Screen, detail as details, grid};
@@ -174,14 +173,12 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let model = screen.model;
     let keys: Vec<(&str, &str)> = match model.place() {
         Some(place) => {
-            let offered = keymap::offered(
-                place,
-                model.options.read_only || model.past.is_some(),
-                model.is_simulated(),
-            );
+            let fixed = model.options.read_only || model.past.is_some();
+            let keys = &model.options.keys;
+            let offered = keys.offered(place, fixed, model.is_simulated());
             offered
-                .filter(|b| !b.foot.is_empty())
-                .map(|b| (b.keys[0], b.foot))
+                .filter(|bound| !bound.binding.foot.is_empty())
+                .filter_map(|bound| Some((*bound.keys.first()?, bound.binding.foot)))
                 .collect()
         }
         None if model.layers.is_empty() => vec![("enter", "keep filter"), ("esc", "no filter")],

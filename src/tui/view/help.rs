@@ -8,6 +8,9 @@ use super::Screen;
 use super::page::Page;
 use super::theme::{pip, sign};
 
+/// From this width on the help shows what the config file calls each action.
+const NAMES_COLUMNS: u16 = 110;
+
 /// What a filter is made of.
 const FILTER: [(&str, &str); 6] = [
     ("web lost", "every word must occur, in any case"),
@@ -23,21 +26,23 @@ const FILTER: [(&str, &str); 6] = [
 
 pub(super) fn page(screen: &Screen<'_>) -> Page {
     let mut lines = Vec::new();
+    // What the config file calls them, where there is room.
+    let named = screen.model.size.0 >= NAMES_COLUMNS;
     for (title, places) in keymap::chapters() {
         lines.push(Line::from(Span::styled(title, screen.theme.strong())));
-        let offered = keymap::offered(
-            places,
-            screen.model.options.read_only,
-            screen.model.is_simulated(),
-        );
-        for binding in offered {
-            lines.push(Line::from(vec![
-                Span::styled(
-                    format!("  {:<16}", binding.keys.join(" ")),
-                    screen.theme.accent(),
-                ),
-                Span::raw(binding.help),
-            ]));
+        let options = &screen.model.options;
+        let offered = options
+            .keys
+            .offered(places, options.read_only, screen.model.is_simulated());
+        for bound in offered {
+            let keys = bound.keys.join(" ");
+            let mut spans = vec![Span::styled(format!("  {keys:<16}"), screen.theme.accent())];
+            if named {
+                let name = format!("{:<24}", bound.name());
+                spans.push(Span::styled(name, screen.theme.dim()));
+            }
+            spans.push(Span::raw(bound.binding.help));
+            lines.push(Line::from(spans));
         }
         lines.push(Line::default());
     }

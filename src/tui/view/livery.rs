@@ -7,13 +7,9 @@ use ratatui::style::Color;
 use crate::model::ServiceName;
 
 use super::super::fleet::Fleet;
-use super::theme::Colours;
+use super::theme::Theme;
 
-/// Calm colours that black text is readable on; none that says something about a state.
-const MANY: [u8; 14] = [
-    110, 108, 180, 139, 73, 174, 143, 146, 67, 109, 175, 137, 104, 72,
-];
-/// The same for a terminal with the eight of old.
+/// Colours of services on a terminal with the sixteen of old; with more, the theme has them.
 const FEW: [Color; 5] = [
     Color::Blue,
     Color::Green,
@@ -38,16 +34,16 @@ pub(super) const BY_HAND: Dress = Dress {
 };
 
 /// The colours that tell things apart; never none.
-pub(super) fn choice(colours: Colours) -> Vec<Color> {
-    match colours {
-        Colours::Full => MANY.map(Color::Indexed).to_vec(),
-        Colours::Basic | Colours::None => FEW.to_vec(),
+pub(super) fn choice(theme: &Theme) -> &[Color] {
+    match theme.is_rich() {
+        true => &theme.palette.services,
+        false => &FEW,
     }
 }
 
 /// What every service of a fleet looks like.
-pub(super) fn dresses(fleet: &Fleet, colours: Colours) -> BTreeMap<&ServiceName, Dress> {
-    let choice = choice(colours);
+pub(super) fn dresses<'a>(fleet: &'a Fleet, theme: &Theme) -> BTreeMap<&'a ServiceName, Dress> {
+    let choice = choice(theme);
     let (mut taken, mut letters) = (HashSet::new(), HashSet::new());
     let services = fleet.services.iter().map(|row| &row.service.name);
     services

@@ -283,7 +283,7 @@ fn style(screen: &Screen<'_>, ink: Ink) -> Style {
     let theme = screen.theme;
     match ink {
         Ink::Plain => Style::new(),
-        Ink::Own(style) => theme.fit(style),
+        Ink::Own(style) => style,
         Ink::Level(level) => level_style(screen, level),
         Ink::Faint => theme.dim(),
         Ink::Stderr => Style::new().fg(Color::LightRed),
@@ -303,7 +303,7 @@ fn level_style(screen: &Screen<'_>, level: Level) -> Style {
 
 /// What tells a task's lines from those of others.
 fn own_colour(screen: &Screen<'_>, log: &LogPage, task: TaskId) -> Style {
-    let choice = livery::choice(screen.theme.colours);
+    let choice = livery::choice(&screen.theme);
     let place = log.book.place_of(task) % choice.len();
     Style::new().fg(choice[place])
 }

@@ -51,7 +51,7 @@ pub(super) fn draw(screen: &Screen<'_>, page: &MapPage, layout: &Layout, buffer:
         screen,
         page,
         chart: Chart::new(fleet, page.measure, area),
-        dresses: livery::dresses(fleet, screen.theme.colours),
+        dresses: livery::dresses(fleet, &screen.theme),
         area,
     };
     let last = map.chart.rows().saturating_sub(usize::from(area.height));
@@ -339,7 +339,7 @@ impl Map<'_> {
 
     /// Marks what is under the cursor.
     fn cursor(&self, area: Rect, buffer: &mut Buffer) {
-        if self.screen.theme.colours != Colours::Full {
+        if !self.screen.theme.is_rich() {
             let style = Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD);
             buffer.set_style(area, style);
             return;
@@ -349,9 +349,7 @@ impl Map<'_> {
             if matches!(cell.symbol(), "▉" | "▏") {
                 cell.set_symbol(" ");
             }
-            cell.fg = Color::Indexed(16);
-            cell.bg = Color::Indexed(231);
-            cell.modifier |= Modifier::BOLD;
+            cell.set_style(self.screen.theme.cursor());
         }
     }
 
@@ -392,7 +390,7 @@ impl Map<'_> {
         let services = all.iter().map(|(name, dress)| {
             let style = match theme.colours {
                 Colours::None => theme.strong(),
-                _ => Style::new().fg(Color::Black).bg(dress.colour),
+                _ => theme.block(dress.colour),
             };
             let sample = match area.width {
                 0..ROOMY => dress.letter.to_string(),
@@ -554,23 +552,20 @@ fn label(row: &TaskRow) -> &str {
 fn styles(screen: &Screen<'_>, row: &TaskRow, dress: Dress, connected: bool) -> (Style, Style) {
     let theme = screen.theme;
     let solid = matches!(row.stage, Stage::Running | Stage::Unhealthy);
-    let hollow = Color::Indexed(236);
+    let hollow = theme.palette.idle;
     match (theme.colours, connected && solid) {
         (Colours::None, true) => (theme.strong(), Style::new()),
         (Colours::None, false) => (theme.dim(), Style::new()),
-        (_, true) => (
-            Style::new().fg(Color::Black).bg(dress.colour),
-            Style::new().fg(dress.colour),
-        ),
-        (Colours::Full, false) if !connected => (theme.dim().bg(hollow), Style::new().fg(hollow)),
-        (Colours::Full, false) => (
-            Style::new().fg(dress.colour).bg(hollow),
-            Style::new().fg(hollow),
-        ),
+        (_, true) => (theme.block(dress.colour), Style::new().fg(dress.colour)),
         (Colours::Basic, false) => {
             let style = Style::new().fg(dress.colour).add_modifier(Modifier::DIM);
             (style, Style::new())
         }
+        (_, false) if !connected => (theme.dim().bg(hollow), Style::new().fg(hollow)),
+        (_, false) => (
+            Style::new().fg(dress.colour).bg(hollow),
+            Style::new().fg(hollow),
+        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The screen, drawn from the model: pure, and no dearer for what is off the screen.
 
+mod ascii;
 mod bar;
 mod commands;
 mod depth;
@@ -14,6 +15,7 @@ mod livery;
 mod logs;
 mod map;
 pub(crate) mod page;
+pub mod palette;
 pub(crate) mod proposal;
 pub(crate) mod services;
 pub(crate) mod tasks;
