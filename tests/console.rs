@@ -6,6 +6,7 @@ use quarterdeck::client::{LogItem, LogTarget, Standing};
 use quarterdeck::model::{
     Change, ClusterName, LaunchType, Service, Snapshot, Task, TaskId, TimeMs,
 };
+use quarterdeck::tui::lent::Parting;
 use quarterdeck::tui::{Effect, Event, Model, update};
 
 use crate::fleet::{NOW, console, instance_name, options, service_name, snapshot};
@@ -55,12 +56,21 @@ fn a_question_answered_with_no_sends_nothing() {
 fn a_read_only_console_changes_nothing() {
     let mut read_only = options();
     read_only.read_only = true;
-    for keys in ["s5<enter>y", "u<enter>y", "ry", "Dy", "2xy", "3dy", "3f"] {
+    for keys in [
+        "s5<enter>y",
+        "u<enter>y",
+        "ry",
+        "Dy",
+        "2xy",
+        "2!",
+        "3dy",
+        "3f",
+    ] {
         let mut model = Model::new(read_only.clone(), SMALL, NOW);
         see(&mut model, snapshot());
         // A page asks why; that changes nothing.
         let mut effects = press(&mut model, keys);
-        effects.retain(|effect| !matches!(effect, Effect::Explain { .. }));
+        effects.retain(|effect| !matches!(effect, Effect::Explain { .. } | Effect::Stats { .. }));
         assert_eq!(effects, [], "{keys}");
         let screen = shown(&model);
         assert!(
@@ -407,4 +417,70 @@ fn a_fargate_task_is_shown_without_its_host() {
     press(&mut model, "3gg<enter>");
     let page = text(&frame(&model, LARGE));
     assert!(page.contains("web:7  a FARGATE task"), "{page}");
+}
+
+#[test]
+fn a_shell_is_asked_for_by_container_and_command_and_its_end_is_told() {
+    let mut model = console(SMALL);
+    let mut fleet = snapshot();
+    let web = |task: &&Arc<Task>| task.service == Some(service_name("web"));
+    let mut task = Task::clone(fleet.state.tasks.values().find(web).unwrap());
+    let mut sidecar = task.containers[0].clone();
+    sidecar.name = quarterdeck::model::ContainerName::new("sidecar").unwrap();
+    sidecar.essential = false;
+    task.containers.insert(0, sidecar);
+    let id = task.id;
+    fleet.state.apply(&Change::Task(Arc::new(task)));
+    see(&mut model, fleet);
+    press(&mut model, &format!("2a/{}<enter>!", id.short()));
+    let screen = shown(&model);
+    let cli = format!("$ qd exec {} --container web", id.short());
+    assert!(screen.contains(&cli), "the essential one first: {screen}");
+    assert_eq!(press(&mut model, "<up>'sh<enter>"), []);
+    assert!(
+        shown(&model).contains("A quote is not closed."),
+        "{}",
+        shown(&model)
+    );
+    let effects = press(&mut model, " -c' ls<enter>");
+    let [Effect::Shell(ask)] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((ask.task, ask.container.as_str()), (id, "sidecar"));
+    assert_eq!(ask.command, ["sh -c", "ls"]);
+    let end = |model: &mut Model, how| {
+        let ask = ask.clone();
+        let ended = Event::ShellEnded {
+            ask,
+            how,
+            after_ms: 123_000,
+        };
+        assert_eq!(update(model, NOW, ended), []);
+        text(&frame(model, LARGE)).replace(['│', '\n'], " ")
+    };
+    model = console(LARGE);
+    let screen = end(&mut model, Ok(Parting::Exit(0)));
+    assert!(screen.contains("0, 2 min 3 s)"), "{screen}");
+    let screen = end(&mut model, Err("ops-a1 is gone".to_owned()));
+    assert!(screen.contains("ops-a1 is gone"), "{screen}");
+    let screen = end(&mut model, Ok(Parting::Exit(127)));
+    assert!(screen.contains("no such program"), "{screen}");
+}
+
+#[test]
+fn a_task_of_which_nothing_runs_has_no_shell() {
+    let mut model = console(SMALL);
+    let mut fleet = snapshot();
+    let web = |task: &&Arc<Task>| task.service == Some(service_name("web"));
+    let mut task = Task::clone(fleet.state.tasks.values().find(web).unwrap());
+    task.containers.clear();
+    let id = task.id;
+    fleet.state.apply(&Change::Task(Arc::new(task)));
+    see(&mut model, fleet);
+    assert_eq!(press(&mut model, &format!("2a/{}<enter>!", id.short())), []);
+    assert!(
+        shown(&model).contains("Nothing of task"),
+        "{}",
+        shown(&model)
+    );
 }

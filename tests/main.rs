@@ -22,4 +22,5 @@ mod pty;
 mod real;
 mod screens;
 mod simulation;
+mod stats;
 mod timeline;

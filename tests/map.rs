@@ -108,7 +108,7 @@ fn enter_opens_the_page_of_a_task_or_of_its_instance_and_l_the_logs() {
     let effects = press(&mut model, "<enter>");
     assert!(matches!(
         effects[..],
-        [Effect::Stats { .. }, Effect::Explain { .. }]
+        [Effect::Explain { .. }, Effect::Stats { .. }]
     ));
     assert!(text(&frame(&model, SMALL)).contains("── Task "));
     press(&mut model, "<esc>");

@@ -258,6 +258,65 @@ fn the_demo_shows_the_fleet_and_a_fail_over_and_gives_the_terminal_back() {
     session.assert_given_back();
 }
 
+/// Opens a shell in the task selected first, over the demo.
+fn shell(columns: u16, rows: u16) -> Session {
+    let mut session = demo(columns, rows);
+    session.press("2a!");
+    session.wait_for("Shell in task");
+    // What is typed too early is for the shell, and not for the console: x would stop a task.
+    session.press("\recho early x\r");
+    session.wait("a prompt of the shell", |screen| {
+        let text = screen.contents();
+        text.contains("ctrl-] three times") && text.contains("\nearly x\n/ #")
+    });
+    assert!(!session.screen.screen().alternate_screen());
+    assert!(!session.screen.screen().bracketed_paste());
+    session
+}
+
+#[test]
+fn a_shell_has_the_terminal_and_the_same_screen_is_back_after_it() {
+    let mut session = shell(80, 24);
+    session.press("stty size\r");
+    session.wait_for("24 80");
+    session.resize(100, 30);
+    session.press("top\r");
+    session.wait_for("top on 100 columns and 30 rows");
+    assert!(session.screen.screen().alternate_screen());
+    session.resize(90, 28);
+    session.wait_for("top on 90 columns and 28 rows");
+    session.press("q");
+    session.wait_for("/ #");
+    // The next key after the end of the shell is the console's.
+    session.press("exit 3\r");
+    session.wait_for("exit code 3");
+    session.wait_for("of task");
+    session.wait("the same screen", |screen| {
+        screen.contents().contains("2 Tasks") && screen.alternate_screen()
+    });
+    session.press("?");
+    session.wait_for("Everywhere in the fleet");
+    session.press("qq");
+    assert_eq!(session.end(), 0);
+    session.assert_given_back();
+}
+
+#[test]
+fn a_shell_is_left_by_ctrl_bracket_and_ends_with_its_instance() {
+    let mut session = shell(120, 40);
+    session.press("\u{1d}\u{1d}\u{1d}");
+    session.wait_for("Left the shell");
+    session.press("2!\r");
+    session.wait_for("/ #");
+    let pid = session.child.process_id().unwrap().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status();
+    assert!(sent.unwrap().success());
+    assert_eq!(session.end(), 0);
+    session.assert_given_back();
+}
+
 #[test]
 fn a_console_with_nothing_going_on_hears_every_key() {
     let dir = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use quarterdeck::client::{Explanation, LogItem, PlanReport, Standing};
 use quarterdeck::controller::{Command, CommandError};
-use quarterdeck::docker::{LogStream, StatsSample};
+use quarterdeck::docker::LogStream;
 use quarterdeck::model::{ContainerName, Snapshot, TaskId, TimeMs};
 use quarterdeck::scheduler::explain::Verdict;
 use quarterdeck::tui::{Colours, Effect, Event, Model, Palette, Theme, update, view};
@@ -187,6 +187,7 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         ("help", "?"),
         ("scale-prompt", "s12"),
         ("scale-question", "GGs1<enter>"),
+        ("shell-question", "2!"),
         ("update-picker", "u"),
         ("update-question", "u<enter>"),
         ("restart-question", "r"),
@@ -449,55 +450,6 @@ fn every_sign_has_an_ascii_form() {
     }
 }
 
-/// Opens the page of the selected task: what its samples come back with, and whose they are.
-fn open_task(model: &mut Model) -> (u64, TaskId) {
-    let effects = press(model, "<enter>");
-    let [
-        Effect::Stats {
-            ticket,
-            task,
-            after_ms: 0,
-        },
-        Effect::Explain { after_ms: 0, .. },
-    ] = effects.as_slice()
-    else {
-        panic!("{effects:?}");
-    };
-    (*ticket, *task)
-}
-
-/// Answers a sample, and gives the wait before the next one.
-fn sampled(
-    model: &mut Model,
-    of: u64,
-    samples: Result<Vec<(ContainerName, StatsSample)>, String>,
-) -> Option<u64> {
-    let event = Event::Stats {
-        ticket: of,
-        samples,
-    };
-    match update(model, NOW, event).as_slice() {
-        [] => None,
-        [
-            Effect::Stats {
-                ticket, after_ms, ..
-            },
-        ] if *ticket == of => Some(*after_ms),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn sample() -> Vec<(ContainerName, StatsSample)> {
-    let sample = StatsSample {
-        cpu_units: 512.0,
-        memory_bytes: 64 << 20,
-        memory_limit_bytes: 128 << 20,
-        rx_bytes: 2048,
-        tx_bytes: 10,
-    };
-    vec![(ContainerName::new("api").unwrap(), sample)]
-}
-
 /// A service's page asks why as long as it is open, and shows every instance and what would help.
 #[test]
 fn a_services_page_shows_why_and_the_smallest_change() {
@@ -533,38 +485,6 @@ fn a_services_page_shows_why_and_the_smallest_change() {
     );
     press(&mut model, "<esc>");
     assert_eq!(update(&mut model, NOW, event), [], "its page is closed");
-}
-
-#[test]
-fn samples_show_what_a_task_uses_and_go_on_after_an_error() {
-    let mut model = console(LARGE);
-    press(&mut model, "2");
-    let (ticket, _) = open_task(&mut model);
-    let every = sampled(&mut model, ticket, Ok(sample())).unwrap();
-    let shown = text(&frame(&model, LARGE));
-    assert!(shown.contains("0.50 vCPU · 64 MiB of 128 MiB"), "{shown}");
-    let slower = sampled(&mut model, ticket, Err("no answer in 5 s".into())).unwrap();
-    assert!(slower > every && every > 0, "{slower} after {every}");
-    let shown = text(&frame(&model, LARGE));
-    assert!(shown.contains("no answer in 5 s"), "{shown}");
-    assert_eq!(sampled(&mut model, ticket, Ok(sample())), Some(every));
-    let shown = text(&frame(&model, LARGE));
-    assert!(shown.contains("0.50 vCPU"), "{shown}");
-}
-
-#[test]
-fn a_page_that_is_opened_again_is_sampled_once() {
-    let mut model = console(LARGE);
-    press(&mut model, "2");
-    let (first, task) = open_task(&mut model);
-    assert_eq!(press(&mut model, "<esc>"), [Effect::CloseStats(first)]);
-    assert_eq!(sampled(&mut model, first, Ok(sample())), None, "closed");
-    let (second, same) = open_task(&mut model);
-    assert_eq!(task, same);
-    assert_eq!(sampled(&mut model, first, Ok(sample())), None, "two loops");
-    let shown = text(&frame(&model, LARGE));
-    assert!(!shown.contains("vCPU ·"), "{shown}");
-    assert!(sampled(&mut model, second, Ok(sample())).is_some());
 }
 
 /// The pictures in the README, `assets/*.svg`, are made from the program itself. Run with

@@ -99,6 +99,8 @@ pub enum Verb {
     Cluster(ClusterVerb),
     /// Logs of a task, or of all tasks of a service or on an instance merged by time
     Logs(Logs),
+    /// What tasks use: cpu, memory, network and disk
+    Stats(Stats),
     /// Run a program in a task's container
     Exec(Exec),
     /// Why it is where it is, or why it is not running: every instance, every reason, and the
@@ -554,6 +556,17 @@ pub struct Logs {
     pub timestamps: bool,
 }
 
+/// `stats`.
+#[derive(Clone, Debug, Args)]
+pub struct Stats {
+    /// A task's id or the beginning of it, a service, or an instance
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// Again every few seconds, until interrupted
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
 /// `exec`.
 #[derive(Clone, Debug, Args)]
 pub struct Exec {
@@ -562,8 +575,8 @@ pub struct Exec {
     /// Which container; the first essential one where nothing is said
     #[arg(long)]
     pub container: Option<String>,
-    /// Program and arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
+    /// Program and arguments; a shell (bash, else sh) where nothing is said
+    #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
 

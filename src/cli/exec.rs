@@ -1,24 +1,14 @@
 //! `qd exec`: a program in a container, with the terminal lent to it.
 
-use std::io::{IsTerminal as _, Read as _};
-
-use bytes::Bytes;
 use crossterm::terminal;
-use futures_util::StreamExt as _;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 use super::args::Exec;
 use super::error::{CliError, CliResult};
 use super::resolve;
 use super::session::Session;
-use crate::docker::{ExecInput, ExecOptions, ExecOutput, LogStream};
+use crate::docker::ExecOptions;
 use crate::model::{ContainerName, LastStatus, Snapshot, TaskId};
-
-/// Bytes read from standard input at once.
-const CHUNK: usize = 8 * 1024;
-/// Chunks of standard input under way; more waits.
-const CHUNKS_MAX: usize = 16;
+use crate::tui::lent::{self, Keys, LentError, Parting};
 
 /// Runs it; its exit code is passed on.
 ///
@@ -33,51 +23,41 @@ pub async fn exec(session: &Session, asked: &Exec) -> CliResult {
         .map(ContainerName::new)
         .transpose()
         .map_err(|error| CliError::Usage(error.to_string()))?;
-    let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let tty = lent::is_terminal();
+    let a_shell = asked.command.is_empty();
     let options = ExecOptions {
-        command: asked.command.clone(),
+        command: if a_shell {
+            lent::default_shell()
+        } else {
+            asked.command.clone()
+        },
         tty,
         size: if tty { terminal::size().ok() } else { None },
     };
-    let opened = session.client.exec(task, container, options).await?;
-    let raw = if tty { Some(RawMode::enter()?) } else { None };
-    let (input, mut output) = (opened.input, opened.output);
-    let mut keys = read_stdin();
-    let mut resized = signal(SignalKind::window_change())
-        .map_err(|error| CliError::Failed(format!("signals: {error}")))?;
-    let mut reading = true;
-    let code = loop {
-        tokio::select! {
-            item = output.next() => match item {
-                Some(Ok(ExecOutput::Data(stream, data))) => write(stream, &data)?,
-                Some(Ok(ExecOutput::Exit(code))) => break code,
-                Some(Err(error)) => return Err(CliError::Failed(error.to_string())),
-                None => return Err(CliError::Failed(
-                    "the connection ended before the program did".into(),
-                )),
-            },
-            chunk = keys.recv(), if reading => {
-                reading = chunk.is_some();
-                let sent = match chunk {
-                    Some(chunk) => input.send(ExecInput::Data(chunk)).await,
-                    None => input.send(ExecInput::End).await,
-                };
-                // A program that takes no more input may still have something to say.
-                reading &= sent.is_ok();
-            }
-            _ = resized.recv(), if tty => {
-                if let Ok((columns, rows)) = terminal::size() {
-                    let _ = input.send(ExecInput::Resize(columns, rows)).await.is_ok();
-                }
-            }
-        }
-    };
-    drop(raw);
-    match u8::try_from(code) {
-        Ok(0) => Ok(()),
-        Ok(code) => Err(CliError::Exit(code)),
-        Err(_) => Err(CliError::Exit(1)),
+    if tty && a_shell {
+        super::out::note(format!("qd: a shell in task {task}; {}", lent::WAY_BACK));
     }
+    let keys = Keys::of_stdin().map_err(|error| failed(&LentError::Input(error)))?;
+    let raw = if tty { Some(RawMode::enter()?) } else { None };
+    let opening = session.client.exec(task, container, options);
+    let ended = lent::lend(opening, keys, Vec::new()).await;
+    drop(raw);
+    match ended {
+        Ok(Parting::Exit(0)) => Ok(()),
+        Ok(Parting::Exit(code)) => Err(CliError::Exit(u8::try_from(code).unwrap_or(1))),
+        Ok(Parting::Left) => Err(CliError::Failed(
+            "left; the program may go on in its container".into(),
+        )),
+        Err(LentError::NotBegun(error)) => Err(error.into()),
+        Err(LentError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            Err(CliError::Pipe)
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn failed(error: &LentError) -> CliError {
+    CliError::Failed(error.to_string())
 }
 
 /// The task meant: by its id, or a service's one running task.
@@ -111,42 +91,6 @@ fn task_of(session: &Session, snapshot: &Snapshot, text: &str) -> CliResult<Task
             )))
         }
     }
-}
-
-fn write(stream: LogStream, data: &Bytes) -> CliResult {
-    match stream {
-        LogStream::Stdout => super::out::raw(data),
-        LogStream::Stderr => {
-            use std::io::Write as _;
-            // Nothing can be said about a standard error that is gone.
-            let _ = std::io::stderr().write_all(data);
-            Ok(())
-        }
-    }
-}
-
-/// Reads standard input on a thread of its own: a read cannot be called off, and must not hold
-/// up the end of the program.
-fn read_stdin() -> mpsc::Receiver<Bytes> {
-    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
-    std::thread::spawn(move || {
-        let mut stdin = std::io::stdin().lock();
-        let mut buffer = [0_u8; CHUNK];
-        loop {
-            match stdin.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) => {
-                    let chunk = Bytes::copy_from_slice(&buffer[..length]);
-                    if sender.blocking_send(chunk).is_err() {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-    });
-    receiver
 }
 
 /// The terminal passes every key on; put back on every way out, panics included.

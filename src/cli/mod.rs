@@ -17,6 +17,7 @@ mod schedule;
 mod service;
 pub mod session;
 mod start;
+mod stats;
 mod status;
 mod stream;
 mod sure;
@@ -181,6 +182,7 @@ async fn dispatch(
         Verb::Logs(asked) => stream::logs(session, asked, output).await,
         Verb::Exec(asked) => exec::exec(session, asked).await,
         Verb::Explain(target) => explain::explain(session, &target.target, output).await,
+        Verb::Stats(asked) => stats::stats(session, asked, output).await,
         Verb::Events(asked) => stream::events(session, asked, output).await,
         Verb::History(asked) => history::run(session, asked, output).await,
         Verb::Status(of) => status::run(session, of, output).await,
@@ -206,6 +208,7 @@ fn role(verb: &Verb) -> &'static str {
         Verb::Explain(_) => "explain",
         Verb::Events(_) => "events",
         Verb::History(_) => "history",
+        Verb::Stats(_) => "stats",
         Verb::Demo(_) => "demo",
         Verb::Serve => "serve",
         Verb::Config(_) | Verb::Completions { .. } => "check",

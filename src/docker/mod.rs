@@ -132,9 +132,12 @@ pub struct LogLine {
 }
 
 /// One sample of what a container uses.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatsSample {
+    /// When the engine took it, in the engine's clock; 0 = it did not say.
+    #[serde(default)]
+    pub at: TimeMs,
     /// CPU in units of 1024 a vCPU, over the sampled second.
     pub cpu_units: f64,
     /// Memory in bytes, page cache taken off.
@@ -145,6 +148,12 @@ pub struct StatsSample {
     pub rx_bytes: u64,
     /// Bytes sent since it started.
     pub tx_bytes: u64,
+    /// Bytes read from disks since it started; `None` where the engine does not count them.
+    #[serde(default)]
+    pub read_bytes: Option<u64>,
+    /// Bytes written to disks since it started; `None` where the engine does not count them.
+    #[serde(default)]
+    pub written_bytes: Option<u64>,
 }
 
 /// What to run inside a container.

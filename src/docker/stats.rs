@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::StatsSample;
+
 /// Containers whose last reading is kept.
 const READINGS_MAX: usize = 1024;
 /// A reading older than this says little about now.
@@ -32,6 +34,51 @@ impl Counters {
             return 0.0;
         }
         used as f64 / system as f64 * f64::from(self.cpus) * 1024.0
+    }
+}
+
+/// Two samples further apart than this, in milliseconds, say nothing about now.
+const RATE_GAP_MS: u64 = 30_000;
+
+/// Bytes a second between two samples of one container; `None` where they tell none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rates {
+    /// From the network.
+    pub received: Option<f64>,
+    /// To the network.
+    pub sent: Option<f64>,
+    /// From disks.
+    pub read: Option<f64>,
+    /// To disks.
+    pub written: Option<f64>,
+}
+
+impl Rates {
+    /// By the engine's own clock. Nothing is known where that stood still, went back or leapt,
+    /// nor of a counter that went back: the container was started again.
+    #[must_use]
+    pub fn between(before: &StatsSample, now: &StatsSample) -> Self {
+        let passed = now.at.0.checked_sub(before.at.0);
+        let Some(ms) = passed.filter(|ms| (1..=RATE_GAP_MS).contains(ms)) else {
+            return Self::default();
+        };
+        let rate = |before: u64, now: u64| {
+            let bytes = now.checked_sub(before)?;
+            Some(bytes as f64 * 1_000.0 / ms as f64)
+        };
+        Self {
+            received: rate(before.rx_bytes, now.rx_bytes),
+            sent: rate(before.tx_bytes, now.tx_bytes),
+            read: before
+                .read_bytes
+                .zip(now.read_bytes)
+                .and_then(|(a, b)| rate(a, b)),
+            written: before
+                .written_bytes
+                .zip(now.written_bytes)
+                .and_then(|(a, b)| rate(a, b)),
+        }
     }
 }
 
@@ -101,6 +148,26 @@ mod tests {
         let (before, now) = (counters(0, 0), counters(500_000_000, 2_000_000_000));
         assert!((now.units_since(before) - 512.0).abs() < 1e-9);
         assert_eq!(before.units_since(now).to_bits(), 0f64.to_bits());
+    }
+
+    #[test]
+    fn rates_are_by_the_engines_clock_and_unknown_where_it_or_a_counter_jumped() {
+        let sample = |at, rx_bytes, read_bytes| StatsSample {
+            at: crate::model::TimeMs(at),
+            rx_bytes,
+            read_bytes,
+            ..StatsSample::default()
+        };
+        let first = sample(1_000, 500, Some(0));
+        let rates = Rates::between(&first, &sample(3_000, 2_500, Some(100)));
+        assert_eq!((rates.received, rates.sent), (Some(1_000.0), Some(0.0)));
+        assert_eq!((rates.read, rates.written), (Some(50.0), None));
+        let restarted = Rates::between(&first, &sample(3_000, 10, Some(100)));
+        assert_eq!((restarted.received, restarted.read), (None, Some(50.0)));
+        for at in [0, 500, 1_000, 31_001] {
+            let other = Rates::between(&first, &sample(at, 2_500, Some(100)));
+            assert_eq!(other, Rates::default(), "at {at}");
+        }
     }
 
     #[test]

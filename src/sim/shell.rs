@@ -27,7 +27,37 @@ pub(super) struct Done {
 /// Whether this is a shell that reads its input.
 pub(super) fn is_interactive(command: &[String]) -> bool {
     let shell = command.first().is_some_and(|program| is_shell(program));
-    shell && !command.iter().any(|word| word == "-c")
+    match line_of(command) {
+        // One that ends by turning into a shell.
+        Some(line) => {
+            let last = line.rsplit(';').next().unwrap_or(line);
+            let program = last.trim().strip_prefix("exec ");
+            program.is_some_and(|program| is_shell(program.trim()))
+        }
+        None => shell && !command.iter().any(|word| word == "-c"),
+    }
+}
+
+/// Whether a line runs the program that fills the screen.
+pub(super) fn fills_screen(line: &str) -> bool {
+    line.trim() == "top"
+}
+
+/// What that program shows on a terminal of that size.
+pub(super) fn screenful(columns: u16, rows: u16) -> String {
+    let width = usize::from(columns);
+    let head = format!("top on {columns} columns and {rows} rows; q quits");
+    let table = [
+        "  PID USER     COMMAND",
+        "    1 root     main",
+        "   42 root     sh",
+    ];
+    let mut screen = format!("\x1b[2J\x1b[H\x1b[7m{head:<width$.width$}\x1b[0m");
+    let body = table.iter().take(usize::from(rows.saturating_sub(1)));
+    for line in body {
+        screen.push_str(&format!("\r\n{line:.width$}"));
+    }
+    screen
 }
 
 /// The line of a `sh -c LINE`, if it is one.
@@ -212,6 +242,8 @@ mod tests {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         assert!(is_interactive(&words("/bin/sh -i")));
         assert!(!is_interactive(&words("sh -c ls")));
+        let turns = ["sh", "-c", "command -v bash && exec bash; exec sh"];
+        assert!(is_interactive(&turns.map(str::to_owned)));
         assert_eq!(line_of(&words("sh -c ls")), Some("ls"));
         assert_eq!(line_of(&words("ls -c x")), None);
     }

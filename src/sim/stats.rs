@@ -24,6 +24,7 @@ pub(super) fn sample(seed: u64, container: &SimContainer, now: TimeMs) -> StatsS
     let limit = container.spec.memory_bytes;
     let Some(since) = container.up_since() else {
         return StatsSample {
+            at: now,
             memory_limit_bytes: limit,
             ..StatsSample::default()
         };
@@ -45,7 +46,13 @@ pub(super) fn sample(seed: u64, container: &SimContainer, now: TimeMs) -> StatsS
     let rate = (20_000.0 + 180_000.0 * unit(fold(key, &[5]))) * busy;
     let received = carried(key, 6, rate, seconds);
     let sent = carried(key, 7, rate * (1.5 + 4.0 * unit(fold(key, &[8]))), seconds);
+    let disk = rate * 0.6;
+    let read = carried(key, 12, disk * unit(fold(key, &[13])), seconds);
+    let written = carried(key, 14, disk * unit(fold(key, &[15])), seconds);
     StatsSample {
+        at: now,
+        read_bytes: Some(read as u64),
+        written_bytes: Some(written as u64),
         cpu_units: (share * load).clamp(1.0, share * 1.4),
         memory_bytes: memory(key, container, seconds, clock_s) as u64,
         memory_limit_bytes: limit,

@@ -54,6 +54,7 @@ pub(super) async fn exec(
         output,
         line: Vec::new(),
         last: 0,
+        full: false,
     };
     tokio::spawn(session.run(options.command, keys));
     let output = stream::unfold(shown, |mut shown| async move {
@@ -74,6 +75,8 @@ struct Session {
     output: Output,
     line: Vec<u8>,
     last: i64,
+    /// A program fills the screen, and has the keys.
+    full: bool,
 }
 
 /// The reader has gone: there is nobody left to tell.
@@ -138,6 +141,7 @@ impl Session {
                 Some(ExecInput::Resize(columns, rows)) => {
                     if self.tty {
                         self.around.size = Some((columns, rows));
+                        self.draw().await?;
                     }
                     false
                 }
@@ -160,6 +164,14 @@ impl Session {
     /// Takes typed bytes; whether the shell was left.
     async fn typed(&mut self, bytes: &[u8]) -> Result<bool, Gone> {
         for byte in bytes {
+            if self.full {
+                if matches!(byte, b'q' | 0x03) {
+                    self.full = false;
+                    self.echo(b"\x1b[?1049l").await?;
+                    self.prompt().await?;
+                }
+                continue;
+            }
             match (*byte, self.tty) {
                 (b'\r', true) | (b'\n', _) => {
                     self.echo(b"\r\n").await?;
@@ -191,6 +203,12 @@ impl Session {
     async fn enter(&mut self) -> Result<bool, Gone> {
         let bytes = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&bytes).into_owned();
+        if self.tty && shell::fills_screen(&line) {
+            self.full = true;
+            self.echo(b"\x1b[?1049h").await?;
+            self.draw().await?;
+            return Ok(false);
+        }
         let done = shell::run_line(&line, self.last, &self.around);
         self.last = done.code;
         let leaves = done.leaves;
@@ -199,6 +217,14 @@ impl Session {
             self.prompt().await?;
         }
         Ok(leaves)
+    }
+
+    /// What fills the screen, if something does.
+    async fn draw(&mut self) -> Result<(), Gone> {
+        let Some((columns, rows)) = self.around.size.filter(|_| self.full) else {
+            return Ok(());
+        };
+        self.echo(shell::screenful(columns, rows).as_bytes()).await
     }
 
     async fn prompt(&mut self) -> Result<(), Gone> {

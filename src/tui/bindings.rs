@@ -3,12 +3,12 @@
 
 use std::ops::Range;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::config::Reader;
 use crate::document::{Entry, Kind, nearest};
 
-use super::keymap::{self, Action, Binding, KEYS, Places};
+use super::keymap::{Action, Binding, KEYS, Places};
 
 /// What is expected as keys.
 const KEY: &str = "a key such as \"x\", \"f5\" or \"ctrl-x\", or a list of them";
@@ -79,7 +79,7 @@ impl KeyMap {
 
     /// What a key asks for in a place.
     pub(crate) fn action(&self, key: &KeyEvent, place: Places) -> Option<Action> {
-        let name = keymap::name(key);
+        let name = key_name(key);
         let mut there = self.all().filter(|bound| bound.binding.places.has(place));
         let found = there.find(|bound| bound.keys.contains(&name.as_str()));
         found.map(|bound| bound.binding.action)
@@ -282,6 +282,37 @@ fn readable(text: &str) -> Result<(), (&'static str, Option<String>)> {
                 near.map(|near| format!("{held}{before}{near}")),
             ))
         }
+    }
+}
+
+/// The name of a key, as the keymap writes it.
+pub(crate) fn key_name(key: &KeyEvent) -> String {
+    let plain = match key.code {
+        KeyCode::Char(' ') => "space".to_owned(),
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::Enter => "enter".to_owned(),
+        KeyCode::Esc => "esc".to_owned(),
+        KeyCode::Tab if key.modifiers.contains(KeyModifiers::SHIFT) => "backtab".to_owned(),
+        KeyCode::Tab => "tab".to_owned(),
+        KeyCode::BackTab => "backtab".to_owned(),
+        KeyCode::Backspace => "backspace".to_owned(),
+        KeyCode::Up => "up".to_owned(),
+        KeyCode::Down => "down".to_owned(),
+        KeyCode::Left => "left".to_owned(),
+        KeyCode::Right => "right".to_owned(),
+        KeyCode::PageUp => "pgup".to_owned(),
+        KeyCode::PageDown => "pgdn".to_owned(),
+        KeyCode::Home => "home".to_owned(),
+        KeyCode::End => "end".to_owned(),
+        KeyCode::Insert => "insert".to_owned(),
+        KeyCode::Delete => "delete".to_owned(),
+        KeyCode::F(n) => format!("f{n}"),
+        _ => String::new(),
+    };
+    match key.modifiers {
+        m if m.contains(KeyModifiers::CONTROL) => format!("ctrl-{plain}"),
+        m if m.contains(KeyModifiers::ALT) => format!("alt-{plain}"),
+        _ => plain,
     }
 }
 

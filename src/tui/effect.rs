@@ -8,6 +8,7 @@ use crate::docker::LogOptions;
 use crate::model::{InstanceName, TaskId, TimeMs};
 
 use super::event::Ticket;
+use super::shell::ShellAsk;
 
 /// One thing to be done outside the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,15 +59,12 @@ pub enum Effect {
     },
     /// Close a log stream.
     CloseLogs(Ticket),
-    /// Sample what a task's containers use; it takes the place of the sample of that ticket
-    /// that is still under way.
+    /// Sample what a task's containers use.
     Stats {
         /// The number that the sample comes back with.
         ticket: Ticket,
         /// The task.
         task: TaskId,
-        /// Wait that many milliseconds first.
-        after_ms: u64,
     },
     /// Ask why something is where it is, or why not.
     Explain {
@@ -88,6 +86,8 @@ pub enum Effect {
         /// Wait that many milliseconds first.
         after_ms: u64,
     },
-    /// Give up a sample: its page is closed.
+    /// Lend the terminal to a program in a container; the console waits until it has ended.
+    Shell(Box<ShellAsk>),
+    /// Give up a sample: what it is of is no longer on the screen.
     CloseStats(Ticket),
 }

@@ -8,6 +8,9 @@ use crate::client::{ClientError, Explanation, LogItem, PlanReport, Reply, Standi
 use crate::docker::StatsSample;
 use crate::model::{ContainerName, History, Snapshot};
 
+use super::lent::Parting;
+use super::shell::ShellAsk;
+
 /// Numbers what was asked for, so that a late answer is told from the one waited for.
 pub type Ticket = u64;
 
@@ -106,6 +109,15 @@ pub enum Event {
     Fault(Result<String, String>),
     /// How the way to the control plane stands has changed.
     Standing(Standing),
+    /// The terminal is ours again after it was lent to a program in a container.
+    ShellEnded {
+        /// What was asked for.
+        ask: Box<ShellAsk>,
+        /// How it ended, or why it could not.
+        how: Result<Parting, String>,
+        /// How long it had the terminal, in milliseconds.
+        after_ms: u64,
+    },
     /// Time has passed that something on the screen waits for.
     Clock,
 }

@@ -1,7 +1,5 @@
 //! Which key does what, as data: the handler, the footer and the help are all made from it.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -19,6 +17,9 @@ pub(crate) enum Action {
     Pane(usize),
     Open,
     Logs,
+    Shell,
+    Stats,
+    Order,
     Scale,
     Update,
     Restart,
@@ -92,12 +93,13 @@ impl Places {
 
     /// The stowage map.
     pub(crate) const MAP: Self = Self(1 << 11);
-
+    /// What tasks use, over time.
+    pub(crate) const STATS: Self = Self(1 << 15);
     /// What happened.
     pub(crate) const TIMELINE: Self = Self(1 << 13);
 
     pub(crate) const PANES: Self = Self(0b1111);
-    const PAGES: Self = Self(0b10_1000_0111_0000);
+    const PAGES: Self = Self(0b1010_1000_0111_0000);
 
     /// A revision of a task definition.
     pub(crate) const DEFINITION_PAGE: Self = Self(1 << 12);
@@ -172,7 +174,14 @@ const fn change(
 
 type P = Places;
 const OF_SERVICE: P = P::SERVICES.or(P::TASKS).or(P::SERVICE_PAGE);
-const OF_TASK: P = P::TASKS.or(P::TASK_PAGE);
+const OF_TASK: P = P::TASKS.or(P::TASK_PAGE).or(P::STATS);
+/// Where something with figures of its own is selected.
+const OF_FIGURES: P = P::SERVICES
+    .or(P::TASKS)
+    .or(P::INSTANCES)
+    .or(P::SERVICE_PAGE)
+    .or(P::TASK_PAGE)
+    .or(P::INSTANCE_PAGE);
 const OF_INSTANCE: P = P::INSTANCES.or(P::INSTANCE_PAGE);
 const WITH_LOGS: P = P::SERVICES
     .or(P::TASKS)
@@ -181,7 +190,8 @@ const WITH_LOGS: P = P::SERVICES
     .or(OF_INSTANCE)
     .or(P::EVENTS)
     .or(P::MAP)
-    .or(P::TIMELINE);
+    .or(P::TIMELINE)
+    .or(P::STATS);
 /// Where left and right mean something; `l` is for logs there, too.
 const SIDEWAYS: P = P::LOGS.or(P::MAP).or(P::TIMELINE);
 /// Where the past can be looked at and stepped through.
@@ -246,11 +256,18 @@ pub(crate) const KEYS: &[Binding] = &[
         "filter by words, kind:exit, service:web, severity:warning",
     ),
     key(
-        P::PANES.or(P::MAP),
+        P::PANES.or(P::MAP).or(P::STATS),
         &["enter"],
         Action::Open,
         "details",
         "details of the selected thing",
+    ),
+    key(
+        P::STATS,
+        &["o"],
+        Action::Order,
+        "order",
+        "order by task, cpu, memory, network or disk",
     ),
     key(
         WITH_LOGS,
@@ -302,6 +319,13 @@ pub(crate) const KEYS: &[Binding] = &[
         "balance the service's zones: move tasks to emptier ones",
     ),
     change(OF_TASK, &["x", "S"], Action::Stop, "stop", "stop the task"),
+    change(
+        OF_TASK,
+        &["!"],
+        Action::Shell,
+        "shell",
+        "a shell in one of the task's containers",
+    ),
     change(
         OF_INSTANCE,
         &["d"],
@@ -521,6 +545,13 @@ pub(crate) const KEYS: &[Binding] = &[
         "in the past: as it was at the next happening",
     ),
     key(
+        OF_FIGURES,
+        &["%"],
+        Action::Stats,
+        "figures",
+        "figures: cpu, memory, network and disk of the tasks, live",
+    ),
+    key(
         P::MAP,
         &["z"],
         Action::Measure,
@@ -583,48 +614,18 @@ pub(crate) const KEYS: &[Binding] = &[
     ),
 ];
 
-/// The name of a key, as the keymap writes it.
-pub(crate) fn name(key: &KeyEvent) -> String {
-    let plain = match key.code {
-        KeyCode::Char(' ') => "space".to_owned(),
-        KeyCode::Char(c) => c.to_string(),
-        KeyCode::Enter => "enter".to_owned(),
-        KeyCode::Esc => "esc".to_owned(),
-        KeyCode::Tab if key.modifiers.contains(KeyModifiers::SHIFT) => "backtab".to_owned(),
-        KeyCode::Tab => "tab".to_owned(),
-        KeyCode::BackTab => "backtab".to_owned(),
-        KeyCode::Backspace => "backspace".to_owned(),
-        KeyCode::Up => "up".to_owned(),
-        KeyCode::Down => "down".to_owned(),
-        KeyCode::Left => "left".to_owned(),
-        KeyCode::Right => "right".to_owned(),
-        KeyCode::PageUp => "pgup".to_owned(),
-        KeyCode::PageDown => "pgdn".to_owned(),
-        KeyCode::Home => "home".to_owned(),
-        KeyCode::End => "end".to_owned(),
-        KeyCode::Insert => "insert".to_owned(),
-        KeyCode::Delete => "delete".to_owned(),
-        KeyCode::F(n) => format!("f{n}"),
-        _ => String::new(),
-    };
-    match key.modifiers {
-        m if m.contains(KeyModifiers::CONTROL) => format!("ctrl-{plain}"),
-        m if m.contains(KeyModifiers::ALT) => format!("alt-{plain}"),
-        _ => plain,
-    }
-}
-
 /// Whether an action changes the fleet.
 pub(crate) fn changes(action: Action) -> bool {
     KEYS.iter().any(|b| b.action == action && b.changes)
 }
 
 /// Which part of the help a binding belongs to.
-pub(crate) fn chapters() -> [(&'static str, Places); 7] {
+pub(crate) fn chapters() -> [(&'static str, Places); 8] {
     [
         ("Everywhere in the fleet", P::PANES),
         ("In details and help", P::DETAILS),
         ("On a task definition", P::DEFINITION_PAGE),
+        ("On the page of figures", P::STATS),
         ("On the stowage map", P::MAP),
         ("On the timeline", P::TIMELINE),
         ("In logs", P::LOGS),
@@ -633,47 +634,5 @@ pub(crate) fn chapters() -> [(&'static str, Places); 7] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::bindings::KeyMap;
-    use super::*;
-
-    fn press(code: KeyCode, modifiers: KeyModifiers) -> KeyEvent {
-        KeyEvent::new(code, modifiers)
-    }
-
-    #[test]
-    fn multiplexer_keys_are_left_alone() {
-        for c in ['a', 'b', 'd', 'k', 'q', 's', 'z'] {
-            let key = press(KeyCode::Char(c), KeyModifiers::CONTROL);
-            assert_eq!(KeyMap::default().action(&key, EVERYWHERE), None, "ctrl-{c}");
-        }
-    }
-
-    #[test]
-    fn no_key_means_two_things_in_one_place() {
-        for bit in 0..14 {
-            let place = Places(1 << bit);
-            let mut seen = Vec::new();
-            for binding in KEYS.iter().filter(|b| b.places.has(place)) {
-                for key in binding.keys {
-                    assert!(!seen.contains(key), "{key} twice at place {bit}");
-                    seen.push(key);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn shift_does_not_hide_a_capital() {
-        let key = press(KeyCode::Char('G'), KeyModifiers::SHIFT);
-        assert_eq!(
-            KeyMap::default().action(&key, Places::TASKS),
-            Some(Action::Bottom)
-        );
-        let key = press(KeyCode::Tab, KeyModifiers::SHIFT);
-        assert_eq!(
-            KeyMap::default().action(&key, Places::TASKS),
-            Some(Action::PreviousPane)
-        );
-    }
-}
+#[path = "keymap_tests.rs"]
+mod tests;

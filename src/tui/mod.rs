@@ -13,6 +13,7 @@ mod ghosts;
 mod ink;
 mod keymap;
 mod layout;
+pub mod lent;
 mod logs;
 mod map;
 mod palette;
@@ -21,8 +22,10 @@ mod proposal;
 mod runner;
 mod save;
 mod settings;
+mod shell;
 mod sort;
 mod state;
+mod stats;
 mod terminal;
 mod text;
 mod timeline;
@@ -30,7 +33,7 @@ mod update;
 mod view;
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -43,11 +46,13 @@ use tokio::time::Instant;
 
 use crate::agent::{Clock, SystemClock};
 use crate::client::{Client, Standing};
+use crate::docker::ExecOptions;
 
 pub use bindings::KeyMap;
 pub use effect::Effect;
 pub use event::{Event, Saved, Ticket};
 pub use settings::ConsoleSettings;
+pub use shell::ShellAsk;
 pub use state::{Model, TuiOptions};
 pub use terminal::TerminalGuard;
 pub use update::update;
@@ -55,6 +60,7 @@ pub use view::palette::Palette;
 pub use view::theme::{Colours, Theme};
 pub use view::view;
 
+use lent::Keys;
 use runner::Runner;
 use terminal::Screen;
 
@@ -105,6 +111,14 @@ impl Signals {
     }
 }
 
+/// What became of the terminal that was lent.
+enum Loan {
+    /// It is ours again.
+    Over,
+    /// The console is to end at once.
+    ToldToEnd,
+}
+
 struct Console {
     model: Model,
     clock: SystemClock,
@@ -112,7 +126,10 @@ struct Console {
     answers: tokio::sync::mpsc::Receiver<Event>,
     snapshots: tokio::sync::watch::Receiver<Arc<crate::model::Snapshot>>,
     standings: tokio::sync::watch::Receiver<Standing>,
-    keys: EventStream,
+    /// Opened when it is listened to; closed while the terminal is lent.
+    keys: Option<EventStream>,
+    /// What the terminal is to be lent to.
+    lending: Option<Box<ShellAsk>>,
     /// Something on the screen is not what it should be.
     dirty: bool,
     /// There is a newer picture than the one shown.
@@ -143,7 +160,8 @@ impl Console {
             answers,
             snapshots,
             standings,
-            keys: EventStream::new(),
+            keys: None,
+            lending: None,
             dirty: true,
             newer: true,
             closed: false,
@@ -162,6 +180,12 @@ impl Console {
             if (self.dirty || self.newer) && Instant::now() >= self.next_frame {
                 self.draw(screen)?;
             }
+            if let Some(ask) = self.lending.take() {
+                match self.lend(ask, screen, signals).await? {
+                    Loan::Over => continue,
+                    Loan::ToldToEnd => return Ok(()),
+                }
+            }
             let frame = (self.dirty || self.newer).then_some(self.next_frame);
             let toast = self.model.wakes_at().map(|at| {
                 let left = at.since_ms(self.clock.now());
@@ -172,7 +196,7 @@ impl Console {
                 biased;
                 () = terminal::panicked() => return Ok(()),
                 () = signals.any() => return Ok(()),
-                key = self.keys.next() => match key {
+                key = self.keys.get_or_insert_with(EventStream::new).next() => match key {
                     Some(key) => self.pressed(key.wrap_err("the terminal failed")?).await?,
                     None => return Ok(()),
                 },
@@ -225,7 +249,11 @@ impl Console {
     async fn pressed(&mut self, first: crossterm::event::Event) -> color_eyre::Result<()> {
         self.input(first);
         for _ in 1..KEYS_MAX {
-            let waiting = poll_fn(|context| Poll::Ready(self.keys.poll_next_unpin(context)));
+            // What is typed from here on is meant for the program that gets the terminal.
+            let Some(keys) = self.keys.as_mut().filter(|_| self.lending.is_none()) else {
+                break;
+            };
+            let waiting = poll_fn(|context| Poll::Ready(keys.poll_next_unpin(context)));
             match waiting.await {
                 Poll::Ready(Some(next)) => self.input(next.wrap_err("the terminal failed")?),
                 Poll::Ready(None) | Poll::Pending => break,
@@ -248,8 +276,47 @@ impl Console {
         let effects = update(&mut self.model, self.clock.now(), event);
         self.dirty = true;
         for effect in effects {
-            self.runner.run(effect);
+            match effect {
+                Effect::Shell(ask) => self.lending = Some(ask),
+                effect => self.runner.run(effect),
+            }
         }
+    }
+
+    /// Lends the terminal to a program in a container until it ends or is left, then draws the
+    /// same screen again.
+    async fn lend(
+        &mut self,
+        ask: Box<ShellAsk>,
+        screen: &mut Screen,
+        signals: &mut Signals,
+    ) -> color_eyre::Result<Loan> {
+        self.keys = None;
+        let broken = "the terminal cannot be lent";
+        let typed = blocking(terminal::lend).wrap_err(broken)?;
+        let keys = Keys::of_stdin().wrap_err(broken)?;
+        print!("{}\r\n", ask.announcement());
+        io::stdout().flush().wrap_err(broken)?;
+        let began = Instant::now();
+        let client = self.runner.client();
+        let options = ExecOptions {
+            command: ask.command.clone(),
+            tty: true,
+            size: crossterm::terminal::size().ok(),
+        };
+        let opening = client.exec(ask.task, Some(ask.container.clone()), options);
+        let how = tokio::select! {
+            biased;
+            () = terminal::panicked() => return Ok(Loan::ToldToEnd),
+            () = signals.any() => return Ok(Loan::ToldToEnd),
+            how = lent::lend(opening, keys, typed) => how,
+        };
+        *screen = terminal::take_back().wrap_err("the terminal cannot be taken back")?;
+        let after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let how = how.map_err(|error| error.to_string());
+        self.newer = true;
+        self.take(Event::ShellEnded { ask, how, after_ms });
+        Ok(Loan::Over)
     }
 
     /// One frame: the newest picture, drawn as one synchronized change.
@@ -278,6 +345,11 @@ impl Console {
         self.next_frame = began + FRAME.max(began.elapsed() * 3);
         Ok(())
     }
+}
+
+/// Bytes in the unit that a person would say.
+pub(crate) fn amount(bytes: u64) -> String {
+    text::bytes(bytes)
 }
 
 /// Writing to a terminal may block: the other tasks of this thread move elsewhere meanwhile.

@@ -49,9 +49,15 @@ impl Runner {
         (runner, events)
     }
 
+    /// The way to the control plane.
+    pub(super) fn client(&self) -> Arc<dyn Client> {
+        self.client.clone()
+    }
+
     /// Begins an effect; never waits.
     pub(super) fn run(&mut self, effect: Effect) {
         while self.tasks.try_join_next().is_some() {}
+        self.open.retain(|_, task| !task.is_finished());
         let (client, out) = (self.client.clone(), self.out.clone());
         match effect {
             Effect::Plan {
@@ -127,6 +133,8 @@ impl Runner {
                     task.abort();
                 }
             }
+            // The console itself has the terminal to lend.
+            Effect::Shell(_) => {}
             Effect::Explain {
                 ticket,
                 about,
@@ -160,13 +168,8 @@ impl Runner {
                     before.abort();
                 }
             }
-            Effect::Stats {
-                ticket,
-                task,
-                after_ms,
-            } => {
+            Effect::Stats { ticket, task } => {
                 let sample = self.tasks.spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(after_ms)).await;
                     let samples = client.stats(task).await.map_err(|e| e.to_string());
                     send(&out, Event::Stats { ticket, samples }).await;
                 });

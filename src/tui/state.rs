@@ -24,7 +24,9 @@ use super::palette::Palette;
 use super::progress::Progress;
 use super::proposal::Proposal;
 use super::settings::ConsoleSettings;
+use super::shell::ShellPrompt;
 use super::sort::Sorting;
+use super::stats::{StatsPage, Usage};
 use super::timeline::{Past, Timeline};
 use super::view::theme::Theme;
 
@@ -265,8 +267,6 @@ pub(crate) enum Layer {
     Details {
         subject: Subject,
         top: usize,
-        /// What the samples of a task's page come back with.
-        sampling: Option<Ticket>,
         /// What is asked about the page's subject again and again, and with which number.
         explaining: Option<(Ticket, About)>,
     },
@@ -275,6 +275,8 @@ pub(crate) enum Layer {
     Map(MapPage),
     /// What happened: [`Model::timeline`] outlives it, to step through the past by it.
     Timeline,
+    /// What a service's or an instance's tasks use.
+    Stats(StatsPage),
     Help {
         top: usize,
     },
@@ -292,6 +294,8 @@ pub(crate) enum Layer {
     Palette(Box<Palette>),
     /// Asks before something is changed, with the plan of it.
     Confirm(Box<Proposal>),
+    /// Asks what to run in which container.
+    Shell(ShellPrompt),
 }
 
 /// A notice that goes away by itself.
@@ -333,7 +337,8 @@ pub struct Model {
     /// Pages that were left, to come back to; the one left last is the last.
     pub(crate) left: Vec<Subject>,
     pub(crate) toasts: VecDeque<Toast>,
-    pub(crate) stats: Option<(TaskId, StatsResult)>,
+    /// What tasks use, as far as it was sampled.
+    pub(crate) usage: Usage,
     /// Why what the page is about is where it is, or why that is not to be had.
     pub(crate) explained: Option<(About, Result<Box<Explanation>, String>)>,
     pub(crate) progress: Progress,
@@ -379,7 +384,7 @@ impl Model {
             layers: Vec::new(),
             left: Vec::new(),
             toasts: VecDeque::new(),
-            stats: None,
+            usage: Usage::default(),
             explained: None,
             progress: Progress::default(),
             timeline: Timeline::default(),
@@ -402,10 +407,11 @@ impl Model {
         self.quit
     }
 
-    /// The earliest moment, in this machine's time, at which a notice goes away.
+    /// The earliest moment, in this machine's time, at which a notice goes away or a sample is due.
     #[must_use]
     pub fn wakes_at(&self) -> Option<TimeMs> {
-        self.toasts.iter().map(|toast| toast.until).min()
+        let toasts = self.toasts.iter().map(|toast| toast.until);
+        toasts.chain(self.usage.wakes_at).min()
     }
 
     /// The control plane's time: its clock need not be this machine's.
@@ -473,7 +479,10 @@ impl Model {
                 let wanted = proposal.wanted_name(&self.snapshot.state, &self.cluster);
                 wanted.is_none().then_some(Places::CONFIRM)
             }
-            Some(Layer::Number { .. } | Layer::Picker { .. } | Layer::Palette(_)) => None,
+            Some(Layer::Stats(_)) => Some(Places::STATS),
+            Some(
+                Layer::Number { .. } | Layer::Picker { .. } | Layer::Palette(_) | Layer::Shell(_),
+            ) => None,
         }
     }
 

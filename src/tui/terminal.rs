@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, KeyCode, KeyModifiers};
+use crossterm::style::Print;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
@@ -17,6 +20,8 @@ use super::ink::Ink;
 
 /// Whether the terminal is ours at the moment.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether it is ours and lent to another program.
+static LENT: AtomicBool = AtomicBool::new(false);
 /// Whether something panicked while it was.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 static PANIC: Notify = Notify::const_new();
@@ -39,20 +44,74 @@ impl TerminalGuard {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
         let guard = Self(());
-        execute!(
-            io::stdout(),
-            EnterAlternateScreen,
-            crossterm::terminal::Clear(crossterm::terminal::ClearType::All),
-            EnableBracketedPaste,
-            cursor::Hide
-        )?;
+        put_on_screen()?;
         Ok(guard)
     }
 
     /// The screen to draw on.
     pub(super) fn screen(&self) -> io::Result<Screen> {
-        Terminal::new(Ink::new(io::stdout(), size))
+        screen()
     }
+}
+
+/// What a program may have left the terminal in: mouse reports, focus reports, spelled out keys,
+/// then everything that a soft reset puts right (scrolling region, cursor keys, characters).
+const SETTLE: &str =
+    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[=0u\x1b[>4m\x1b[!p";
+
+/// How long keys are waited for that were pressed before the terminal was lent.
+const TYPED_AHEAD: Duration = Duration::from_millis(20);
+
+fn put_on_screen() -> io::Result<()> {
+    execute!(
+        io::stdout(),
+        EnterAlternateScreen,
+        Clear(ClearType::All),
+        EnableBracketedPaste,
+        cursor::Hide
+    )
+}
+
+/// Lends the terminal to another program, in raw mode, on the screen that the shell before us
+/// was on. What was typed and not looked at yet comes back: it was meant for that program.
+/// No event stream may be open.
+pub(super) fn lend() -> io::Result<Vec<u8>> {
+    let mut typed = Vec::new();
+    while event::poll(TYPED_AHEAD)? {
+        match event::read()? {
+            event::Event::Key(key) if key.modifiers.difference(KeyModifiers::SHIFT).is_empty() => {
+                match key.code {
+                    KeyCode::Char(c) => typed.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+                    KeyCode::Enter => typed.push(b'\r'),
+                    _ => {}
+                }
+            }
+            event::Event::Paste(text) => typed.extend(text.bytes()),
+            _ => {}
+        }
+    }
+    LENT.store(true, Ordering::SeqCst);
+    execute!(
+        io::stdout(),
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    )?;
+    Ok(typed)
+}
+
+/// Takes the terminal back after it was lent, whatever state it was left in, with a screen that
+/// knows nothing of what is on it. (Clearing the old one would ask the terminal where its cursor
+/// is, and the answer would have to come in between the keys.)
+pub(super) fn take_back() -> io::Result<Screen> {
+    execute!(io::stdout(), Print(SETTLE))?;
+    LENT.store(false, Ordering::SeqCst);
+    put_on_screen()?;
+    screen()
+}
+
+fn screen() -> io::Result<Screen> {
+    Terminal::new(Ink::new(io::stdout(), size))
 }
 
 fn size() -> io::Result<Size> {
@@ -70,13 +129,13 @@ impl Drop for TerminalGuard {
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
-        let _gone = execute!(
-            out,
-            crossterm::terminal::EndSynchronizedUpdate,
-            DisableBracketedPaste,
-            LeaveAlternateScreen,
-            cursor::Show
-        );
+        let _gone = execute!(out, EndSynchronizedUpdate, DisableBracketedPaste);
+        let _gone = if LENT.swap(false, Ordering::SeqCst) {
+            execute!(out, Print(SETTLE), Print("\r\n"))
+        } else {
+            execute!(out, LeaveAlternateScreen)
+        };
+        let _gone = execute!(out, cursor::Show);
         let _gone = disable_raw_mode();
         let _gone = out.flush();
     }

@@ -177,6 +177,16 @@ pub(crate) fn age_exact(ms: u64) -> (String, u64) {
     }
 }
 
+/// A length of time as people say it: `42 s`, `2 min 3 s`, `1 h 5 min`.
+pub(crate) fn span(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, min, s) => format!("{min} min {s} s"),
+        (h, min, _) => format!("{h} h {min} min"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +221,12 @@ mod tests {
         assert_eq!(mib(32768), "32G");
         assert_eq!(vcpu(256), "0.25");
         assert_eq!(bytes(3 << 20), "3 MiB");
+    }
+
+    #[test]
+    fn lengths_of_time_are_said_in_two_units() {
+        let said = [0, 42_999, 123_000, 3_600_000, 3_959_000].map(span);
+        assert_eq!(said, ["0 s", "42 s", "2 min 3 s", "1 h 0 min", "1 h 5 min"]);
     }
 
     #[test]

@@ -41,7 +41,7 @@ use super::{
     PullStep, StatsSample,
 };
 use crate::model::observation::{EngineInfo, ObservedContainer};
-use crate::model::{CpuUnits, MemoryMib};
+use crate::model::{CpuUnits, MemoryMib, TimeMs};
 
 /// Longest wait for work: making, starting, removing. A slow disk takes its time.
 const WORK_WAIT: Duration = Duration::from_secs(60);
@@ -201,7 +201,19 @@ impl BollardEngine {
         let before = stats.precpu_stats.as_ref().and_then(counters);
         let memory = stats.memory_stats.as_ref();
         let networks = || stats.networks.iter().flat_map(HashMap::values);
+        let disk = |operation: &str| {
+            let entries = stats.blkio_stats.as_ref()?;
+            let entries = entries.io_service_bytes_recursive.as_ref()?;
+            let mine = entries.iter().filter(|entry| {
+                let op = entry.op.as_deref().unwrap_or_default();
+                op.eq_ignore_ascii_case(operation)
+            });
+            Some(mine.filter_map(|entry| entry.value).sum())
+        };
         StatsSample {
+            at: stats.read.as_deref().and_then(moment).unwrap_or_default(),
+            read_bytes: disk("read"),
+            written_bytes: disk("write"),
             cpu_units: self.samples.cpu_units(id, now, before),
             memory_bytes: used_memory(
                 memory.and_then(|m| m.usage),
@@ -531,6 +543,12 @@ fn docker_credentials(auth: RegistryAuth) -> DockerCredentials {
         serveraddress: Some(auth.server),
         ..DockerCredentials::default()
     }
+}
+
+/// A moment as the engine writes it.
+fn moment(text: &str) -> Option<TimeMs> {
+    let stamp: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(stamp.as_millisecond()).ok().map(TimeMs)
 }
 
 fn counters(stats: &ContainerCpuStats) -> Option<Counters> {

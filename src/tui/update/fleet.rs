@@ -10,7 +10,7 @@ use super::super::effect::Effect;
 use super::super::keymap::Action;
 use super::super::sort;
 use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
-use super::{act, definition, layers, logs, map};
+use super::{act, definition, layers, logs, map, shell, stats};
 
 /// How many pages may lie over one another: the lowest one goes when there is one more.
 const LAYERS_MAX: usize = 50;
@@ -107,31 +107,19 @@ pub(super) fn forward(model: &mut Model) -> Vec<Effect> {
 }
 
 fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
-    model.stats = None;
     model.explained = None;
     let mut effects = Vec::new();
     if model.layers.len() >= LAYERS_MAX {
         effects.extend(layers::close(model.layers.remove(0)));
     }
-    let mut sampling = None;
     if model.past.is_some() {
         unknown_then(model, &subject);
         model.layers.push(Layer::Details {
             subject,
             top: 0,
-            sampling: None,
             explaining: None,
         });
         return effects;
-    }
-    if let Subject::Task(task) = subject {
-        model.tickets += 1;
-        sampling = Some(model.tickets);
-        effects.push(Effect::Stats {
-            ticket: model.tickets,
-            task,
-            after_ms: 0,
-        });
     }
     let explaining = about(&subject).map(|about| {
         model.tickets += 1;
@@ -145,7 +133,6 @@ fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
     model.layers.push(Layer::Details {
         subject,
         top: 0,
-        sampling,
         explaining,
     });
     effects
@@ -153,10 +140,6 @@ fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
 
 /// What only the present can be asked is said to be missing.
 fn unknown_then(model: &mut Model, subject: &Subject) {
-    if let Subject::Task(task) = subject {
-        let why = "what it used then is not kept: this is the past";
-        model.stats = Some((*task, Err(why.to_owned())));
-    }
     if let Some(about) = about(subject) {
         let why = "only the present can be explained: this is the past";
         model.explained = Some((about, Err(why.to_owned())));
@@ -185,6 +168,7 @@ pub(super) fn on_subject(
         return Vec::new();
     };
     match (action, subject) {
+        (Action::Stats, subject) => stats::open(model, &subject),
         (Action::Logs, Subject::Task(task)) => return task_logs(model, task),
         (Action::Logs, Subject::Service(key)) => return service_logs(model, key),
         (Action::Logs, Subject::Instance(name)) => return instance_logs(model, name),
@@ -194,6 +178,7 @@ pub(super) fn on_subject(
             subject,
         ) => return definition::act(model, action, &subject),
         (Action::Stop, Subject::Task(task)) => stop(model, task),
+        (Action::Shell, Subject::Task(task)) => shell::ask(model, task),
         (Action::Drain, Subject::Instance(name)) => drain(model, name),
         (Action::Fault, Subject::Instance(name)) => return fault(model, name),
         (

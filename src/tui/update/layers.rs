@@ -5,10 +5,11 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{ClusterName, TaskDefinitionId};
 
+use super::super::bindings;
 use super::super::effect::Effect;
-use super::super::keymap::{self, Action};
+use super::super::keymap::Action;
 use super::super::state::{Act, Choice, Layer, Model, Subject};
-use super::{act, fleet, logs, proposal, settle};
+use super::{act, fleet, logs, proposal, settle, shell};
 
 /// The most characters that a filter or a choice takes.
 pub(super) const TYPED_MAX: usize = 64;
@@ -66,10 +67,6 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
 pub(super) fn close(layer: Layer) -> Vec<Effect> {
     match layer {
         Layer::Logs(page) => vec![Effect::CloseLogs(page.ticket)],
-        Layer::Details {
-            sampling: Some(ticket),
-            ..
-        } => vec![Effect::CloseStats(ticket)],
         _ => Vec::new(),
     }
 }
@@ -79,7 +76,7 @@ pub(super) fn typed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     let plain = !key
         .modifiers
         .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
-    let name = keymap::name(key);
+    let name = bindings::key_name(key);
     if matches!(model.layers.last(), Some(Layer::Confirm(_)))
         && let Some(action) = proposal::while_typing(&name)
     {
@@ -111,6 +108,7 @@ pub(super) fn typed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
             }
             changed(model);
         }
+        (KeyCode::Up | KeyCode::Down, _) if shell::step(model, key.code == KeyCode::Down) => {}
         (KeyCode::Up | KeyCode::Down, _) => move_in_picker(model, key.code == KeyCode::Down),
         (KeyCode::Char(c), _) if plain => {
             insert(model, c);
@@ -161,6 +159,7 @@ fn input(model: &mut Model) -> Option<&mut String> {
         Some(Layer::Palette(palette)) => Some(&mut palette.typed),
         Some(Layer::Confirm(proposal)) if !keys => Some(&mut proposal.typed),
         Some(Layer::Timeline) => Some(&mut model.timeline.filter),
+        Some(Layer::Shell(prompt)) => Some(&mut prompt.command),
         _ => None,
     }
 }
@@ -197,6 +196,7 @@ fn enter(model: &mut Model) -> Vec<Effect> {
                 choice => chosen(model, choice, &selected),
             }
         }
+        Some(Layer::Shell(prompt)) => return shell::entered(model, &prompt),
         Some(_) => {}
     }
     Vec::new()

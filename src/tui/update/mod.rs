@@ -10,6 +10,8 @@ mod palette;
 mod proposal;
 mod rows;
 mod settle;
+mod shell;
+mod stats;
 mod timeline;
 
 pub(crate) use act::{question, title};
@@ -20,22 +22,20 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use crate::client::Explanation;
 use crate::model::TimeMs;
 
+use super::bindings;
 use super::effect::Effect;
 use super::event::{Event, Ticket};
 use super::keymap::{self, Action};
-use super::state::{Layer, Model, Subject};
+use super::state::{Layer, Model};
 
-/// How long after a sample the next one is taken, in milliseconds.
-const STATS_EVERY_MS: u64 = 2_000;
 /// How long after an explanation the next one is asked for, in milliseconds.
 const EXPLAIN_EVERY_MS: u64 = 3_000;
-/// How long after one that failed, in milliseconds: an engine that is gone may come back.
-const STATS_AFTER_ERROR_MS: u64 = 10_000;
 
 /// Takes one event in and says what is to be done. `now` is this machine's time.
 #[must_use]
 pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
-    let effects = taken(model, now, event);
+    let mut effects = taken(model, now, event);
+    effects.extend(stats::tend(model));
     match model.options.read_only || model.past.is_some() {
         true => guarded(model, effects),
         false => effects,
@@ -95,7 +95,10 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
             logs::saved(model, ticket, path, lines, outcome);
             Vec::new()
         }
-        Event::Stats { ticket, samples } => stats(model, ticket, samples),
+        Event::Stats { ticket, samples } => {
+            stats::took(model, ticket, samples);
+            Vec::new()
+        }
         Event::Explained { ticket, result } => explained(model, ticket, result),
         Event::History { ticket, history } => {
             timeline::told(model, ticket, history);
@@ -135,12 +138,17 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Event::ShellEnded { ask, how, after_ms } => {
+            shell::ended(model, &ask, how, after_ms);
+            settle::settle(model);
+            Vec::new()
+        }
         Event::Clock => Vec::new(),
     }
 }
 
 fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
-    if keymap::name(key) == "ctrl-c" {
+    if bindings::key_name(key) == "ctrl-c" {
         return act::quit(model);
     }
     let Some(place) = model.place() else {
@@ -176,6 +184,7 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         (_, None) => fleet::act(model, action),
         (_, Some(Layer::Timeline)) => timeline::act(model, action),
         (_, Some(Layer::Logs(_))) => logs::act(model, action),
+        (_, Some(Layer::Stats(_))) => stats::act(model, action),
         (_, Some(Layer::Map(_))) => map::act(model, action),
         (_, Some(Layer::Confirm(_))) => proposal::act(model, action),
         (_, Some(_)) => layers::act(model, action),
@@ -192,35 +201,16 @@ fn refuse(model: &mut Model) {
 /// Whatever a read-only console would send, it does not.
 fn guarded(model: &mut Model, mut effects: Vec<Effect>) -> Vec<Effect> {
     let all = effects.len();
-    effects.retain(|effect| !matches!(effect, Effect::Apply { .. } | Effect::Fault(_)));
+    effects.retain(|effect| {
+        !matches!(
+            effect,
+            Effect::Apply { .. } | Effect::Fault(_) | Effect::Shell(_)
+        )
+    });
     if effects.len() < all {
         refuse(model);
     }
     effects
-}
-
-fn stats(model: &mut Model, ticket: Ticket, samples: super::state::StatsResult) -> Vec<Effect> {
-    let task = model.layers.iter().find_map(|layer| match layer {
-        Layer::Details {
-            subject: Subject::Task(task),
-            sampling: Some(of),
-            ..
-        } if *of == ticket => Some(*task),
-        _ => None,
-    });
-    let Some(task) = task else {
-        return Vec::new();
-    };
-    let after_ms = match samples {
-        Ok(_) => STATS_EVERY_MS,
-        Err(_) => STATS_AFTER_ERROR_MS,
-    };
-    model.stats = Some((task, samples));
-    vec![Effect::Stats {
-        ticket,
-        task,
-        after_ms,
-    }]
 }
 
 /// Keeps the answer while its page is open, and asks again after a while.

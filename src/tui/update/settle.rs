@@ -112,6 +112,7 @@ pub(super) fn settle(model: &mut Model) {
     super::map::settle(model);
     super::palette::settle(model);
     super::timeline::settle(model);
+    super::stats::settle(model);
     clamp_page(model);
 }
 

@@ -132,6 +132,16 @@ impl Sheet<'_> {
         }
     }
 
+    /// A name, and what was drawn of it, in one line.
+    fn figures(&mut self, name: &str, drawn: Vec<Span<'static>>) {
+        let mut spans = vec![Span::styled(
+            format!("  {name:<NAME$}"),
+            self.screen.theme.dim(),
+        )];
+        spans.extend(drawn);
+        self.line(spans);
+    }
+
     /// Tags, if there are any.
     fn tags(&mut self, tags: &[Tag]) {
         if !tags.is_empty() {

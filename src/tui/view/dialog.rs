@@ -11,7 +11,7 @@ use super::super::layout::Layout;
 use super::super::state::{Choice, Layer};
 use super::super::text;
 use super::super::update::picker_items;
-use super::{Screen, commands, grid, proposal};
+use super::{Screen, commands, grid, proposal, shell};
 
 /// Columns of a box.
 pub(super) const COLUMNS: u16 = 66;
@@ -44,6 +44,10 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             selected,
         }) => picker(screen, choice, typed, selected, middle, buffer),
         Some(Layer::Palette(open)) => commands::draw(screen, open, middle, buffer),
+        Some(Layer::Shell(prompt)) => {
+            let (title, lines) = shell::lines(screen, prompt);
+            boxed(screen, &title, lines, screen.theme.accent(), middle, buffer);
+        }
         _ => {}
     }
     toasts(screen, layout, buffer);

@@ -18,6 +18,9 @@ pub(crate) mod page;
 pub mod palette;
 pub(crate) mod proposal;
 pub(crate) mod services;
+mod shell;
+mod spark;
+pub(crate) mod stats;
 pub(crate) mod tasks;
 pub mod theme;
 mod timeline;
@@ -159,10 +162,12 @@ fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 | Layer::Logs(_)
                 | Layer::Map(_)
                 | Layer::Timeline
+                | Layer::Stats(_)
                 | Layer::Help { .. }
         )
     });
     match cover.and_then(|at| screen.model.layers.get(at)) {
+        Some(Layer::Stats(open)) => stats::draw(screen, open, layout.body, buffer),
         Some(Layer::Map(page)) => map::draw(screen, page, layout, buffer),
         Some(Layer::Timeline) => timeline::draw(screen, layout, buffer),
         Some(Layer::Logs(log)) => logs::draw(screen, log, layout, buffer),

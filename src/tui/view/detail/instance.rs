@@ -6,7 +6,7 @@ use crate::model::{Connection, Instance, InstanceStatus, LaunchType, Resources};
 
 use super::super::super::fleet::Mood;
 use super::super::super::text::{self, count};
-use super::super::{instances, tasks, theme};
+use super::super::{instances, stats, tasks, theme};
 use super::Sheet;
 
 pub(super) fn write(sheet: &mut Sheet<'_>, instance: &Instance) {
@@ -65,6 +65,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, instance: &Instance) {
         format!("{foreign}: {}", amount(&instance.foreign)),
     );
     sheet.heading("Tasks");
+    figures(sheet, instance);
     write_tasks(sheet, instance);
     sheet.heading("Attributes");
     for (name, value) in &instance.attributes {
@@ -131,6 +132,26 @@ fn amount(resources: &Resources) -> String {
         text::vcpu(resources.cpu.0),
         text::mib(resources.memory.0)
     )
+}
+
+/// What the tasks use together.
+fn figures(sheet: &mut Sheet<'_>, instance: &Instance) {
+    let model = sheet.screen.model;
+    let here = model.fleet.tasks.iter();
+    let here = here.filter(|row| row.task.instance == instance.name && !row.task.is_stopped());
+    let tasks: Vec<_> = here.map(|row| row.task.id).collect();
+    if let (known, Some(total)) = stats::total(model, &tasks) {
+        sheet.field("use together", stats::figures(&total, true));
+        let known = format!("{known} of {} sampled", count(tasks.len() as u64, "task"));
+        let words = match instance.foreign_count {
+            0 => known,
+            others => format!(
+                "{known}; {} of others not counted",
+                count(u64::from(others), "container")
+            ),
+        };
+        sheet.field("", words);
+    }
 }
 
 fn write_tasks(sheet: &mut Sheet<'_>, instance: &Instance) {

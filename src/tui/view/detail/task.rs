@@ -9,7 +9,7 @@ use crate::model::{LastStatus, Task, TimeMs};
 
 use super::super::super::fleet::{Mood, stage};
 use super::super::super::text;
-use super::super::{tasks, theme};
+use super::super::{stats, tasks, theme};
 use super::{Sheet, definition, pinned, short_digest};
 
 pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
@@ -190,35 +190,36 @@ fn image(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
     }
 }
 
-/// What the container uses, once it was sampled.
+/// What the container uses over time, once it was sampled.
 fn usage(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
-    let Some((of, samples)) = &sheet.screen.model.stats else {
+    let screen = sheet.screen;
+    if screen.model.past.is_some() {
+        let why = "what it used then is not kept: this is the past";
+        return sheet.field_in("  uses", why, screen.theme.dim());
+    }
+    let Some(book) = screen.model.usage.book(task.id) else {
         return;
     };
-    if *of != task.id {
-        return;
+    let warn = screen.theme.mood(Mood::Warn);
+    if let Some(why) = &book.error {
+        sheet.field_in("  uses", why, warn);
     }
-    match samples {
-        Err(reason) => sheet.field("  uses", reason),
-        Ok(samples) => {
-            let sample = samples.iter().find(|(name, _)| name == &container.name);
-            if let Some((_, s)) = sample {
-                let limit = match s.memory_limit_bytes {
-                    0 => String::new(),
-                    limit => format!(" of {}", text::bytes(limit)),
-                };
-                sheet.field(
-                    "  uses",
-                    format!(
-                        "{:.2} vCPU · {}{limit} · received {} · sent {}",
-                        s.cpu_units / 1024.0,
-                        text::bytes(s.memory_bytes),
-                        text::bytes(s.rx_bytes),
-                        text::bytes(s.tx_bytes)
-                    ),
-                );
-            }
-        }
+    if let Some(old) = stats::age(book, screen.model.now) {
+        sheet.field_in(
+            "  uses",
+            format!("Not known now; the last sample is {old} old."),
+            warn,
+        );
+    }
+    let at = book
+        .containers
+        .iter()
+        .position(|(name, _)| *name == container.name);
+    let Some(at) = at else {
+        return;
+    };
+    for (name, spans) in stats::chart(screen, book, at, sheet.columns) {
+        sheet.figures(name, spans);
     }
 }
 

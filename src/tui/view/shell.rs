@@ -1,0 +1,53 @@
+//! The question in which container a shell is wanted.
+
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::super::shell::{ShellPrompt, containers};
+use super::{Screen, text};
+
+/// Title and lines of the question.
+pub(super) fn lines(screen: &Screen<'_>, prompt: &ShellPrompt) -> (String, Vec<Line<'static>>) {
+    let (dim, accent) = (screen.theme.dim(), screen.theme.accent());
+    let task = screen.model.snapshot.state.tasks.get(&prompt.task);
+    let mut lines = Vec::new();
+    for name in task.map(|task| containers(task)).unwrap_or_default() {
+        let chosen = *name == prompt.container;
+        let (mark, style) = if chosen {
+            ("▸ ", accent)
+        } else {
+            ("  ", Style::new())
+        };
+        lines.push(Line::from(Span::styled(format!("{mark}{name}"), style)));
+    }
+    if lines.is_empty() {
+        lines.push(Line::from(Span::styled(
+            "Nothing of it runs any more.",
+            dim,
+        )));
+    }
+    lines.push(Line::default());
+    let mut command = vec![
+        Span::raw("Command: "),
+        Span::styled(format!("{}▏", prompt.command), accent),
+    ];
+    if prompt.command.is_empty() {
+        command.push(Span::styled(" bash, or else sh", dim));
+    }
+    lines.push(Line::from(command));
+    lines.push(Line::default());
+    let cli = format!("$ {}", prompt.cli());
+    lines.push(Line::from(Span::styled(cli, dim)));
+    lines.push(Line::default());
+    lines.push(Line::from(vec![
+        Span::styled("enter", accent),
+        Span::raw(" begin    "),
+        Span::styled("↑↓", accent),
+        Span::raw(" container    "),
+        Span::styled("esc", accent),
+        Span::raw(" leave it"),
+    ]));
+    let of = task.map(|task| text::clean(task.whereabouts()).into_owned());
+    let on = of.map(|of| format!(" on {of}")).unwrap_or_default();
+    (format!("Shell in task {}{on}", prompt.task.short()), lines)
+}
