@@ -174,6 +174,8 @@ fn whereabouts(places: Places) -> &'static str {
         (Places::DETAILS, "page"),
         (Places::MAP, "map"),
         (Places::LOGS, "logs"),
+        (Places::TIMELINE, "timeline"),
+        (Places::STATS, "figures"),
     ];
     let found = words.into_iter().find(|(place, _)| places.has(*place));
     found.map_or("other", |(_, word)| word)
@@ -349,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_bound_key_counts_in_the_place_of_the_old_one() {
-        let text = "[console.keys]\ndrain = [\"ctrl-x\", \"f5\"]\nmap = []\n";
+        let text = "[console.keys]\ndrain = [\"ctrl-x\", \"f5\"]\nfleet-map = []\n";
         let keys = read(text).unwrap().keys;
         let at = |code, modifiers| keys.action(&press(code, modifiers), Places::INSTANCES);
         let plain = KeyModifiers::NONE;
@@ -371,7 +373,7 @@ mod tests {
     #[test]
     fn what_cannot_be_bound_is_told_in_place() {
         let told = faults(
-            "[console.keys]\ndrian = \"x\"\nscale = \"ctrl-b\"\nstop = \"pgupp\"\nmap = 3\n\
+            "[console.keys]\ndrian = \"x\"\nscale = \"ctrl-b\"\nstop = \"pgupp\"\nfleet-map = 3\n\
              logs = \"ctrl-C\"\nback = \"q\"\n",
         );
         assert_eq!(
@@ -380,7 +382,7 @@ mod tests {
                 "2:1 there is no action \"drian\" [drain]",
                 "3:9 \"ctrl-b\" belongs to tmux, screen and the shell []",
                 "4:8 \"pgupp\" is no key [pgup]",
-                "5:7 map is a number []",
+                "5:13 fleet-map is a number []",
                 "6:8 \"ctrl-C\" is not told from the small letter [ctrl-c]",
             ]
         );

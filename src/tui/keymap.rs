@@ -66,6 +66,8 @@ pub(crate) enum Action {
     /// Opens again what was left last.
     Forward,
     Back,
+    /// Back, by the key beside that of forward.
+    Backward,
     Yes,
     No,
     /// Does what the question says without a plan.
@@ -585,7 +587,7 @@ pub(crate) const KEYS: &[Binding] = &[
     key(
         P::PAGES,
         &["[", "alt-left"],
-        Action::Back,
+        Action::Backward,
         "",
         "back to where you came from",
     ),

@@ -161,6 +161,10 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
 
 /// Does what a key asks for where it was pressed.
 fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
+    let action = match action {
+        Action::Backward => Action::Back,
+        other => other,
+    };
     if keymap::changes(action) && (model.options.read_only || model.past.is_some()) {
         refuse(model);
         return Vec::new();
