@@ -405,6 +405,7 @@ impl Fleet {
                 protocol: Protocol::Tcp,
             }]
             .into(),
+            image_digest: pin(&c.image).digest.map(Into::into),
             ..Container::new(c.name.clone(), true, c.health_check.is_some())
         };
         let deployment =

@@ -20,6 +20,7 @@ mod picture;
 mod proposal;
 mod pty;
 mod real;
+mod replicas;
 mod screens;
 mod simulation;
 mod stats;

@@ -157,7 +157,13 @@ fn log_items() -> Vec<LogItem> {
 }
 
 /// The screens that a terminal of a middle size shows otherwise.
-const BETWEEN: [&str; 4] = ["map", "palette", "services-sorted", "definition"];
+const BETWEEN: [&str; 5] = [
+    "map",
+    "palette",
+    "services-sorted",
+    "definition",
+    "replicas",
+];
 
 /// Each screen: its name, and the keys that lead to it.
 fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
@@ -181,6 +187,9 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
         ("services-sorted", "oo"),
         ("definition-page", "v"),
         ("compare-picker", "vc"),
+        ("replicas", "2="),
+        ("replicas-differ", "2=d"),
+        ("replicas-picker", "2=="),
         ("palette", "j:"),
         ("palette-typed", "j:drn c"),
         ("palette-none", ":xyzzy"),

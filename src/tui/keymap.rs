@@ -62,6 +62,10 @@ pub(crate) enum Action {
     OlderRevision,
     NewerRevision,
     Compare,
+    /// Two tasks side by side, or another one beside the first.
+    Against,
+    /// Only what differs between two tasks, or everything.
+    OnlyDifferent,
     Palette,
     /// Opens again what was left last.
     Forward,
@@ -105,6 +109,9 @@ impl Places {
 
     /// A revision of a task definition.
     pub(crate) const DEFINITION_PAGE: Self = Self(1 << 12);
+
+    /// Two tasks side by side.
+    pub(crate) const REPLICAS: Self = Self(1 << 14);
 
     const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
@@ -396,6 +403,27 @@ pub(crate) const KEYS: &[Binding] = &[
         "the task definition: its revisions, and what differs",
     ),
     key(
+        OF_TASK,
+        &["="],
+        Action::Against,
+        "compare",
+        "the task beside another of its service: what differs",
+    ),
+    key(
+        P::REPLICAS,
+        &["=", "tab"],
+        Action::Against,
+        "another",
+        "compare with another task",
+    ),
+    key(
+        P::REPLICAS,
+        &["d"],
+        Action::OnlyDifferent,
+        "only what differs",
+        "only what differs, or everything",
+    ),
+    key(
         P::DEFINITION_PAGE,
         &["left", "h"],
         Action::OlderRevision,
@@ -622,12 +650,13 @@ pub(crate) fn changes(action: Action) -> bool {
 }
 
 /// Which part of the help a binding belongs to.
-pub(crate) fn chapters() -> [(&'static str, Places); 8] {
+pub(crate) fn chapters() -> [(&'static str, Places); 9] {
     [
         ("Everywhere in the fleet", P::PANES),
         ("In details and help", P::DETAILS),
         ("On a task definition", P::DEFINITION_PAGE),
         ("On the page of figures", P::STATS),
+        ("On two tasks side by side", P::REPLICAS),
         ("On the stowage map", P::MAP),
         ("On the timeline", P::TIMELINE),
         ("In logs", P::LOGS),

@@ -5,6 +5,7 @@
 
 mod ansi;
 mod bindings;
+mod compare;
 mod effect;
 mod event;
 mod filter;

@@ -156,7 +156,7 @@ fn act_words(model: &Model, binding: &Binding, target: &Subject) -> String {
                 task_words(&mut words, task);
             }
         }
-        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => {}
+        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) | Subject::Replicas(_) => {}
     }
     words
 }
@@ -197,7 +197,9 @@ fn page_place(subject: &Subject) -> Option<Places> {
         Subject::Service(_) => Some(Places::SERVICE_PAGE),
         Subject::Task(_) => Some(Places::TASK_PAGE),
         Subject::Instance(_) => Some(Places::INSTANCE_PAGE),
-        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => None,
+        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) | Subject::Replicas(_) => {
+            None
+        }
     }
 }
 
@@ -390,6 +392,7 @@ fn note(model: &Model, offer: &Offer) -> String {
         Subject::Event(_) => "event".to_owned(),
         Subject::Schedules => "schedules".to_owned(),
         Subject::Definition(_) => "task definition".to_owned(),
+        Subject::Replicas(_) => "two tasks".to_owned(),
     }
 }
 

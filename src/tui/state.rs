@@ -14,6 +14,7 @@ use crate::model::{
 };
 
 use super::bindings::KeyMap;
+use super::compare::Replicas;
 use super::event::Ticket;
 use super::fleet::Fleet;
 use super::keymap::Places;
@@ -197,6 +198,8 @@ pub(crate) enum Subject {
     /// All schedules of the cluster shown.
     Schedules,
     Definition(Compared),
+    /// Two tasks side by side.
+    Replicas(Replicas),
 }
 
 /// A revision of a task definition, and which one it is compared with.
@@ -254,6 +257,8 @@ pub(crate) enum Choice {
     Revision(ServiceKey),
     /// What a revision is compared with.
     Compared(TaskDefinitionId),
+    /// What a task is put beside.
+    Replica(TaskId),
     Cluster,
     /// From when on logs are read.
     Since,
@@ -469,6 +474,7 @@ impl Model {
                 Subject::Task(_) => Places::DETAILS.and(Places::TASK_PAGE),
                 Subject::Instance(_) => Places::DETAILS.and(Places::INSTANCE_PAGE),
                 Subject::Definition(_) => Places::DETAILS.and(Places::DEFINITION_PAGE),
+                Subject::Replicas(_) => Places::DETAILS.and(Places::REPLICAS),
                 Subject::Event(_) | Subject::Schedules => Places::DETAILS,
             }),
             Some(Layer::Logs(page)) => page.typing.is_none().then_some(Places::LOGS),

@@ -10,7 +10,7 @@ use super::super::effect::Effect;
 use super::super::keymap::Action;
 use super::super::sort;
 use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
-use super::{act, definition, layers, logs, map, shell, stats};
+use super::{act, compare, definition, layers, logs, map, shell, stats};
 
 /// How many pages may lie over one another: the lowest one goes when there is one more.
 const LAYERS_MAX: usize = 50;
@@ -151,9 +151,11 @@ fn about(subject: &Subject) -> Option<About> {
     match subject {
         Subject::Task(task) => Some(About::Task(*task)),
         Subject::Service((cluster, name)) => Some(About::Service(cluster.clone(), name.clone())),
-        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => {
-            None
-        }
+        Subject::Instance(_)
+        | Subject::Event(_)
+        | Subject::Schedules
+        | Subject::Definition(_)
+        | Subject::Replicas(_) => None,
     }
 }
 
@@ -177,6 +179,9 @@ pub(super) fn on_subject(
             Action::Definition | Action::OlderRevision | Action::NewerRevision | Action::Compare,
             subject,
         ) => return definition::act(model, action, &subject),
+        (Action::Against | Action::OnlyDifferent, subject) => {
+            return compare::act(model, action, &subject);
+        }
         (Action::Stop, Subject::Task(task)) => stop(model, task),
         (Action::Shell, Subject::Task(task)) => shell::ask(model, task),
         (Action::Drain, Subject::Instance(name)) => drain(model, name),
@@ -209,9 +214,11 @@ fn service_of(model: &Model, subject: &Subject) -> Option<ServiceKey> {
             let task = model.snapshot.state.tasks.get(id)?;
             Some((task.cluster.clone(), task.service.clone()?))
         }
-        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => {
-            None
-        }
+        Subject::Instance(_)
+        | Subject::Event(_)
+        | Subject::Schedules
+        | Subject::Definition(_)
+        | Subject::Replicas(_) => None,
     }
 }
 

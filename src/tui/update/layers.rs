@@ -6,10 +6,11 @@ use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{ClusterName, TaskDefinitionId};
 
 use super::super::bindings;
+use super::super::compare as replicas;
 use super::super::effect::Effect;
 use super::super::keymap::Action;
 use super::super::state::{Act, Choice, Layer, Model, Subject};
-use super::{act, fleet, logs, proposal, settle, shell};
+use super::{act, compare, fleet, logs, proposal, settle, shell};
 
 /// The most characters that a filter or a choice takes.
 pub(super) const TYPED_MAX: usize = 64;
@@ -220,6 +221,7 @@ pub(super) fn chosen(model: &mut Model, choice: Choice, selected: &str) {
             }
         }
         Choice::Since | Choice::Columns => {}
+        Choice::Replica(_) => compare::chosen(model, selected),
         Choice::Compared(_) => {
             if let Some(Layer::Details {
                 subject: Subject::Definition(compared),
@@ -264,6 +266,8 @@ pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<S
         Choice::Cluster => state.clusters.keys().map(ToString::to_string).collect(),
         Choice::Since => logs::reaches(),
         Choice::Columns => logs::columns(model),
+        // They are found by what is shown of them: an id says nothing.
+        Choice::Replica(task) => return replicas::choices(model, *task, typed),
         Choice::Compared(id) => {
             let others = state.family(&id.family).map(|it| it.id());
             let mut others: Vec<_> = others.filter(|it| it != id).collect();

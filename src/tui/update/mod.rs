@@ -1,6 +1,7 @@
 //! The one place where the console's state changes: pure, event in, effects out.
 
 mod act;
+mod compare;
 mod definition;
 mod fleet;
 mod layers;

@@ -33,7 +33,9 @@ pub(super) fn open(model: &mut Model, subject: &Subject) {
             };
             (scope, Some(*id))
         }
-        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) => return,
+        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) | Subject::Replicas(_) => {
+            return;
+        }
     };
     model.layers.push(Layer::Stats(StatsPage {
         scope,

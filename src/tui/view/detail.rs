@@ -22,16 +22,16 @@ use super::super::progress::Drain;
 use super::super::state::{Model, Pane, Subject};
 use super::super::text::{self, count};
 use super::page::Page;
-use super::{Screen, bar, events, services};
+use super::{Screen, bar, compare, events, services};
 
-mod definition;
+pub(crate) mod definition;
 mod deployments;
 mod instance;
-mod parameters;
-mod revisions;
+pub(crate) mod parameters;
+pub(crate) mod revisions;
 mod schedules;
 mod service;
-mod task;
+pub(crate) mod task;
 
 /// Columns of the names at the left of a page.
 const NAME: usize = 16;
@@ -80,6 +80,7 @@ pub(super) fn page(screen: &Screen<'_>, subject: &Subject, columns: u16) -> Page
             schedules::write(&mut sheet);
             format!("Schedules of {}", screen.model.cluster)
         }
+        Subject::Replicas(of) => return compare::page(screen, of, columns),
         Subject::Definition(compared) => {
             revisions::write(&mut sheet, compared);
             format!("Task definition {}", compared.id)
@@ -145,8 +146,7 @@ impl Sheet<'_> {
     /// Tags, if there are any.
     fn tags(&mut self, tags: &[Tag]) {
         if !tags.is_empty() {
-            let each = tags.iter().map(|tag| format!("{}={}", tag.key, tag.value));
-            self.field("tags", each.collect::<Vec<_>>().join(", "));
+            self.field("tags", tag_words(tags));
         }
     }
 
@@ -243,6 +243,12 @@ impl Sheet<'_> {
             self.field("instance", instance.as_str());
         }
     }
+}
+
+/// `team=db, stage=test`.
+pub(crate) fn tag_words(tags: &[Tag]) -> String {
+    let each = tags.iter().map(|tag| format!("{}={}", tag.key, tag.value));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// A sentence about what is selected in the focused list.

@@ -6,9 +6,10 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
+use super::super::compare;
 use super::super::fleet::Mood;
 use super::super::layout::Layout;
-use super::super::state::{Choice, Layer};
+use super::super::state::{Choice, Layer, Model};
 use super::super::text;
 use super::super::update::picker_items;
 use super::{Screen, commands, grid, proposal, shell};
@@ -70,6 +71,7 @@ fn picker(
         Choice::Since => ("Read logs from".to_owned(), None),
         Choice::Columns => ("Fields with a column of their own".to_owned(), None),
         Choice::Compared(id) => (format!("Compare {id} with"), None),
+        Choice::Replica(task) => (format!("Compare task {} with", task.short()), None),
         Choice::Revision(key) => {
             let service = model.snapshot.state.services.get(key);
             let primary = service.and_then(|s| s.primary());
@@ -102,11 +104,19 @@ fn picker(
         let mark = if chosen { "▸ " } else { "  " };
         let now = (current.as_ref() == Some(item)).then_some("  runs now");
         lines.push(Line::from(vec![
-            Span::styled(format!("{mark}{item}"), style),
+            Span::styled(format!("{mark}{}", label(model, choice, item)), style),
             Span::styled(now.unwrap_or_default(), screen.theme.dim()),
         ]));
     }
     boxed(screen, &title, lines, screen.theme.accent(), area, buffer);
+}
+
+/// What is shown of an item.
+fn label(model: &Model, choice: &Choice, item: &str) -> String {
+    match (choice, item.parse()) {
+        (Choice::Replica(_), Ok(task)) => compare::label(model, task),
+        _ => item.to_owned(),
+    }
 }
 
 /// A box in the middle.

@@ -3,8 +3,9 @@
 mod ascii;
 mod bar;
 mod commands;
+mod compare;
 mod depth;
-mod detail;
+pub(crate) mod detail;
 mod dialog;
 mod events;
 mod grid;
@@ -99,6 +100,11 @@ impl Screen<'_> {
             }
             Err(_) => "unknown".to_owned(),
         }
+    }
+
+    /// A day and a clock time, and how long ago that is.
+    pub(crate) fn moment_ago(&self, at: TimeMs) -> String {
+        format!("{} ({} ago)", self.moment(at), self.age(at))
     }
 }
 

@@ -4,7 +4,7 @@ use crate::model::parameters::{IpcMode, LinuxParameters, PidMode};
 use crate::model::{ContainerDefinition, TaskDefinition, grants};
 
 /// A name and what is set.
-pub(super) type Fact = (&'static str, String);
+pub(crate) type Fact = (&'static str, String);
 
 /// What holds for the whole task.
 pub(super) fn of_task(definition: &TaskDefinition) -> Vec<Fact> {

@@ -155,7 +155,7 @@ fn differences(sheet: &mut Sheet<'_>, shown: &TaskDefinition, other: &TaskDefini
 }
 
 /// What stands for a value that may be a secret.
-const MASKED: &str = "•••";
+pub(crate) const MASKED: &str = "•••";
 
 /// Values of the environment may be secrets: whether they differ is enough to know.
 fn mask(before: &mut Value, after: &mut Value) {

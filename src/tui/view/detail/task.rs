@@ -4,12 +4,13 @@ use ratatui::text::Span;
 
 use crate::client::About;
 use crate::model::parameters::TaskOverride;
-use crate::model::task::{Container, Health};
-use crate::model::{LastStatus, Task, TimeMs};
+use crate::model::task::{Container, Health, NetworkBinding};
+use crate::model::{DesiredStatus, LastStatus, Task, TimeMs};
 
 use super::super::super::fleet::{Mood, stage};
 use super::super::super::text;
 use super::super::{stats, tasks, theme};
+use super::parameters::Fact;
 use super::{Sheet, definition, pinned, short_digest};
 
 pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
@@ -19,16 +20,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
         let style = screen.theme.mood(row.mood);
         sheet.field_in("state", tasks::state(model, row), style);
     }
-    sheet.field(
-        "status",
-        format!(
-            "last {} · desired {:?}",
-            task.last_status.as_str(),
-            task.desired_status
-        )
-        .replace("Running", "RUNNING")
-        .replace("Stopped", "STOPPED"),
-    );
+    sheet.field("status", status(task));
     if let Some(pull) = model.snapshot.live.pulls.get(&task.id) {
         let words = format!("{} · {}", super::pulled(model, task.id, pull), pull.image);
         let amount = (pull.done_bytes, pull.total_bytes);
@@ -48,14 +40,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     sheet.field("why there", &task.placement);
     stopped(sheet, task);
     times(sheet, task);
-    sheet.field(
-        "holds",
-        format!(
-            "{} vCPU, {}",
-            text::vcpu(task.resources.cpu.0),
-            text::mib(task.resources.memory.0)
-        ),
-    );
+    sheet.field("holds", holds(task));
     if let Some(address) = &task.address {
         sheet.field("address", address);
     }
@@ -90,18 +75,67 @@ fn stopped(sheet: &mut Sheet<'_>, task: &Task) {
 
 fn times(sheet: &mut Sheet<'_>, task: &Task) {
     let screen = sheet.screen;
-    let mut time = |name: &str, at: Option<TimeMs>| {
-        if let Some(at) = at {
-            sheet.field(
-                name,
-                format!("{} ({} ago)", screen.moment(at), screen.age(at)),
-            );
-        }
+    for (name, at) in moments(task) {
+        sheet.field(name, screen.moment_ago(at));
+    }
+}
+
+/// What was observed of a task, and what is wanted.
+pub(crate) fn status(task: &Task) -> String {
+    let desired = match task.desired_status {
+        DesiredStatus::Running => "RUNNING",
+        DesiredStatus::Stopped => "STOPPED",
     };
-    time("placed", Some(task.created_at));
-    time("running since", task.started_at);
-    time("stop asked", task.stopping_at);
-    time("stopped", task.stopped_at);
+    format!("last {} · desired {desired}", task.last_status.as_str())
+}
+
+/// What it holds of its instance.
+pub(crate) fn holds(task: &Task) -> String {
+    let (cpu, memory) = (task.resources.cpu.0, task.resources.memory.0);
+    format!("{} vCPU, {}", text::vcpu(cpu), text::mib(memory))
+}
+
+/// The moments of its life that have been.
+pub(crate) fn moments(task: &Task) -> impl Iterator<Item = (&'static str, TimeMs)> {
+    let all = [
+        ("placed", Some(task.created_at)),
+        ("running since", task.started_at),
+        ("stop asked", task.stopping_at),
+        ("stopped", task.stopped_at),
+    ];
+    all.into_iter().filter_map(|(name, at)| Some((name, at?)))
+}
+
+/// How a container is, in a word or two each: a name for it, and the words.
+pub(crate) fn condition(container: &Container) -> Vec<Fact> {
+    let mut facts = vec![("status", container.last_status.as_str().to_owned())];
+    if container.has_health_check && container.last_status == LastStatus::Running {
+        let health = format!("{:?}", container.health).to_uppercase();
+        facts.push(("health", health));
+    }
+    if let Some(code) = container.exit_code {
+        facts.push(("ended", format!("exit {code}")));
+    }
+    if container.oom_killed {
+        facts.push(("memory", "killed for memory".to_owned()));
+    }
+    match container.restart_count {
+        0 => {}
+        1 => facts.push(("restarts", "restarted once".to_owned())),
+        count => facts.push(("restarts", format!("restarted {count} times"))),
+    }
+    if !container.essential {
+        facts.push(("essential", "not essential".to_owned()));
+    }
+    facts
+}
+
+/// Where a port of a container is to be reached.
+pub(crate) fn binding(port: &NetworkBinding) -> String {
+    format!(
+        "{}:{} → {}/{}",
+        port.bind_ip, port.host_port, port.container_port, port.protocol
+    )
 }
 
 fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
@@ -116,24 +150,8 @@ fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
         _ if stage(task, reachable) == super::Stage::Stopped => Mood::Quiet,
         _ => Mood::Busy,
     };
-    let mut words = format!(" {}", container.last_status.as_str());
-    if container.has_health_check && container.last_status == LastStatus::Running {
-        words.push_str(&format!(" · {:?}", container.health).to_uppercase());
-    }
-    if let Some(code) = container.exit_code {
-        words.push_str(&format!(" · exit {code}"));
-    }
-    if container.oom_killed {
-        words.push_str(" · killed for memory");
-    }
-    match container.restart_count {
-        0 => {}
-        1 => words.push_str(" · restarted once"),
-        count => words.push_str(&format!(" · restarted {count} times")),
-    }
-    if !container.essential {
-        words.push_str(" · not essential");
-    }
+    let words: Vec<String> = condition(container).into_iter().map(|it| it.1).collect();
+    let words = format!(" {}", words.join(" · "));
     sheet.line(vec![
         Span::styled(format!("  {} ", theme::sign(mood)), screen.theme.mood(mood)),
         Span::styled(container.name.to_string(), screen.theme.strong()),
@@ -143,13 +161,7 @@ fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
         sheet.field_in("  because", reason, screen.theme.mood(Mood::Warn));
     }
     for port in &container.network_bindings {
-        sheet.field(
-            "  port",
-            format!(
-                "{}:{} → {}/{}",
-                port.bind_ip, port.host_port, port.container_port, port.protocol
-            ),
-        );
+        sheet.field("  port", binding(port));
     }
     usage(sheet, task, container);
     if !container.runtime_id.is_empty() {
@@ -225,7 +237,7 @@ fn usage(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
 
 /// What a task has otherwise than its definition. Values may be secrets: the names of variables
 /// are enough to know what is set.
-fn overridden(overrides: &TaskOverride) -> String {
+pub(crate) fn overridden(overrides: &TaskOverride) -> String {
     let mut parts = Vec::new();
     if let Some(cpu) = overrides.cpu {
         parts.push(format!("cpu {cpu}"));
