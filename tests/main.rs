@@ -16,6 +16,7 @@ mod fleet;
 mod hands;
 mod logs;
 mod map;
+mod marks;
 mod picture;
 mod proposal;
 mod pty;

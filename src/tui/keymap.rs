@@ -29,6 +29,9 @@ pub(crate) enum Action {
     Drain,
     Delete,
     Filter,
+    /// Marks the selected row, to be changed with others.
+    Mark,
+    MarkAll,
     /// Sorts by the next column.
     Sort,
     ReverseSort,
@@ -508,6 +511,20 @@ pub(crate) const KEYS: &[Binding] = &[
         "turn the order round",
     ),
     key(
+        LISTS,
+        &["space"],
+        Action::Mark,
+        "mark",
+        "mark the row; what changes things is then done to all marked",
+    ),
+    key(
+        LISTS,
+        &["V"],
+        Action::MarkAll,
+        "",
+        "mark all rows that pass the filter, or none",
+    ),
+    key(
         P::PANES,
         &["a"],
         Action::AllTasks,
@@ -596,7 +613,13 @@ pub(crate) const KEYS: &[Binding] = &[
     key(SCROLLS, &["G", "end"], Action::Bottom, "", "to the end"),
     key(SIDEWAYS, &["h", "left"], Action::Left, "", "to the left"),
     key(SIDEWAYS, &["right"], Action::Right, "", "to the right"),
-    key(P::PANES, &["esc"], Action::Back, "", "let go of the filter"),
+    key(
+        P::PANES,
+        &["esc"],
+        Action::Back,
+        "",
+        "let go of the marks, then of the filter",
+    ),
     key(
         P::LOGS,
         &["esc"],

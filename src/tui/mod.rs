@@ -17,6 +17,7 @@ mod layout;
 pub mod lent;
 mod logs;
 mod map;
+mod marks;
 mod palette;
 mod progress;
 mod proposal;

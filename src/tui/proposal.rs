@@ -9,7 +9,7 @@ use crate::model::{ClusterName, InstanceName, State, TaskDefinitionId, TimeMs};
 
 use super::event::Ticket;
 use super::ghosts::Ghosts;
-use super::state::Act;
+use super::state::{Act, Pane};
 use super::text::count;
 
 /// From how many steps on equal ones of a round share a row.
@@ -28,6 +28,10 @@ const UNREAD_MS: u64 = 700;
 pub(crate) struct Proposal {
     /// What is done, all of it or nothing.
     pub acts: Vec<Act>,
+    /// The list whose marked rows it is about.
+    pub marked: Option<Pane>,
+    /// Sentences on what of that is left out, and why.
+    pub left_out: Vec<String>,
     /// What that comes to, or why nobody can say; `None` while it is planned.
     pub plan: Option<Result<Foreseen, String>>,
     /// Number of the change that the plan, or its refusal, is about.
@@ -52,6 +56,8 @@ impl Proposal {
     pub(crate) fn new(acts: Vec<Act>) -> Self {
         Self {
             acts,
+            marked: None,
+            left_out: Vec::new(),
             plan: None,
             planned_on: 0,
             asked: None,
@@ -201,16 +207,32 @@ fn sentences(report: &PlanReport, acts: &[Act], state: &State) -> Vec<String> {
         };
         return vec![words.to_owned()];
     }
-    let more = subjects.len().saturating_sub(SENTENCES);
-    subjects.truncate(SENTENCES);
+    let rest = subjects.split_off(subjects.len().min(SENTENCES));
     let mut lines: Vec<String> = subjects
         .into_iter()
         .map(|subject| sentence(report, subject, acts, state))
         .collect();
-    if more > 0 {
-        lines.push(format!("And {} more.", count(more as u64, "service")));
+    if !rest.is_empty() {
+        lines.push(summary(report, &rest, state));
     }
     lines
+}
+
+/// What a plan does to those that get no sentence of their own.
+fn summary(report: &PlanReport, subjects: &[&str], state: &State) -> String {
+    let all = report.steps.iter();
+    let of: Vec<_> = all
+        .filter(|it| subjects.contains(&it.subject.as_str()))
+        .collect();
+    let steps = |action| of.iter().filter(move |it| it.action == action);
+    let healthy = steps(Action::Stop).filter(|it| stops_healthy(it, state));
+    format!(
+        "And for {}: stops {}, {} of them healthy; starts {}.",
+        count(subjects.len() as u64, "more service"),
+        count(steps(Action::Stop).count() as u64, "task"),
+        healthy.count(),
+        steps(Action::Start).count(),
+    )
 }
 
 fn sentence(report: &PlanReport, subject: &str, acts: &[Act], state: &State) -> String {

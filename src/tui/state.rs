@@ -21,6 +21,7 @@ use super::keymap::Places;
 use super::layout::Layout;
 use super::logs::LogPage;
 use super::map::MapPage;
+use super::marks::Marks;
 use super::palette::Palette;
 use super::progress::Progress;
 use super::proposal::Proposal;
@@ -336,6 +337,7 @@ pub struct Model {
     /// Whether the focused list's filter is being typed.
     pub(crate) filtering: bool,
     pub(crate) sorting: Sorting,
+    pub(crate) marks: Marks,
     pub(crate) shown: Shown,
     pub(crate) links: Links,
     pub(crate) layers: Vec<Layer>,
@@ -384,6 +386,7 @@ impl Model {
             filters: Default::default(),
             filtering: false,
             sorting: Sorting::default(),
+            marks: Marks::default(),
             shown: Shown::default(),
             links: Links::default(),
             layers: Vec::new(),

@@ -99,22 +99,6 @@ pub(super) fn command(model: &Model, act: &Act) -> Option<Command> {
     })
 }
 
-/// The most titles that the one of several acts names.
-const TITLES: usize = 2;
-
-/// What several acts come to, as a title.
-pub(crate) fn title(model: &Model, acts: &[Act]) -> String {
-    let titles: Vec<String> = acts
-        .iter()
-        .take(TITLES)
-        .map(|act| question(model, act).title)
-        .collect();
-    match acts.len().saturating_sub(TITLES) {
-        0 => titles.join(", "),
-        more => format!("{}, and {more} more", titles.join(", ")),
-    }
-}
-
 /// The question for an act, in the numbers of the picture that is shown.
 pub(crate) fn question(model: &Model, act: &Act) -> Question {
     match act {

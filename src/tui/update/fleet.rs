@@ -10,7 +10,7 @@ use super::super::effect::Effect;
 use super::super::keymap::Action;
 use super::super::sort;
 use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
-use super::{act, compare, definition, layers, logs, map, shell, stats};
+use super::{act, bulk, compare, definition, layers, logs, map, shell, stats};
 
 /// How many pages may lie over one another: the lowest one goes when there is one more.
 const LAYERS_MAX: usize = 50;
@@ -29,7 +29,13 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::PreviousPane => focus(model, model.focus.step(3)),
         Action::Pane(at) => focus(model, Pane::ALL[at]),
         Action::Filter => model.filtering = true,
+        Action::Back if model.marks.count(model.focus) > 0 => model.marks.clear(model.focus),
         Action::Back => model.filters[model.focus.index()].clear(),
+        Action::Mark => {
+            bulk::mark(model);
+            step(model, 1);
+        }
+        Action::MarkAll => bulk::mark_all(model),
         Action::AllTasks => model.all_tasks = !model.all_tasks,
         Action::Sort => sort::next(model),
         Action::ReverseSort => sort::reverse(model),
@@ -41,6 +47,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             return subject.map_or_else(Vec::new, |subject| open(model, subject));
         }
         _ => {
+            if let Some(effects) = bulk::act(model, action) {
+                return effects;
+            }
             let subject = selected(model);
             return on_subject(model, action, subject);
         }
@@ -247,14 +256,25 @@ fn on_service(model: &mut Model, action: Action, key: ServiceKey) {
                 selected,
             });
         }
-        Action::Restart => act::ask(model, Act::Restart(key)),
-        Action::Rollback => match rollback(&model.snapshot.state, &service) {
-            Ok(to) => act::ask(model, Act::Rollback(key, to)),
+        _ => match service_act(model, action, &key) {
+            Ok(act) => act::ask(model, act),
             Err(why) => model.toast_bad(format!("Nothing is rolled back: {why}.")),
         },
-        Action::Rebalance => act::ask(model, Act::Rebalance(key)),
-        _ => act::ask(model, Act::Delete(key)),
     }
+}
+
+/// What a key that needs no more than the service does to it, or why it cannot.
+pub(super) fn service_act(model: &Model, action: Action, key: &ServiceKey) -> Result<Act, String> {
+    let state = &model.snapshot.state;
+    Ok(match action {
+        Action::Restart => Act::Restart(key.clone()),
+        Action::Rollback => {
+            let service = state.services.get(key).ok_or("it is gone")?;
+            Act::Rollback(key.clone(), rollback(state, service)?)
+        }
+        Action::Rebalance => Act::Rebalance(key.clone()),
+        _ => Act::Delete(key.clone()),
+    })
 }
 
 /// Where a service is to be rolled back to: no further while that is under way.

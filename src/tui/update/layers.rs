@@ -234,6 +234,7 @@ pub(super) fn chosen(model: &mut Model, choice: Choice, selected: &str) {
         Choice::Cluster => {
             if let Ok(cluster) = selected.parse::<ClusterName>() {
                 model.cluster = cluster;
+                model.marks = Default::default();
                 model.services = Default::default();
                 model.tasks = Default::default();
                 model.instances = Default::default();

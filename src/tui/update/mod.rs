@@ -1,6 +1,7 @@
 //! The one place where the console's state changes: pure, event in, effects out.
 
 mod act;
+mod bulk;
 mod compare;
 mod definition;
 mod fleet;
@@ -15,7 +16,8 @@ mod shell;
 mod stats;
 mod timeline;
 
-pub(crate) use act::{question, title};
+pub(crate) use act::question;
+pub(crate) use bulk::{asked, names};
 pub(crate) use layers::picker_items;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
@@ -185,7 +187,9 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         (Action::Timeline, _) => timeline::open(model),
         (Action::Earlier, _) => timeline::step(model, -1),
         (Action::Later, _) => timeline::step(model, 1),
-        (Action::Back, None) if model.past.is_some() => timeline::now(model),
+        (Action::Back, None) if model.past.is_some() && model.marks.count(model.focus) == 0 => {
+            timeline::now(model)
+        }
         (_, None) => fleet::act(model, action),
         (_, Some(Layer::Timeline)) => timeline::act(model, action),
         (_, Some(Layer::Logs(_))) => logs::act(model, action),

@@ -8,7 +8,7 @@ use super::super::event::Ticket;
 use super::super::keymap::Action;
 use super::super::proposal::{Foreseen, Proposal};
 use super::super::state::{Act, Layer, Model};
-use super::{act, layers, map};
+use super::{act, bulk, layers, map};
 
 /// How long a fleet that has moved is let move on before it is planned anew, in milliseconds.
 const SETTLE_MS: u64 = 500;
@@ -24,6 +24,16 @@ pub(in super::super) fn propose(model: &mut Model, acts: Vec<Act>) {
             .layers
             .push(Layer::Confirm(Box::new(Proposal::new(acts))));
     }
+}
+
+/// Asks about acts on all that is marked in the focused list, with why some of it is left out.
+pub(super) fn propose_marked(model: &mut Model, acts: Vec<Act>, left_out: Vec<String>) {
+    let proposal = Proposal {
+        marked: Some(model.focus),
+        left_out,
+        ..Proposal::new(acts)
+    };
+    model.layers.push(Layer::Confirm(Box::new(proposal)));
 }
 
 /// Asks for every plan that is missing, or of a fleet that has moved since.
@@ -186,7 +196,7 @@ fn send(model: &mut Model, as_planned: bool) -> Vec<Effect> {
         return Vec::new();
     };
     let commands = commands(model, &proposal.acts);
-    let what = act::title(model, &proposal.acts);
+    let what = bulk::title(model, &proposal.acts);
     let planned = match &proposal.plan {
         Some(Ok(foreseen)) if as_planned => Some(foreseen.report.effects.clone()),
         _ => None,
@@ -227,6 +237,10 @@ pub(super) fn applied(
         proposal.typed.clear();
         proposal.top = 0;
         return;
+    }
+    let marked = find(model, sent).and_then(|it| it.marked);
+    if let (Ok(_), Some(pane)) = (&result, marked) {
+        model.marks.clear(pane);
     }
     model
         .layers

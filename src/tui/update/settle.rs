@@ -28,6 +28,7 @@ pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.received = model.now;
     model.fleet = Fleet::new(&snapshot, &model.cluster);
     if model.past.is_none() {
+        model.marks.keep(&model.fleet);
         // Rates are of what goes on, not of what is looked back on.
         model.progress.see(&snapshot);
     }

@@ -9,7 +9,7 @@ use super::super::sort::Sort;
 use super::super::text;
 use super::theme::Theme;
 
-/// Columns before the first cell: the mark of the selected row, or of a linked one.
+/// Columns before the first cell: that of the selected row or of a linked one, that of a mark.
 const GUTTER: u16 = 2;
 /// Columns between cells.
 const GAP: u16 = 2;
@@ -55,6 +55,8 @@ pub(crate) fn right(title: &'static str, want: usize, spare: u8) -> Column {
 pub(crate) struct Row {
     pub cells: Vec<Line<'static>>,
     pub selected: bool,
+    /// Will be changed together with others.
+    pub marked: bool,
     /// Belongs to what is selected elsewhere.
     pub linked: bool,
     /// What it says is old.
@@ -138,6 +140,9 @@ pub(crate) fn draw(
             theme.select(buffer, bar, focused);
         } else if row.linked {
             buffer.set_string(area.x, y, "▎", theme.accent());
+        }
+        if row.marked {
+            buffer.set_string(area.x + 1, y, "◆", theme.marked());
         }
     }
 }

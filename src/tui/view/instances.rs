@@ -75,6 +75,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             ],
             selected: model.marks(Pane::Instances)
                 && model.instances.selected.as_ref() == Some(&instance.name),
+            marked: model.marks.instances.contains(&instance.name),
             linked: linked && model.links.instances.contains_key(&instance.name),
             stale: !instance.is_connected(),
         }

@@ -37,6 +37,7 @@ use ratatui::text::{Line, Span};
 use crate::model::TimeMs;
 
 use super::layout::{Layout, MIN_COLUMNS, MIN_ROWS};
+use super::marks;
 use super::state::{Layer, Model, Pane};
 use super::text;
 use theme::Theme;
@@ -232,6 +233,7 @@ pub(crate) fn pane_frame(
         Span::styled(format!("{pane:?} "), name_style),
     ];
     spans.extend(title);
+    spans.extend(marked(screen, pane));
     spans.push(Span::raw(" "));
     spans.extend(filter_spans(screen, pane));
     let room = area.width.saturating_sub(4);
@@ -240,6 +242,20 @@ pub(crate) fn pane_frame(
     let place = Rect::new(area.x + 2, area.y, used, 1);
     buffer.set_style(place, Style::reset());
     grid::put(buffer, place.x, place.y, &line, room);
+}
+
+/// How many rows of a list are marked, and how many of those it does not show.
+fn marked(screen: &Screen<'_>, pane: Pane) -> Option<Span<'static>> {
+    let all = screen.model.marks.count(pane);
+    if all == 0 {
+        return None;
+    }
+    let hidden = all.saturating_sub(marks::shown(screen.model, pane));
+    let words = match hidden {
+        0 => format!(" · {all} marked"),
+        _ => format!(" · {all} marked, {hidden} not shown"),
+    };
+    Some(Span::styled(words, screen.theme.marked()))
 }
 
 fn filter_spans(screen: &Screen<'_>, pane: Pane) -> Vec<Span<'static>> {

@@ -11,7 +11,7 @@ use super::super::fleet::Mood;
 use super::super::proposal::{Foreseen, Proposal, StepRow};
 use super::super::state::{Layer, Model};
 use super::super::text;
-use super::super::update::{question, title};
+use super::super::update::{asked, names, question};
 use super::{Screen, dialog, grid};
 
 /// The most columns of a box with a plan: longer lines are hard to read.
@@ -70,17 +70,13 @@ pub(crate) fn last_top(model: &Model) -> Option<usize> {
 
 pub(super) fn draw(screen: &Screen<'_>, proposal: &Proposal, within: Rect, buffer: &mut Buffer) {
     let sheet = sheet(screen, proposal, within);
-    let danger = proposal
-        .acts
-        .iter()
-        .any(|act| question(screen.model, act).danger);
-    let style = match danger {
+    let asked = asked(screen.model, proposal);
+    let style = match asked.danger {
         true => screen.theme.mood(Mood::Bad),
         false => screen.theme.accent(),
     };
     let area = sheet.area;
-    let name = title(screen.model, &proposal.acts);
-    dialog::frame(screen, &name, style, area, buffer);
+    dialog::frame(screen, &asked.title, style, area, buffer);
     let (last, rows) = (sheet.last_top(), sheet.rows());
     let top = proposal.top.min(last);
     let mut marks = Vec::new();
@@ -173,7 +169,14 @@ impl Pen<'_> {
             }
             self.gap();
         }
-        let questions = || proposal.acts.iter().map(|act| question(model, act));
+        let asked = asked(model, proposal);
+        let names = names(model, &proposal.acts);
+        for line in &names {
+            self.words(line, theme.accent());
+        }
+        if !names.is_empty() {
+            self.gap();
+        }
         match &proposal.plan {
             Some(Ok(foreseen)) => {
                 for sentence in &foreseen.sentences {
@@ -181,13 +184,13 @@ impl Pen<'_> {
                 }
             }
             _ => {
-                for line in questions().flat_map(|it| it.estimate) {
-                    self.words(&line, Style::new());
+                for line in &asked.estimate {
+                    self.words(line, Style::new());
                 }
             }
         }
-        for note in questions().flat_map(|it| it.notes) {
-            self.words(&note, Style::new());
+        for note in &asked.notes {
+            self.words(note, Style::new());
         }
         match &proposal.plan {
             _ if proposal.quits() => {}

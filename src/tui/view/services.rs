@@ -87,6 +87,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             ],
             selected: model.marks(Pane::Services)
                 && model.services.selected.as_ref() == Some(&service.name),
+            marked: model.marks.services.contains(&service.name),
             linked: model.focus != Pane::Services && model.links.services.contains(&service.name),
             stale: false,
         }

@@ -102,6 +102,7 @@ pub(super) fn draw(screen: &Screen<'_>, open: &StatsPage, body: Rect, buffer: &m
         Row {
             cells: cells(screen, row, name, blocks),
             selected: open.list.selected == Some(row.task.id),
+            marked: false,
             linked: false,
             stale: false,
         }

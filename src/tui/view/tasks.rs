@@ -83,6 +83,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(why(task), dim),
             ],
             selected: model.marks(Pane::Tasks) && model.tasks.selected == Some(task.id),
+            marked: model.marks.tasks.contains(&task.id),
             linked: model.focus != Pane::Tasks && model.links.tasks.contains(&task.id),
             stale: matches!(row.stage, Stage::Lost | Stage::Unreachable),
         }

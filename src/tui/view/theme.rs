@@ -127,6 +127,13 @@ impl Theme {
             .add_modifier(Modifier::BOLD)
     }
 
+    /// What is marked.
+    pub(crate) fn marked(&self) -> Style {
+        Style::new()
+            .fg(self.palette.warn)
+            .add_modifier(Modifier::BOLD)
+    }
+
     /// A sign that must be seen, such as SIMULATED.
     pub(crate) fn badge(&self, colour: Color) -> Style {
         match self.colours {
