@@ -31,6 +31,16 @@ pub(crate) enum Value {
     Moment(TimeMs),
 }
 
+impl Value {
+    /// Whether both are shown alike: moments are, to the second.
+    fn reads_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Moment(a), Self::Moment(b)) => a.0 / 1_000 == b.0 / 1_000,
+            _ => self == other,
+        }
+    }
+}
+
 /// One thing that is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -95,7 +105,9 @@ pub(crate) fn rows(model: &Model, left: &Task, right: &Task) -> Vec<Row> {
             .enumerate()
             .find(|(_, row)| same(row) && row.values[1].is_none());
         if let Some((at, row)) = found {
-            row.differs = row.values[0].as_ref() != Some(&fact.value);
+            row.differs = !row.values[0]
+                .as_ref()
+                .is_some_and(|it| it.reads_as(&fact.value));
             row.values[1] = Some(fact.value);
             after = at + 1;
             continue;
@@ -515,6 +527,14 @@ mod tests {
         let rows = rows(&model, &one, &one);
         assert!(rows.len() > 5);
         assert!(rows.iter().all(|row| !row.differs), "{rows:#?}");
+        // What reads the same is not said to differ.
+        let mut later = one.clone();
+        later.started_at = one.started_at.map(|at| at.plus_ms(7));
+        let rows = super::rows(&model, &one, &later);
+        assert!(rows.iter().all(|row| !row.differs), "{rows:#?}");
+        later.started_at = one.started_at.map(|at| at.plus_ms(SECOND));
+        let rows = super::rows(&model, &one, &later);
+        assert!(find(&rows, "Task", "running since").differs);
     }
 
     #[test]
