@@ -88,7 +88,8 @@ fn scaling_shows_the_plan_and_sends_just_that() {
     assert_eq!(answer(&mut model, &effects, Ok(Vec::new())), []);
     let screen = text(&frame(&model, WIDE));
     assert!(
-        screen.contains("Done: Scale service web to 2.") && !screen.contains("$ qd service"),
+        screen.contains("Done: Scale service web to 2. $ qd service scale web 2")
+            && !screen.contains("leave it"),
         "{screen}"
     );
 }

@@ -5,6 +5,7 @@
 
 mod ansi;
 mod bindings;
+mod command_line;
 mod compare;
 mod effect;
 mod event;

@@ -9,8 +9,9 @@ use crate::controller::command::{
 };
 use crate::model::service::Service;
 use crate::model::state::ServiceKey;
-use crate::model::{ClusterName, InstanceName, InstanceStatus, TaskDefinitionId, TaskId, validate};
+use crate::model::{InstanceName, InstanceStatus, TaskDefinitionId, TaskId, validate};
 
+use super::super::command_line::STOP_REASON;
 use super::super::effect::Effect;
 use super::super::fleet::Tally;
 use super::super::state::{Act, Layer, Model};
@@ -26,8 +27,6 @@ pub(crate) struct Question {
     pub estimate: Vec<String>,
     /// What no plan says.
     pub notes: Vec<String>,
-    /// The same as a command.
-    pub cli: String,
     /// Whether it stops something for good.
     pub danger: bool,
 }
@@ -91,7 +90,7 @@ pub(super) fn command(model: &Model, act: &Act) -> Option<Command> {
         Act::Stop(task) => Command::StopTask(StopTask {
             cluster: Some(model.cluster.to_string()),
             task: task.to_string(),
-            reason: Some("Stopped from the console".to_owned()),
+            reason: Some(STOP_REASON.to_owned()),
         }),
         Act::Drain(name) => instance(name, InstanceStatus::Draining),
         Act::Activate(name) => instance(name, InstanceStatus::Active),
@@ -117,18 +116,9 @@ pub(crate) fn question(model: &Model, act: &Act) -> Question {
                 "It takes tasks again.".to_owned(),
                 "Services whose zones are out of balance move tasks to it.".to_owned(),
             ],
-            cli: cli(&model.cluster, &format!("instance activate {name}")),
             danger: false,
         },
         Act::Quit => leave(model),
-    }
-}
-
-fn cli(cluster: &ClusterName, rest: &str) -> String {
-    if *cluster == ClusterName::default_cluster() {
-        format!("qd {rest}")
-    } else {
-        format!("qd --cluster {cluster} {rest}")
     }
 }
 
@@ -138,12 +128,11 @@ fn parts<'a>(model: &'a Model, key: &ServiceKey) -> Option<(&'a Service, Tally)>
     Some((service, tally.unwrap_or_default()))
 }
 
-fn gone(title: String, cli: String) -> Question {
+fn gone(title: String) -> Question {
     Question {
         title,
         estimate: vec!["It is gone meanwhile: this would be refused.".to_owned()],
         notes: Vec::new(),
-        cli,
         danger: false,
     }
 }
@@ -151,9 +140,8 @@ fn gone(title: String, cli: String) -> Question {
 fn scale(model: &Model, key: &ServiceKey, to: u32) -> Question {
     let name = &key.1;
     let title = format!("Scale service {name} to {to}");
-    let cli = cli(&key.0, &format!("service scale {name} {to}"));
     let Some((service, tally)) = parts(model, key) else {
-        return gone(title, cli);
+        return gone(title);
     };
     let from = service.desired_count;
     let (up, fewer) = (tally.running, from.saturating_sub(to));
@@ -173,7 +161,6 @@ fn scale(model: &Model, key: &ServiceKey, to: u32) -> Question {
         title,
         estimate: vec![effect],
         notes: nothing.into_iter().collect(),
-        cli,
         danger: to == 0,
     }
 }
@@ -193,12 +180,8 @@ fn bounds(service: &Service) -> String {
 fn update_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question {
     let name = &key.1;
     let title = format!("Update service {name} to {to}");
-    let cli = cli(
-        &key.0,
-        &format!("service update {name} --task-definition {to}"),
-    );
     let Some((service, _)) = parts(model, key) else {
-        return gone(title, cli);
+        return gone(title);
     };
     let from = service.primary().map(|d| &d.task_definition);
     let replaces = format!(
@@ -211,17 +194,14 @@ fn update_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question
         title,
         estimate: vec![replaces, bounds(service)],
         notes: images.collect(),
-        cli,
         danger: false,
     }
 }
 
 fn back_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question {
     let name = &key.1;
-    let rest = format!("service rollback {name} --to {}", to.revision);
     Question {
         title: format!("Roll service {name} back to {to}"),
-        cli: cli(&key.0, &rest),
         ..update_to(model, key, to)
     }
 }
@@ -247,9 +227,8 @@ fn images(model: &Model, from: &TaskDefinitionId, to: &TaskDefinitionId) -> Vec<
 fn restart(model: &Model, key: &ServiceKey) -> Question {
     let name = &key.1;
     let title = format!("Restart service {name}");
-    let cli = cli(&key.0, &format!("service restart {name}"));
     let Some((service, tally)) = parts(model, key) else {
-        return gone(title, cli);
+        return gone(title);
     };
     Question {
         title,
@@ -261,7 +240,6 @@ fn restart(model: &Model, key: &ServiceKey) -> Question {
             bounds(service),
         ],
         notes: Vec::new(),
-        cli,
         danger: false,
     }
 }
@@ -269,9 +247,8 @@ fn restart(model: &Model, key: &ServiceKey) -> Question {
 fn rebalance(model: &Model, key: &ServiceKey) -> Question {
     let name = &key.1;
     let title = format!("Balance the zones of service {name}");
-    let cli = cli(&key.0, &format!("service rebalance {name}"));
     let Some((service, _)) = parts(model, key) else {
-        return gone(title, cli);
+        return gone(title);
     };
     let effect = match validate::cannot_rebalance(service) {
         Some(why) => vec![format!("It will be refused: {why}.")],
@@ -286,7 +263,6 @@ fn rebalance(model: &Model, key: &ServiceKey) -> Question {
         title,
         estimate: Vec::new(),
         notes: effect,
-        cli,
         danger: false,
     }
 }
@@ -294,9 +270,8 @@ fn rebalance(model: &Model, key: &ServiceKey) -> Question {
 fn delete(model: &Model, key: &ServiceKey) -> Question {
     let name = &key.1;
     let title = format!("Delete service {name}");
-    let cli = cli(&key.0, &format!("service rm {name}"));
     let Some((_, tally)) = parts(model, key) else {
-        return gone(title, cli);
+        return gone(title);
     };
     let running = tally.running;
     Question {
@@ -305,16 +280,14 @@ fn delete(model: &Model, key: &ServiceKey) -> Question {
             "Stops {running} of {running} healthy tasks of {name}."
         )],
         notes: vec!["The service is gone then; its task definitions stay.".to_owned()],
-        cli,
         danger: true,
     }
 }
 
 fn stop(model: &Model, id: TaskId) -> Question {
     let title = format!("Stop task {}", id.short());
-    let cli = cli(&model.cluster, &format!("task stop {}", id.short()));
     let Some(task) = model.snapshot.state.tasks.get(&id) else {
-        return gone(title, cli);
+        return gone(title);
     };
     let mut notes = vec![format!("It runs on {}.", task.whereabouts())];
     let mut estimate = Vec::new();
@@ -333,7 +306,6 @@ fn stop(model: &Model, id: TaskId) -> Question {
         title,
         estimate,
         notes,
-        cli,
         danger: task.service.is_none(),
     }
 }
@@ -375,7 +347,6 @@ fn drain(model: &Model, name: &InstanceName) -> Question {
         title: format!("Drain instance {name}"),
         estimate,
         notes,
-        cli: cli(&model.cluster, &format!("instance drain {name}")),
         danger: false,
     }
 }
@@ -389,7 +360,6 @@ fn leave(model: &Model) -> Question {
             format!("Nothing keeps {} then.", count(services, "service")),
             "Containers go on running; what dies is not replaced until qd runs again.".to_owned(),
         ],
-        cli: "qd serve    (keeps them without a screen)".to_owned(),
         danger: true,
     }
 }

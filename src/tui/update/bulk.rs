@@ -282,7 +282,6 @@ fn together(model: &Model, acts: &[Act]) -> Question {
         title: title(model, acts),
         estimate,
         notes,
-        cli: String::new(),
         danger: deletes || told.iter().any(|(_, it)| it.danger),
     }
 }

@@ -16,7 +16,6 @@ mod shell;
 mod stats;
 mod timeline;
 
-pub(crate) use act::question;
 pub(crate) use bulk::{asked, names};
 pub(crate) use layers::picker_items;
 

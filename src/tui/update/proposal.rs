@@ -3,6 +3,7 @@
 use crate::client::{ClientError, PlanReport, Reply};
 use crate::controller::{Command, ErrorKind};
 
+use super::super::command_line;
 use super::super::effect::Effect;
 use super::super::event::Ticket;
 use super::super::keymap::Action;
@@ -238,7 +239,13 @@ pub(super) fn applied(
         proposal.top = 0;
         return;
     }
-    let marked = find(model, sent).and_then(|it| it.marked);
+    let cluster = model.cluster.clone();
+    let asked = find(model, sent);
+    let line = asked.as_ref().and_then(|it| match it.acts.as_slice() {
+        [one] => Some(format!(" $ {}", command_line::line(one, &cluster))),
+        _ => None,
+    });
+    let marked = asked.and_then(|it| it.marked);
     if let (Ok(_), Some(pane)) = (&result, marked) {
         model.marks.clear(pane);
     }
@@ -247,7 +254,8 @@ pub(super) fn applied(
         .retain(|layer| !matches!(layer, Layer::Confirm(proposal) if sent(proposal)));
     match result {
         Ok(replies) => {
-            model.toast(format!("Done: {what}."));
+            let line = line.unwrap_or_default();
+            model.toast(format!("Done: {what}.{line}"));
             for reply in &replies {
                 for warning in &reply.warnings {
                     model.toast(warning.clone());

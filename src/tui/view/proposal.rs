@@ -7,11 +7,12 @@ use ratatui::text::{Line, Span};
 
 use crate::controller::core::Action;
 
+use super::super::command_line;
 use super::super::fleet::Mood;
 use super::super::proposal::{Foreseen, Proposal, StepRow};
 use super::super::state::{Layer, Model};
 use super::super::text;
-use super::super::update::{asked, names, question};
+use super::super::update::{asked, names};
 use super::{Screen, dialog, grid};
 
 /// The most columns of a box with a plan: longer lines are hard to read.
@@ -302,7 +303,7 @@ impl Pen<'_> {
         let (model, theme) = (self.screen.model, self.screen.theme);
         self.lines.push(Line::default());
         for act in proposal.acts.iter().take(COMMANDS) {
-            let cli = question(model, act).cli;
+            let cli = command_line::line(act, &model.cluster);
             for piece in text::wrap(&cli, self.columns.saturating_sub(2)) {
                 self.lines
                     .push(Line::from(Span::styled(format!("$ {piece}"), theme.dim())));

@@ -1,0 +1,124 @@
+//! What does the same on the command line: one table from an act to its words.
+
+use crate::model::ClusterName;
+
+use super::state::Act;
+
+/// Why a task was stopped, as its stopped reason tells.
+pub(crate) const STOP_REASON: &str = "Stopped from the console";
+
+/// The command that does what an act does, quoted for a shell. `shown` is the cluster of what
+/// is not a service.
+pub(crate) fn line(act: &Act, shown: &ClusterName) -> String {
+    if *act == Act::Quit {
+        return "qd serve    (keeps them without a screen)".to_owned();
+    }
+    let cluster = act.service().map_or(shown, |key| &key.0);
+    let mut all = vec!["qd".to_owned()];
+    if *cluster != ClusterName::default_cluster() {
+        all.extend(["--cluster".to_owned(), cluster.to_string()]);
+    }
+    all.extend(words(act));
+    shell_words::join(all)
+}
+
+fn words(act: &Act) -> Vec<String> {
+    let thing = act.thing();
+    let of = |verb: &[&str], more: &[&str]| {
+        let thing = thing.as_str();
+        let all = verb.iter().chain([&thing]).chain(more);
+        all.map(|it| (*it).to_owned()).collect()
+    };
+    match act {
+        Act::Scale(_, to) => of(&["service", "scale"], &[&to.to_string()]),
+        Act::Update(_, to) => of(
+            &["service", "update"],
+            &["--task-definition", &to.to_string()],
+        ),
+        Act::Restart(_) => of(&["service", "restart"], &[]),
+        Act::Rollback(_, to) => of(
+            &["service", "rollback"],
+            &["--to", &to.revision.to_string()],
+        ),
+        Act::Rebalance(_) => of(&["service", "rebalance"], &[]),
+        Act::Delete(_) => of(&["service", "rm"], &[]),
+        Act::Stop(_) => of(&["task", "stop"], &["--reason", STOP_REASON]),
+        Act::Drain(_) => of(&["instance", "drain"], &[]),
+        Act::Activate(_) => of(&["instance", "activate"], &[]),
+        Act::Quit => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Arguments, InstanceVerb, ServiceVerb, TaskVerb, Verb};
+    use crate::model::{InstanceName, ServiceName, TaskId};
+
+    /// What a shell and the program make of a line, in words of this test.
+    fn read(line: &str) -> (String, String) {
+        let parsed = Arguments::try_parse_from(shell_words::split(line).unwrap());
+        let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
+        let what = match parsed.command.unwrap() {
+            Verb::Service(ServiceVerb::Scale { name, count, .. }) => format!("{name} to {count}"),
+            Verb::Service(ServiceVerb::Update(it)) => {
+                format!("update {} {:?}", it.act.name, it.task_definition)
+            }
+            Verb::Service(ServiceVerb::Rollback { act, to }) => format!("back {} {to:?}", act.name),
+            Verb::Service(ServiceVerb::Restart(act)) => format!("restart {}", act.name),
+            Verb::Service(ServiceVerb::Rebalance(act)) => format!("rebalance {}", act.name),
+            Verb::Service(ServiceVerb::Rm(act)) => format!("rm {}", act.name),
+            Verb::Task(TaskVerb::Stop { task, reason, .. }) => format!("stop {task} {reason:?}"),
+            Verb::Instance(InstanceVerb::Drain { names, .. }) => format!("drain {names:?}"),
+            Verb::Instance(InstanceVerb::Activate { names, .. }) => format!("activate {names:?}"),
+            other => panic!("{other:?}"),
+        };
+        (parsed.global.cluster, what)
+    }
+
+    #[test]
+    fn every_line_is_the_command_that_it_stands_for() {
+        let web = |cluster: &str| {
+            let cluster = ClusterName::new(cluster).unwrap();
+            (cluster, ServiceName::new("web").unwrap())
+        };
+        let here = || web("default");
+        let host = || InstanceName::new("h-1.lan").unwrap();
+        let task = TaskId(0xab << 120);
+        let shown = ClusterName::default_cluster();
+        for (act, means) in [
+            (Act::Scale(here(), 5), "web to 5".to_owned()),
+            (
+                Act::Update(here(), "web:7".parse().unwrap()),
+                "update web Some(\"web:7\")".to_owned(),
+            ),
+            (
+                Act::Rollback(here(), "web:6".parse().unwrap()),
+                "back web Some(\"6\")".to_owned(),
+            ),
+            (Act::Restart(here()), "restart web".to_owned()),
+            (Act::Rebalance(here()), "rebalance web".to_owned()),
+            (Act::Delete(here()), "rm web".to_owned()),
+            (
+                Act::Stop(task),
+                format!("stop {} Some({STOP_REASON:?})", task.short()),
+            ),
+            (Act::Drain(host()), "drain [\"h-1.lan\"]".to_owned()),
+            (Act::Activate(host()), "activate [\"h-1.lan\"]".to_owned()),
+        ] {
+            assert_eq!(
+                read(&line(&act, &shown)),
+                (shown.to_string(), means),
+                "{act:?}"
+            );
+        }
+        let elsewhere = line(&Act::Restart(web("staging")), &shown);
+        let cluster = "staging".to_owned();
+        assert_eq!(read(&elsewhere), (cluster, "restart web".to_owned()));
+        let there = ClusterName::new("staging").unwrap();
+        let elsewhere = line(&Act::Drain(host()), &there);
+        assert_eq!(read(&elsewhere).0, "staging");
+    }
+}
