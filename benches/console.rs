@@ -31,6 +31,8 @@ const SERVICE: &str = "quiet";
 const CONTAINERS: usize = 60;
 /// The consoles measured beside ours, with what shows that their containers are there.
 const OTHERS: [&str; 2] = ["oxker", "lazydocker"];
+/// How old the containers are when it begins: quiet ones are not new.
+const QUIET: Duration = Duration::from_secs(90);
 /// Key presses on the narrow link, so many a second.
 const HELD_KEYS: usize = 150;
 const HELD_GAP: Duration = Duration::from_millis(33);
@@ -68,6 +70,8 @@ fn real() -> Result<(), String> {
     });
     let mut server = Server::start(folder.path());
     server.fill();
+    // Until then every age on the screen changes every few seconds.
+    std::thread::sleep(QUIET);
     let mut command = qd(&["--state"]);
     command.arg(server.state());
     print_figures("qd, attached", measure(command, "60/60"));

@@ -216,7 +216,8 @@ async fn simulated(crowd: Option<Crowd>) -> color_eyre::Result<(ControlPlane, Fl
             since: clock.now(),
             simulated: true,
         },
-        tuning: demo::tuning(),
+        // The shop notices a lost instance sooner than real fleets do; a crowd is as they are.
+        tuning: crowd.map_or_else(demo::tuning, |_| Tuning::default()),
     })
     .await?;
     let client = LocalClient::new(plane.handle.clone(), client::operator(Surface::Console));

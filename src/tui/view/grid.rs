@@ -13,8 +13,10 @@ use super::theme::Theme;
 const GUTTER: u16 = 2;
 /// Columns between cells.
 const GAP: u16 = 2;
-/// The most columns of the bar that marks the selected row.
-const BAR_MOST: u16 = 64;
+/// The most columns of the bar that marks the selected row of a wide list.
+const BAR_MOST: u16 = 40;
+/// Rows of no more columns are marked whole.
+const NARROW: u16 = 84;
 /// The cells that keep their colour in a stale row: sign and state.
 const LOUD: [usize; 2] = [0, 2];
 
@@ -134,7 +136,7 @@ pub(crate) fn draw(
         if row.selected {
             buffer.set_string(area.x, y, "▸", theme.accent());
             let bar = Rect {
-                width: bar(&widths).min(area.width),
+                width: bar(&widths, area.width),
                 ..area
             };
             theme.select(buffer, bar, focused);
@@ -188,9 +190,12 @@ fn arrow(
     }
 }
 
-/// How much of a row is marked when it is selected: whole columns, from the first. Every cell of
-/// the bar is sent twice when the selection moves, so on a wide terminal it ends before the row.
-fn bar(widths: &[u16]) -> u16 {
+/// How much of a row is marked when it is selected: all of a narrow one, else whole columns from
+/// the first. Every cell of the bar is sent twice when the selection moves.
+fn bar(widths: &[u16], row: u16) -> u16 {
+    if row <= NARROW {
+        return row;
+    }
     let mut end = GUTTER;
     for width in widths.iter().filter(|width| **width > 0) {
         let with = end + width + GAP;
@@ -199,7 +204,7 @@ fn bar(widths: &[u16]) -> u16 {
         }
         end = with;
     }
-    end
+    end.min(row)
 }
 
 fn cells(
@@ -244,13 +249,18 @@ mod tests {
 
     #[test]
     fn the_bar_ends_at_a_column() {
-        assert_eq!(bar(&[10, 0, 10]), 2 + 12 + 12);
+        assert_eq!(bar(&[10, 0, 10], 120), 2 + 12 + 12);
+        assert_eq!(bar(&[10, 0, 10], 80), 80, "a narrow row is marked whole");
         assert_eq!(
-            bar(&[30, 20, 10, 40]),
-            2 + 32 + 22,
+            bar(&[20, 14, 10, 40], 120),
+            2 + 22 + 16,
             "what does not fit is not begun"
         );
-        assert_eq!(bar(&[90, 10]), 2 + 92, "the first column is always marked");
+        assert_eq!(
+            bar(&[90, 10], 120),
+            2 + 92,
+            "the first column is always marked"
+        );
     }
 
     #[test]
