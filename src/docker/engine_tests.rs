@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Either, Full};
-use hyper::Request;
+use hyper::{Method, Request};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -231,6 +231,38 @@ async fn a_container_lives_and_dies_and_every_step_may_be_repeated() {
         engine.start(&id).await,
         Err(EngineError::NotFound(_))
     ));
+}
+
+/// Two control planes that ask an engine at the same time for the network can both be given one.
+#[tokio::test]
+async fn of_two_networks_of_one_name_the_oldest_stays_and_tasks_start() {
+    let Some(engine) = engine().await else { return };
+    let network = NetworkSpec::Bridge { links: Vec::new() };
+    let spec = ContainerSpec {
+        network,
+        ..spec("network", SLEEP)
+    };
+    let id = engine.create(&spec).await.unwrap();
+    let before = engine.networks(NETWORK).await.unwrap();
+    let body = serde_json::json!({"Name": NETWORK, "Driver": "bridge"});
+    let transport = Transport::new(route()).with_version("1.41");
+    let second = transport
+        .json(Method::POST, "/networks/create", Some(&body))
+        .await;
+    // Engines since version 25 refuse a second one themselves.
+    assert!(
+        matches!(second, Ok(_) | Err(EngineError::Conflict(_))),
+        "{second:?}"
+    );
+    engine.start(&id).await.unwrap();
+    assert_eq!(engine.networks(NETWORK).await.unwrap()[..], before[..1]);
+    let third = transport
+        .json(Method::POST, "/networks/create", Some(&body))
+        .await;
+    assert_eq!(third.is_ok(), second.is_ok());
+    engine.ensure_network(NETWORK).await.unwrap();
+    assert_eq!(engine.networks(NETWORK).await.unwrap()[..], before[..1]);
+    engine.remove(&id).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod create;
 mod holder;
 mod inspected;
+mod network;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use super::credentials::{Credentials, RegistryAuth};
 use super::image::{Announcement, reference};
 use super::listed::{Listed, Look};
 use super::pin::{Resolution, is_to_be_asked, resolution};
-use super::spec::{ContainerSpec, VolumeSpec};
+use super::spec::{ContainerSpec, NETWORK, VolumeSpec};
 use super::stats::{Counters, Samples, used_memory};
 use super::transport::{ANSWER_WAIT, Route, Transport, error_of_status};
 use super::version::{Version, negotiate};
@@ -244,27 +245,6 @@ impl BollardEngine {
             .digest
             .ok_or_else(|| EngineError::Failed("the registry's answer has no digest".to_owned()))
     }
-
-    async fn network(&self, name: &str) -> EngineResult<()> {
-        // One at a time: older engines make two networks of one name when asked twice at once.
-        let _alone = self.network.lock().await;
-        match self
-            .call(ANSWER_WAIT, self.docker.inspect_network(name, None))
-            .await
-        {
-            Err(EngineError::NotFound(_)) => {}
-            other => return other.map(|_| ()),
-        }
-        let body = json!({"Name": name, "Driver": "bridge", "CheckDuplicate": true});
-        let made = self
-            .transport
-            .json(Method::POST, "/networks/create", Some(&body))
-            .await;
-        match made {
-            Ok(_) | Err(EngineError::Conflict(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 /// An error of bollard's, sorted by what the caller can do about it.
@@ -400,7 +380,7 @@ impl Engine for BollardEngine {
     }
 
     fn ensure_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>> {
-        self.network(name).boxed()
+        self.one_network(name).boxed()
     }
 
     fn ensure_holder_image(&self) -> BoxFuture<'_, EngineResult<()>> {
@@ -422,8 +402,17 @@ impl Engine for BollardEngine {
     }
 
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<()>> {
-        self.call(WORK_WAIT, self.docker.start_container(id, None))
-            .boxed()
+        async move {
+            let start = || self.call(WORK_WAIT, self.docker.start_container(id, None));
+            match start().await {
+                Err(error) if network::is_ambiguous(&error) => {
+                    self.one_network(NETWORK).await?;
+                    start().await
+                }
+                other => other,
+            }
+        }
+        .boxed()
     }
 
     fn stop<'a>(&'a self, id: &'a str, timeout_s: u32) -> BoxFuture<'a, EngineResult<()>> {
