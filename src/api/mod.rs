@@ -21,8 +21,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::agent::streams;
+use crate::controller::command::execute::ExecuteCommand;
 use crate::controller::core::{Batch, Effects};
 use crate::controller::{Command, CommandError, ErrorKind, Handle, Response};
+use crate::docker::ExecSession;
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{Actor, Snapshot, State, grants};
 use crate::scheduler::explain::{self, Explanation};
@@ -31,6 +34,7 @@ pub use plan::{LossReport, PlanAsk, PlanReport, PlannedStep, ServiceCourse, Tigh
 pub use query::query;
 pub use serve::{ServeError, Server};
 pub(crate) use v1::stream_error;
+use wire::{ExecRequest, WireError};
 
 /// What came of a command: ECS's response, and what it did not act on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +53,36 @@ pub async fn act(handle: &Handle, command: Command, who: Actor) -> Result<Reply,
     let warnings = command.warnings();
     let answer = handle.command(command, who).await?;
     Ok(reply(&answer.snapshot.state, &answer.response, warnings))
+}
+
+/// Runs a program inside a task's container. Who did it is in the audit trail before it begins.
+///
+/// # Errors
+/// [`CommandError`] as the control plane gives it; else as [`streams::exec`].
+pub async fn exec(
+    handle: &Handle,
+    asked: ExecRequest,
+    who: Actor,
+) -> Result<ExecSession, WireError> {
+    let noted = ExecuteCommand {
+        task: asked.task.to_string(),
+        cluster: handle
+            .snapshot()
+            .state
+            .tasks
+            .get(&asked.task)
+            .map(|t| t.cluster.to_string()),
+        container: asked.container.as_ref().map(ToString::to_string),
+        command: asked.options.command.clone(),
+        interactive: asked.options.tty,
+    };
+    let noted = handle.command(Command::ExecuteCommand(noted), who).await;
+    noted.map_err(|refusal| WireError::from(&refusal))?;
+    let (task, container) = (asked.task, asked.container.as_ref());
+    let snapshot = handle.snapshot();
+    streams::exec(&snapshot, handle.engines(), task, container, asked.options)
+        .await
+        .map_err(|error| stream_error(&error))
 }
 
 /// The reply to a command, with what a person should know of it. Who registers what its role does

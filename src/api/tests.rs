@@ -413,6 +413,16 @@ async fn logs_stats_and_shells_come_through_the_socket() {
     }
     assert!(heard.contains("ahoy"), "{heard}");
     assert_eq!(code, Some(0));
+    let snapshot = rig.plane.handle.snapshot();
+    let deed = |event: &&Arc<crate::model::Event>| {
+        let audit = event.audit.as_ref();
+        audit.is_some_and(|it| it.operation == "ExecuteCommand")
+    };
+    let noted: Vec<_> = snapshot.state.events.iter().filter(deed).collect();
+    assert_eq!(noted.len(), 1, "once, and before it began");
+    assert_eq!(noted[0].task, Some(task));
+    let message = &noted[0].message;
+    assert!(message.contains("was asked to run `sh` by"), "{message}");
 
     let nobody = crate::model::TaskId(1);
     let refusal = client.exec(nobody, None, options).await.err().unwrap();

@@ -196,7 +196,12 @@ pub(super) async fn stats(State(app): State<App>, bytes: Bytes) -> Answer {
 }
 
 /// Begins the program first, so that what is wrong is told as an error, then upgrades.
-pub(super) async fn exec(State(app): State<App>, mut request: Request) -> Answer {
+pub(super) async fn exec(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    mut request: Request,
+) -> Answer {
+    let who = super::serve::who(request.headers(), peer);
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let asked = request.headers().get(header::UPGRADE);
     let asked = asked.is_some_and(|protocol| protocol.as_bytes() == wire::EXEC_PROTOCOL.as_bytes());
@@ -216,15 +221,9 @@ pub(super) async fn exec(State(app): State<App>, mut request: Request) -> Answer
             ))
         })?;
     let request: ExecRequest = read(&bytes)?;
-    let session = streams::exec(
-        &app.handle.snapshot(),
-        app.handle.engines(),
-        request.task,
-        request.container.as_ref(),
-        request.options,
-    )
-    .await
-    .map_err(|error| Fault(stream_error(&error)))?;
+    let session = super::exec(&app.handle, request, who)
+        .await
+        .map_err(Fault)?;
     tokio::spawn(async move {
         // Either side may hang up at any time: the session then ends with its connection.
         tokio::select! {

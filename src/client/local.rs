@@ -13,6 +13,7 @@ use super::{
 };
 use crate::agent::streams::{self, StreamError};
 use crate::api;
+use crate::api::wire::{ExecRequest, WireError};
 use crate::controller::{Command, CommandError, ErrorKind, Handle};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
 use crate::model::{
@@ -49,7 +50,10 @@ impl LocalClient {
 
 /// What was asked wrongly is refused; what the engine did is the engine's.
 fn stream_error(error: StreamError) -> ClientError {
-    let wire = api::stream_error(&error);
+    of_wire(api::stream_error(&error))
+}
+
+fn of_wire(wire: WireError) -> ClientError {
     match wire.command_error() {
         Some(refusal) => ClientError::Refused(refusal),
         None => ClientError::Engine(wire.message),
@@ -133,11 +137,13 @@ impl Client for LocalClient {
         options: ExecOptions,
     ) -> BoxFuture<'_, Result<ExecSession, ClientError>> {
         Box::pin(async move {
-            let snapshot = self.handle.snapshot();
-            let engines = self.handle.engines();
-            streams::exec(&snapshot, engines, task, container.as_ref(), options)
-                .await
-                .map_err(stream_error)
+            let asked = ExecRequest {
+                task,
+                container,
+                options,
+            };
+            let session = api::exec(&self.handle, asked, self.who.clone()).await;
+            session.map_err(of_wire)
         })
     }
 

@@ -1,6 +1,7 @@
 //! What people and programs can ask for: ECS's own operations, one variant each.
 
 pub mod answer;
+pub mod execute;
 pub mod schedule;
 pub mod subject;
 pub mod tagging;
@@ -48,6 +49,8 @@ pub enum Command {
     RunTask(Box<RunTask>),
     /// Stops one task.
     StopTask(StopTask),
+    /// Notes who runs which program in which task's container.
+    ExecuteCommand(execute::ExecuteCommand),
     /// Protects tasks from scale-in and deployments, or no longer.
     UpdateTaskProtection(UpdateTaskProtection),
     /// Drains or activates instances.
@@ -81,6 +84,7 @@ impl Command {
             Self::DeleteService(_) => "DeleteService",
             Self::RunTask(_) => "RunTask",
             Self::StopTask(_) => "StopTask",
+            Self::ExecuteCommand(_) => "ExecuteCommand",
             Self::UpdateTaskProtection(_) => "UpdateTaskProtection",
             Self::UpdateContainerInstancesState(_) => "UpdateContainerInstancesState",
             Self::CreateCluster(_) => "CreateCluster",
@@ -119,6 +123,7 @@ impl Command {
             | Self::RebalanceService(_)
             | Self::DeleteService(_)
             | Self::StopTask(_)
+            | Self::ExecuteCommand(_)
             | Self::UpdateTaskProtection(_)
             | Self::UpdateContainerInstancesState(_)
             | Self::DeleteCluster(_)

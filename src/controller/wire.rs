@@ -300,6 +300,7 @@ pub fn encode(command: &Command) -> Value {
         Command::DeleteService(request) => serde_json::to_value(request),
         Command::RunTask(request) => serde_json::to_value(request),
         Command::StopTask(request) => serde_json::to_value(request),
+        Command::ExecuteCommand(request) => serde_json::to_value(request),
         Command::UpdateTaskProtection(request) => serde_json::to_value(request),
         Command::UpdateContainerInstancesState(request) => serde_json::to_value(request),
         Command::CreateCluster(request) => serde_json::to_value(request),

@@ -36,6 +36,7 @@ impl Command {
             Self::DeleteService(it) => of("service", &it.service, &it.cluster),
             Self::RunTask(it) => of("task definition", &it.task_definition, &it.cluster),
             Self::StopTask(it) => of("task", &it.task, &it.cluster),
+            Self::ExecuteCommand(it) => of("task", &it.task, &it.cluster),
             Self::UpdateTaskProtection(it) => several("task", &it.tasks, &it.cluster),
             Self::UpdateContainerInstancesState(it) => {
                 several("instance", &it.container_instances, &it.cluster)

@@ -11,8 +11,8 @@ use crate::model::{
     TaskId,
 };
 
-/// The same refusal is not written down again within so many milliseconds: a client that tries in
-/// a loop would push everything else out of the list.
+/// The same is not written down again within so many milliseconds: a client that tries in a loop
+/// would push everything else out of the list.
 const REPEATED_MS: u64 = 60_000;
 /// Among how many of the latest events a repetition is looked for.
 const LOOKED_AT: usize = 64;
@@ -83,14 +83,7 @@ pub(super) fn nothing_to_do(work: &mut Work, asked: &Asked, actor: &Actor) {
 }
 
 fn note(work: &mut Work, asked: &Asked, actor: &Actor, outcome: Outcome, message: String) {
-    let now = work.now;
-    let known = |event: &Event| {
-        event.message == message
-            && now.since_ms(event.at) < REPEATED_MS
-            && event.audit.as_ref().is_some_and(|it| it.outcome == outcome)
-    };
-    let latest = work.state.events.iter().rev().take(LOOKED_AT);
-    if latest.into_iter().any(|event| known(event)) {
+    if is_repeated(work, &message, outcome) {
         return;
     }
     let about = asked.about(work);
@@ -101,4 +94,16 @@ fn note(work: &mut Work, asked: &Asked, actor: &Actor, outcome: Outcome, message
         message,
         Some(asked.audit(actor, outcome)),
     );
+}
+
+/// Whether the very same was written down a moment ago.
+pub(super) fn is_repeated(work: &Work, message: &str, outcome: Outcome) -> bool {
+    let now = work.now;
+    let same = |event: &Event| {
+        event.message == message
+            && now.since_ms(event.at) < REPEATED_MS
+            && event.audit.as_ref().is_some_and(|it| it.outcome == outcome)
+    };
+    let latest = work.state.events.iter().rev().take(LOOKED_AT);
+    latest.into_iter().any(|event| same(event))
 }

@@ -8,6 +8,7 @@ mod configure;
 mod course;
 mod derive;
 mod effects;
+mod execute;
 mod find;
 mod ground;
 mod instances;
@@ -276,6 +277,7 @@ fn handle(work: &mut Work, command: Command, who: &str) -> Result<Response, Comm
         Command::DeleteService(request) => services::delete(work, &request, who),
         Command::RunTask(request) => tasks::run(work, &request, who),
         Command::StopTask(request) => tasks::stop(work, &request, who),
+        Command::ExecuteCommand(request) => execute::execute(work, &request, who),
         Command::UpdateTaskProtection(request) => protection::update(work, &request, who),
         Command::UpdateContainerInstancesState(request) => {
             instances::update_state(work, &request, who)

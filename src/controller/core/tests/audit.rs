@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::rig::Rig;
+use crate::controller::command::execute::ExecuteCommand;
 use crate::controller::core::Input;
-use crate::controller::wire;
+use crate::controller::{Command, wire};
 use crate::model::{Actor, Audit, Event, EventKind, Outcome, Severity, Surface};
 
 fn deploy() -> Actor {
@@ -89,4 +90,47 @@ fn what_was_so_already_is_a_deed_all_the_same() {
         event.message,
         "(schedule nightly) PutSchedule by deploy (ssh from 10.0.0.5) changed nothing."
     );
+}
+
+#[test]
+fn a_program_run_in_a_container_is_written_down_with_its_words_once_a_minute() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("web", json!({}));
+    rig.create("web", 1);
+    let task = *rig.state.tasks.keys().next().unwrap();
+    let run = |rig: &mut Rig, task: &str, interactive, words: &[&str]| {
+        let known = rig.state.events.len();
+        let command = Command::ExecuteCommand(ExecuteCommand {
+            task: task.to_owned(),
+            cluster: None,
+            container: Some("app".to_owned()),
+            command: words.iter().map(|word| (*word).to_owned()).collect(),
+            interactive,
+        });
+        let who = deploy();
+        rig.decide(vec![Input::Command { command, who }]);
+        let fresh = rig.state.events.iter().skip(known);
+        let deeds = fresh.filter(|event| event.audit.is_some());
+        deeds.map(|event| (**event).clone()).collect::<Vec<_>>()
+    };
+    let id = task.to_string();
+    let deeds = run(&mut rig, &id, false, &["cat", "/etc/passwd\u{1b}[2J"]);
+    assert_eq!(deeds[0].audit, Some(line("ExecuteCommand", Outcome::Done)));
+    assert_eq!(deeds[0].task, Some(task));
+    assert_eq!(
+        deeds[0].message,
+        format!(
+            "(service web) (task {}) on a was asked to run `cat /etc/passwd [2J` in container app \
+             by deploy (ssh from 10.0.0.5).",
+            task.short()
+        )
+    );
+    assert!(run(&mut rig, &id, false, &["cat", "/etc/passwd\u{1b}[2J"]).is_empty());
+    assert_eq!(run(&mut rig, &id, true, &["sh"]).len(), 1);
+    let long = "x".repeat(1_000);
+    let deeds = run(&mut rig, &id, false, &[&long]);
+    assert!(deeds[0].message.len() < 500);
+    let refused = run(&mut rig, "abcdef", false, &["sh"]);
+    let audit = refused[0].audit.as_ref().unwrap();
+    assert_eq!(audit.outcome, Outcome::Refused);
 }
