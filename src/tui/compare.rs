@@ -318,7 +318,8 @@ pub(crate) fn candidates(model: &Model, task: TaskId) -> Vec<TaskId> {
 
 /// How far back in the list of candidates a task is; `None` if it is none.
 fn rank(of: &TaskRow, row: &TaskRow) -> Option<impl Ord + use<>> {
-    let same_service = of.task.service.is_some() && of.task.service == row.task.service;
+    let service = |row: &TaskRow| (row.task.cluster.clone(), row.task.service.clone());
+    let same_service = of.task.service.is_some() && service(of) == service(row);
     let family = |row: &TaskRow| row.task.task_definition.family.clone();
     let unlike = trouble(of.mood).abs_diff(trouble(row.mood));
     let unlike = (unlike, of.stage != row.stage);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::model::state::ServiceKey;
 use crate::model::task::Health;
 use crate::model::{
     ClusterName, DesiredStatus, Instance, InstanceName, LastStatus, Resources, RolloutState,
@@ -116,6 +117,18 @@ pub(crate) struct ServiceRow {
     /// Tasks that are up or coming up, by zone.
     pub zones: BTreeMap<String, u32>,
     pub mood: Mood,
+}
+
+impl ServiceRow {
+    /// What it is known by: its name alone may be another cluster's too.
+    pub(crate) fn key(&self) -> ServiceKey {
+        (self.service.cluster.clone(), self.service.name.clone())
+    }
+
+    /// Whether it is that service.
+    pub(crate) fn is(&self, (cluster, name): &ServiceKey) -> bool {
+        self.service.name == *name && self.service.cluster == *cluster
+    }
 }
 
 /// A task as shown.
@@ -266,12 +279,18 @@ impl Fleet {
         });
     }
 
-    /// The service of that name.
-    pub(crate) fn service(&self, name: &ServiceName) -> Option<&ServiceRow> {
-        let found = self
-            .services
-            .binary_search_by(|row| row.service.name.cmp(name));
+    /// The service of that key.
+    pub(crate) fn service(&self, (cluster, name): &ServiceKey) -> Option<&ServiceRow> {
+        let found = self.services.binary_search_by(|row| {
+            let it = &row.service;
+            (&it.cluster, &it.name).cmp(&(cluster, name))
+        });
         found.ok().and_then(|at| self.services.get(at))
+    }
+
+    /// The row of a service.
+    pub(crate) fn row_of(&self, service: &Service) -> Option<&ServiceRow> {
+        self.service(&(service.cluster.clone(), service.name.clone()))
     }
 
     /// The instance of that name.
@@ -281,6 +300,17 @@ impl Fleet {
             .binary_search_by(|row| row.instance.name.cmp(name));
         found.ok().and_then(|at| self.instances.get(at))
     }
+}
+
+/// The service that a task belongs to; none if it was run by hand.
+pub(crate) fn service_of(task: &Task) -> Option<ServiceKey> {
+    let name = task.service.clone()?;
+    Some((task.cluster.clone(), name))
+}
+
+/// Whether a task belongs to that service.
+pub(crate) fn belongs(task: &Task, (cluster, name): &ServiceKey) -> bool {
+    task.service.as_ref() == Some(name) && task.cluster == *cluster
 }
 
 /// By service, what lives before what has stopped; the living by age, the stopped newest first.

@@ -4,14 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use crate::client::PlanReport;
 use crate::controller::core::Action;
-use crate::model::{InstanceName, Resources, ServiceName, State, TaskDefinitionId, TaskId};
+use crate::model::state::ServiceKey;
+use crate::model::{InstanceName, Resources, State, TaskDefinitionId, TaskId};
 
 /// A task that would start.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ghost {
     /// Its service, or the family of one run by hand.
     pub subject: String,
-    pub service: Option<ServiceName>,
+    pub service: Option<ServiceKey>,
     pub definition: TaskDefinitionId,
     pub resources: Resources,
     pub why: String,
@@ -33,11 +34,13 @@ impl Ghosts {
                 Action::Stop => ghosts.stops.extend(step.task),
                 Action::Start => {
                     let definition = state.task_definitions.get(&step.task_definition);
-                    let services = report.services.iter();
-                    let mut names = services.map(|it| &it.service);
+                    let of = state.instances.get(&step.instance).map(|it| &it.cluster);
+                    let mut services = report.services.iter();
+                    let service = services
+                        .find(|it| it.service.as_str() == step.subject && Some(&it.cluster) == of);
                     let ghost = Ghost {
                         subject: step.subject.clone(),
-                        service: names.find(|it| it.as_str() == step.subject).cloned(),
+                        service: service.map(|it| (it.cluster.clone(), it.service.clone())),
                         definition: step.task_definition.clone(),
                         resources: definition.map(|it| it.resources()).unwrap_or_default(),
                         why: step.reason.clone(),

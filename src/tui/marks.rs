@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{InstanceName, ServiceName, TaskId};
+use crate::model::state::ServiceKey;
+use crate::model::{InstanceName, TaskId};
 
 use super::fleet::Fleet;
 use super::state::{Model, Pane};
@@ -13,7 +14,7 @@ pub(crate) const MARKED_MAX: usize = 1_000;
 /// What is marked, by id: rows may move, or be filtered out, and stay marked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
-    pub services: BTreeSet<ServiceName>,
+    pub services: BTreeSet<ServiceKey>,
     pub tasks: BTreeSet<TaskId>,
     pub instances: BTreeSet<InstanceName>,
 }
@@ -84,7 +85,7 @@ pub(crate) fn mark_shown(model: &mut Model) -> bool {
     match model.focus {
         Pane::Services => {
             let rows = shown.services.iter().map(|at| &fleet.services[*at]);
-            take(&mut marks.services, rows.map(|it| it.service.name.clone()))
+            take(&mut marks.services, rows.map(|it| it.key()))
         }
         Pane::Tasks => {
             let rows = shown.tasks.iter().map(|at| &fleet.tasks[*at]);
@@ -108,8 +109,7 @@ pub(crate) fn shown(model: &Model, pane: Pane) -> usize {
     match pane {
         Pane::Services => {
             let rows = shown.services.iter().map(|at| &fleet.services[*at]);
-            rows.filter(|it| marks.services.contains(&it.service.name))
-                .count()
+            rows.filter(|it| marks.services.contains(&it.key())).count()
         }
         Pane::Tasks => {
             let rows = shown.tasks.iter().map(|at| &fleet.tasks[*at]);

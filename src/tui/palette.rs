@@ -275,7 +275,7 @@ fn offer_acts(model: &Model, verbs: &Verbs<'_>, here: &[Offer], sieve: &mut Siev
         for row in &model.fleet.services {
             begin(&mut line, binding.foot);
             set_name(&mut line, row.service.name.as_str());
-            offer(&line, Offer::On(binding.action, service(model, row)));
+            offer(&line, Offer::On(binding.action, service(row)));
         }
     }
     for binding in &verbs.instance {
@@ -305,7 +305,7 @@ fn offer_acts(model: &Model, verbs: &Verbs<'_>, here: &[Offer], sieve: &mut Siev
 fn offer_pages(model: &Model, sieve: &mut Sieve) {
     let state = &model.snapshot.state;
     for row in &model.fleet.services {
-        let page = || Offer::Page(service(model, row));
+        let page = || Offer::Page(service(row));
         sieve.offer(row.service.name.as_str(), "", page);
     }
     for row in &model.fleet.instances {
@@ -340,8 +340,8 @@ fn offer_pages(model: &Model, sieve: &mut Sieve) {
     }
 }
 
-fn service(model: &Model, row: &ServiceRow) -> Subject {
-    Subject::Service((model.cluster.clone(), row.service.name.clone()))
+fn service(row: &ServiceRow) -> Subject {
+    Subject::Service(row.key())
 }
 
 fn begin(line: &mut String, verb: &str) {
@@ -373,7 +373,7 @@ fn note(model: &Model, offer: &Offer) -> String {
         Offer::Page(subject) | Offer::On(_, subject) => subject,
     };
     match subject {
-        Subject::Service((_, name)) => match model.fleet.service(name) {
+        Subject::Service(key) => match model.fleet.service(key) {
             Some(row) => format!("service · {}", services::state(row)),
             None => "service".to_owned(),
         },

@@ -9,8 +9,7 @@ use crate::client::{About, Explanation, Standing};
 use crate::docker::StatsSample;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    ClusterName, ContainerName, Event, InstanceName, ServiceName, Snapshot, TaskDefinitionId,
-    TaskId, TimeMs,
+    ClusterName, ContainerName, Event, InstanceName, Snapshot, TaskDefinitionId, TaskId, TimeMs,
 };
 
 use super::bindings::KeyMap;
@@ -169,7 +168,7 @@ impl<Id: Clone + PartialEq> List<Id> {
 /// What belongs to the thing that is selected in the focused list.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Links {
-    pub services: HashSet<ServiceName>,
+    pub services: HashSet<ServiceKey>,
     /// With how many of its live tasks there.
     pub instances: HashMap<InstanceName, u32>,
     pub tasks: HashSet<TaskId>,
@@ -329,7 +328,7 @@ pub struct Model {
     /// The list that the tasks shown belong to: services or instances.
     pub(crate) driver: Pane,
     pub(crate) all_tasks: bool,
-    pub(crate) services: List<ServiceName>,
+    pub(crate) services: List<ServiceKey>,
     pub(crate) tasks: List<TaskId>,
     pub(crate) instances: List<InstanceName>,
     pub(crate) events: List<Arc<Event>>,
@@ -517,11 +516,5 @@ impl Model {
         while self.toasts.len() > TOASTS_MAX {
             self.toasts.pop_front();
         }
-    }
-
-    /// The service selected in its list.
-    pub(crate) fn selected_service(&self) -> Option<ServiceKey> {
-        let name = self.services.selected.clone()?;
-        Some((self.cluster.clone(), name))
     }
 }

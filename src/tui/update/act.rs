@@ -124,7 +124,7 @@ pub(crate) fn question(model: &Model, act: &Act) -> Question {
 
 fn parts<'a>(model: &'a Model, key: &ServiceKey) -> Option<(&'a Service, Tally)> {
     let service = model.snapshot.state.services.get(key)?;
-    let tally = model.fleet.service(&key.1).map(|row| row.tally);
+    let tally = model.fleet.service(key).map(|row| row.tally);
     Some((service, tally.unwrap_or_default()))
 }
 
@@ -294,7 +294,8 @@ fn stop(model: &Model, id: TaskId) -> Question {
     match &task.service {
         None => notes.insert(0, "It was run by hand: nothing starts it again.".to_owned()),
         Some(name) => {
-            let tally = model.fleet.service(name).map(|row| row.tally);
+            let key = (task.cluster.clone(), name.clone());
+            let tally = model.fleet.service(&key).map(|row| row.tally);
             let running = tally.unwrap_or_default().running;
             let stops = u32::from(task.is_serving()).min(running);
             estimate.push(format!(

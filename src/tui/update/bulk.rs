@@ -6,6 +6,7 @@ use crate::model::state::ServiceKey;
 use crate::model::{InstanceStatus, TaskId, validate};
 
 use super::super::effect::Effect;
+use super::super::fleet::service_of;
 use super::super::keymap::Action;
 use super::super::marks::{self, MARKED_MAX};
 use super::super::proposal::Proposal;
@@ -142,24 +143,23 @@ fn on_services(model: &Model, action: Action) -> Chosen {
 
 /// The services that are marked, or that marked tasks belong to; and how many tasks have none.
 fn services(model: &Model) -> (Vec<ServiceKey>, usize) {
-    let (marks, cluster) = (&model.marks, &model.cluster);
+    let marks = &model.marks;
     let mut by_hand = 0;
-    let names: Vec<_> = match model.focus {
+    let keys: Vec<_> = match model.focus {
         Pane::Tasks => {
             let rows = model.fleet.tasks.iter().map(|row| &row.task);
             let marked = rows.filter(|it| marks.tasks.contains(&it.id));
-            let mut names: Vec<_> = marked
+            let mut keys: Vec<_> = marked
                 .inspect(|it| by_hand += usize::from(it.service.is_none()))
-                .filter_map(|it| it.service.clone())
+                .filter_map(|it| service_of(it))
                 .collect();
-            names.sort_unstable();
-            names.dedup();
-            names
+            keys.sort_unstable();
+            keys.dedup();
+            keys
         }
         _ => marks.services.iter().cloned().collect(),
     };
-    let keys = names.into_iter().map(|name| (cluster.clone(), name));
-    (keys.collect(), by_hand)
+    (keys, by_hand)
 }
 
 /// What an act does, with how many things of which kind.

@@ -76,7 +76,7 @@ fn step(model: &mut Model, by: isize) {
     let fleet = &model.fleet;
     match model.focus {
         Pane::Services => model.services.step(by, shown.services.len(), |row| {
-            fleet.services[shown.services[row]].service.name.clone()
+            fleet.services[shown.services[row]].key()
         }),
         Pane::Tasks => model.tasks.step(by, shown.tasks.len(), |row| {
             fleet.tasks[shown.tasks[row]].task.id
@@ -93,7 +93,7 @@ fn step(model: &mut Model, by: isize) {
 /// What is selected in the focused list.
 pub(super) fn selected(model: &Model) -> Option<Subject> {
     match model.focus {
-        Pane::Services => model.selected_service().map(Subject::Service),
+        Pane::Services => model.services.selected.clone().map(Subject::Service),
         Pane::Tasks => model.tasks.selected.map(Subject::Task),
         Pane::Instances => model.instances.selected.clone().map(Subject::Instance),
         Pane::Events => model.events.selected.clone().map(Subject::Event),

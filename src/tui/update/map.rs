@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::effect::Effect;
+use super::super::fleet::belongs;
 use super::super::ghosts::Ghosts;
 use super::super::keymap::Action;
 use super::super::map::{self, Cargo, Chart, MapPage};
@@ -19,7 +20,7 @@ pub(super) fn open(model: &mut Model) {
     let start = model.fleet.tasks.iter().find(|row| {
         !row.task.is_stopped()
             && match &wanted {
-                Some(Subject::Service((_, name))) => row.task.service.as_ref() == Some(name),
+                Some(Subject::Service(key)) => belongs(&row.task, key),
                 Some(Subject::Task(id)) => row.task.id == *id,
                 _ => false,
             }

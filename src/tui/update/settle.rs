@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::{Event, Snapshot};
 
 use super::super::filter::Filter;
-use super::super::fleet::{Fleet, TaskRow};
+use super::super::fleet::{Fleet, TaskRow, belongs, service_of};
 use super::super::sort;
 use super::super::state::{Layer, Links, Model, PANES, Pane};
 use super::super::view::{page, proposal};
@@ -54,7 +54,7 @@ pub(super) fn settle(model: &mut Model) {
     model
         .services
         .settle(rows.len(), height(Pane::Services), |row| {
-            fleet[rows[row]].service.name.clone()
+            fleet[rows[row]].key()
         });
 
     let (all, sorting) = (&model.fleet.instances, &model.sorting);
@@ -152,7 +152,7 @@ fn in_scope(model: &Model, row: &TaskRow) -> bool {
             .services
             .selected
             .as_ref()
-            .is_none_or(|name| row.task.service.as_ref() == Some(name)),
+            .is_none_or(|key| belongs(&row.task, key)),
     }
 }
 
@@ -164,11 +164,14 @@ fn links(model: &Model) -> Links {
         let task = &row.task;
         links.tasks.insert(task.id);
         *links.instances.entry(task.instance.clone()).or_default() += 1;
-        links.services.extend(task.service.clone());
+        links.services.extend(service_of(task));
     };
     match model.focus {
         Pane::Services => live()
-            .filter(|row| row.task.service.is_some() && row.task.service == model.services.selected)
+            .filter(|row| {
+                let selected = model.services.selected.as_ref();
+                selected.is_some_and(|key| belongs(&row.task, key))
+            })
             .for_each(&mut take),
         Pane::Instances => live()
             .filter(|row| Some(&row.task.instance) == model.instances.selected.as_ref())
@@ -190,7 +193,10 @@ fn links(model: &Model) -> Links {
 
 fn link_event(event: &Event, links: &mut Links) {
     links.tasks.extend(event.task);
-    links.services.extend(event.service.clone());
+    let service = event.service.clone();
+    links
+        .services
+        .extend(service.map(|name| (event.cluster.clone(), name)));
     if let Some(instance) = &event.instance {
         links.instances.insert(instance.clone(), 0);
     }

@@ -4,7 +4,7 @@ use crate::model::{InstanceName, TaskId};
 
 use super::super::effect::Effect;
 use super::super::event::Ticket;
-use super::super::fleet::{Stage, TaskRow};
+use super::super::fleet::{Stage, TaskRow, belongs};
 use super::super::keymap::Action;
 use super::super::state::{Layer, List, Model, StatsResult, Subject};
 use super::super::stats::{Order, Scope, StatsPage};
@@ -101,7 +101,7 @@ pub(super) fn settle(model: &mut Model) {
         return;
     };
     let tasks = fleet.tasks.iter().filter(|row| match &page.scope {
-        Scope::Service((_, name)) => row.task.service.as_ref() == Some(name),
+        Scope::Service(key) => belongs(&row.task, key),
         Scope::Instance(name) => row.task.instance == *name,
     });
     let mut rows: Vec<(TaskId, f64)> = tasks

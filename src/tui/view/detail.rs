@@ -255,9 +255,10 @@ pub(crate) fn tag_words(tags: &[Tag]) -> String {
 pub(super) fn summary(screen: &Screen<'_>) -> (Mood, String) {
     let model = screen.model;
     let found = match model.focus {
-        Pane::Services => model
-            .selected_service()
-            .and_then(|key| about_service(screen, &key)),
+        Pane::Services => {
+            let key = model.services.selected.as_ref();
+            key.and_then(|key| about_service(screen, key))
+        }
         Pane::Tasks => model.tasks.selected.and_then(|id| about_task(screen, id)),
         Pane::Instances => {
             let name = model.instances.selected.as_ref();
@@ -272,7 +273,7 @@ pub(super) fn summary(screen: &Screen<'_>) -> (Mood, String) {
 }
 
 fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)> {
-    let row = screen.model.fleet.service(&key.1)?;
+    let row = screen.model.fleet.service(key)?;
     let service = &row.service;
     let name = &service.name;
     if let Some(unplaced) = &service.unplaced {
@@ -317,7 +318,7 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
 
 /// Where a service's tasks are, by zone.
 fn spread(screen: &Screen<'_>, service: &Service) -> String {
-    let row = screen.model.fleet.service(&service.name);
+    let row = screen.model.fleet.row_of(service);
     let zones = row.map(|row| &row.zones).filter(|zones| !zones.is_empty());
     let Some(zones) = zones else {
         return "no task is up".to_owned();
@@ -482,7 +483,7 @@ fn tenants(screen: &Screen<'_>, instance: &Instance) -> String {
 
 /// The state of a service in words, with its colour.
 fn service_state(screen: &Screen<'_>, service: &Service) -> (String, Style) {
-    let row = screen.model.fleet.service(&service.name);
+    let row = screen.model.fleet.row_of(service);
     row.map_or_else(Default::default, |row| {
         (services::state(row), screen.theme.mood(row.mood))
     })

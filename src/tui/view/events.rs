@@ -36,7 +36,10 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
 fn is_linked(event: &Event, links: &Links) -> bool {
     match (&event.task, &event.service, &event.instance) {
         (Some(task), None, _) => links.tasks.contains(task),
-        (_, Some(service), _) => links.services.contains(service),
+        (_, Some(service), _) => {
+            let key = (event.cluster.clone(), service.clone());
+            links.services.contains(&key)
+        }
         (None, None, Some(instance)) => links.instances.contains_key(instance),
         (None, None, None) => false,
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use ratatui::style::Color;
 
-use crate::model::ServiceName;
+use crate::model::state::ServiceKey;
 
 use super::super::fleet::Fleet;
 use super::theme::Theme;
@@ -42,12 +42,13 @@ pub(super) fn choice(theme: &Theme) -> &[Color] {
 }
 
 /// What every service of a fleet looks like.
-pub(super) fn dresses<'a>(fleet: &'a Fleet, theme: &Theme) -> BTreeMap<&'a ServiceName, Dress> {
+pub(super) fn dresses(fleet: &Fleet, theme: &Theme) -> BTreeMap<ServiceKey, Dress> {
     let choice = choice(theme);
     let (mut taken, mut letters) = (HashSet::new(), HashSet::new());
-    let services = fleet.services.iter().map(|row| &row.service.name);
+    let services = fleet.services.iter();
     services
-        .map(|name| {
+        .map(|row| {
+            let name = &row.service.name;
             // The name decides, so that a service looks the same tomorrow; another one that has
             // the colour already moves it on.
             let wanted = hash(name.as_str()) % choice.len();
@@ -58,7 +59,7 @@ pub(super) fn dresses<'a>(fleet: &'a Fleet, theme: &Theme) -> BTreeMap<&'a Servi
             let letter = letter(name.as_str(), &letters);
             letters.insert(letter);
             let colour = choice[slot];
-            (name, Dress { colour, letter })
+            (row.key(), Dress { colour, letter })
         })
         .collect()
 }

@@ -7,9 +7,10 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use crate::model::{InstanceStatus, LaunchType, Resources, ServiceName};
+use crate::model::state::ServiceKey;
+use crate::model::{InstanceStatus, LaunchType, Resources};
 
-use super::super::fleet::{InstanceRow, Mood, Stage, TaskRow};
+use super::super::fleet::{InstanceRow, Mood, Stage, TaskRow, service_of};
 use super::super::ghosts::Ghost;
 use super::super::layout::Layout;
 use super::super::map::{self, Block, Cargo, Chart, GUTTER, MapPage, Measure};
@@ -39,7 +40,7 @@ struct Map<'a> {
     screen: &'a Screen<'a>,
     page: &'a MapPage,
     chart: Chart,
-    dresses: BTreeMap<&'a ServiceName, Dress>,
+    dresses: BTreeMap<ServiceKey, Dress>,
     /// Where bays are drawn; rows beyond it are not.
     area: Rect,
 }
@@ -357,9 +358,9 @@ impl Map<'_> {
         let service = match row.task.launch_type {
             // Whose it is does not concern the host.
             LaunchType::Fargate => None,
-            LaunchType::Ec2 => row.task.service.as_ref(),
+            LaunchType::Ec2 => service_of(&row.task),
         };
-        let dress = service.and_then(|name| self.dresses.get(name));
+        let dress = service.and_then(|key| self.dresses.get(&key));
         dress.copied().unwrap_or(livery::BY_HAND)
     }
 
@@ -380,14 +381,14 @@ impl Map<'_> {
             let stops = entry(Span::styled("╱╱", theme.strong()), "would stop");
             fixed = [starts, stops, fixed].concat();
         }
-        let own = self.task().and_then(|row| row.task.service.clone());
-        let aboard = |name: &ServiceName| {
-            let row = self.screen.model.fleet.service(name);
+        let own = self.task().and_then(|row| service_of(&row.task));
+        let aboard = |key: &ServiceKey| {
+            let row = self.screen.model.fleet.service(key);
             row.is_some_and(|row| row.tally.live() > 0)
         };
-        let all = self.dresses.iter().filter(|(name, _)| aboard(name));
-        let all: Vec<(&&ServiceName, &Dress)> = all.collect();
-        let services = all.iter().map(|(name, dress)| {
+        let all = self.dresses.iter().filter(|(key, _)| aboard(key));
+        let all: Vec<(&ServiceKey, &Dress)> = all.collect();
+        let services = all.iter().map(|((_, name), dress)| {
             let style = match theme.colours {
                 Colours::None => theme.strong(),
                 _ => theme.block(dress.colour),
@@ -409,7 +410,7 @@ impl Map<'_> {
             true => room.saturating_sub(MORE_COLUMNS),
             false => room,
         };
-        let at = own.and_then(|own| all.iter().position(|(name, _)| ***name == own));
+        let at = own.and_then(|own| all.iter().position(|(key, _)| **key == own));
         let mut first = at.unwrap_or(0);
         while first > 0 && sum(&services[first - 1..]) <= room {
             first -= 1;

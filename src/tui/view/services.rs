@@ -86,9 +86,13 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(screen.age(service.created_at), screen.theme.dim()),
             ],
             selected: model.marks(Pane::Services)
-                && model.services.selected.as_ref() == Some(&service.name),
-            marked: model.marks.services.contains(&service.name),
-            linked: model.focus != Pane::Services && model.links.services.contains(&service.name),
+                && model
+                    .services
+                    .selected
+                    .as_ref()
+                    .is_some_and(|key| row.is(key)),
+            marked: model.marks.services.contains(&row.key()),
+            linked: model.focus != Pane::Services && model.links.services.contains(&row.key()),
             stale: false,
         }
     });

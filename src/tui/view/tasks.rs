@@ -100,7 +100,11 @@ fn scope(model: &Model) -> Option<String> {
     }
     match model.driver {
         Pane::Instances => model.instances.selected.as_ref().map(ToString::to_string),
-        _ => model.services.selected.as_ref().map(ToString::to_string),
+        _ => model
+            .services
+            .selected
+            .as_ref()
+            .map(|key| key.1.to_string()),
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     let screen = sheet.screen;
     let (state, style) = service_state(screen, service);
     sheet.field_in("state", state, style);
-    if let Some(row) = screen.model.fleet.service(&service.name) {
+    if let Some(row) = screen.model.fleet.row_of(service) {
         let t = row.tally;
         sheet.field(
             "tasks",
