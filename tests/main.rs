@@ -11,9 +11,11 @@
 mod architecture;
 mod cli;
 mod console;
+mod copying;
 mod demo;
 mod fleet;
 mod hands;
+mod lent;
 mod logs;
 mod map;
 mod marks;

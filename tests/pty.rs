@@ -17,16 +17,18 @@ fn cells(n: u16) -> std::num::NonZero<u16> {
 }
 
 /// A program in a terminal of our own.
-struct Session {
+pub struct Session {
     master: Box<dyn MasterPty>,
     keys: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
+    pub child: Box<dyn Child + Send + Sync>,
     output: mpsc::Receiver<Vec<u8>>,
-    screen: vt100::Parser,
+    pub screen: vt100::Parser,
+    /// Everything that was sent so far.
+    pub heard: Vec<u8>,
 }
 
 impl Session {
-    fn start(command: CommandBuilder, columns: u16, rows: u16) -> Self {
+    pub fn start(command: CommandBuilder, columns: u16, rows: u16) -> Self {
         let size = PtySize {
             rows,
             cols: columns,
@@ -53,25 +55,43 @@ impl Session {
             child,
             output,
             screen: vt100::Parser::new(cells(rows), cells(columns), 0),
+            heard: Vec::new(),
         }
     }
 
-    fn press(&mut self, keys: &str) {
+    fn hear(&mut self, bytes: &[u8]) {
+        self.heard.extend_from_slice(bytes);
+        self.screen.process(bytes);
+    }
+
+    /// Waits until the program has sent just these bytes, shown or not.
+    pub fn wait_to_hear(&mut self, bytes: &str) {
+        let began = Instant::now();
+        let wanted = bytes.as_bytes();
+        while !self.heard.windows(wanted.len()).any(|it| it == wanted) {
+            assert!(began.elapsed() < PATIENCE, "{bytes:?} was not sent");
+            if let Ok(bytes) = self.output.recv_timeout(GLANCE) {
+                self.hear(&bytes);
+            }
+        }
+    }
+
+    pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.screen.screen().contents()
     }
 
     /// Waits until the screen is as wanted.
-    fn wait(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+    pub fn wait(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
         let began = Instant::now();
         while !wanted(self.screen.screen()) {
             assert!(began.elapsed() < PATIENCE, "no {what} on:\n{}", self.text());
             match self.output.recv_timeout(GLANCE) {
-                Ok(bytes) => self.screen.process(&bytes),
+                Ok(bytes) => self.hear(&bytes),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     assert!(
@@ -84,11 +104,11 @@ impl Session {
         }
     }
 
-    fn wait_for(&mut self, words: &str) {
+    pub fn wait_for(&mut self, words: &str) {
         self.wait(words, |screen| screen.contents().contains(words));
     }
 
-    fn resize(&mut self, columns: u16, rows: u16) {
+    pub fn resize(&mut self, columns: u16, rows: u16) {
         self.screen
             .screen_mut()
             .set_size(cells(rows), cells(columns));
@@ -102,11 +122,11 @@ impl Session {
     }
 
     /// Takes in what is left until the program has ended, and gives its exit code.
-    fn end(&mut self) -> u32 {
+    pub fn end(&mut self) -> u32 {
         let began = Instant::now();
         loop {
             match self.output.recv_timeout(GLANCE) {
-                Ok(bytes) => self.screen.process(&bytes),
+                Ok(bytes) => self.hear(&bytes),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     if self.child.try_wait().unwrap().is_some() {
@@ -121,12 +141,12 @@ impl Session {
             );
         }
         while let Ok(bytes) = self.output.try_recv() {
-            self.screen.process(&bytes);
+            self.hear(&bytes);
         }
         self.child.wait().unwrap().exit_code()
     }
 
-    fn assert_given_back(&self) {
+    pub fn assert_given_back(&self) {
         let screen = self.screen.screen();
         assert!(!screen.alternate_screen(), "still on the alternate screen");
         assert!(!screen.hide_cursor(), "the cursor is still hidden");
@@ -213,7 +233,7 @@ fn the_terminal_is_given_back_before_a_panic_is_reported() {
 }
 
 /// `qd demo` in a terminal of that size.
-fn demo(columns: u16, rows: u16) -> Session {
+pub fn demo(columns: u16, rows: u16) -> Session {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_qd"));
     command.arg("demo");
     command.env("TERM", "xterm-256color");

@@ -14,12 +14,19 @@ pub(crate) fn line(act: &Act, shown: &ClusterName) -> String {
         return "qd serve    (keeps them without a screen)".to_owned();
     }
     let cluster = act.service().map_or(shown, |key| &key.0);
-    let mut all = vec!["qd".to_owned()];
-    if *cluster != ClusterName::default_cluster() {
-        all.extend(["--cluster".to_owned(), cluster.to_string()]);
-    }
-    all.extend(words(act));
-    shell_words::join(all)
+    let words = words(act);
+    qd(
+        cluster,
+        &words.iter().map(String::as_str).collect::<Vec<_>>(),
+    )
+}
+
+/// A command of this program about a cluster, quoted for a shell.
+pub(crate) fn qd(cluster: &ClusterName, words: &[&str]) -> String {
+    let named = *cluster != ClusterName::default_cluster();
+    let flag = named.then(|| ["--cluster", cluster.as_str()]);
+    let all = ["qd"].into_iter().chain(flag.into_iter().flatten());
+    shell_words::join(all.chain(words.iter().copied()))
 }
 
 fn words(act: &Act) -> Vec<String> {

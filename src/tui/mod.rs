@@ -34,6 +34,7 @@ mod text;
 mod timeline;
 mod update;
 mod view;
+mod yank;
 
 use std::future::poll_fn;
 use std::io::{self, Write as _};
@@ -133,6 +134,8 @@ struct Console {
     keys: Option<EventStream>,
     /// What the terminal is to be lent to.
     lending: Option<Box<ShellAsk>>,
+    /// What the terminal is to copy, sent with the next frame.
+    copying: Option<String>,
     /// Something on the screen is not what it should be.
     dirty: bool,
     /// There is a newer picture than the one shown.
@@ -165,6 +168,7 @@ impl Console {
             standings,
             keys: None,
             lending: None,
+            copying: None,
             dirty: true,
             newer: true,
             closed: false,
@@ -281,6 +285,7 @@ impl Console {
         for effect in effects {
             match effect {
                 Effect::Shell(ask) => self.lending = Some(ask),
+                Effect::Copy(text) => self.copying = Some(text),
                 effect => self.runner.run(effect),
             }
         }
@@ -328,6 +333,9 @@ impl Console {
         if std::mem::take(&mut self.newer) {
             let snapshot = self.snapshots.borrow_and_update().clone();
             self.take(Event::Snapshot(snapshot));
+        }
+        if let Some(text) = self.copying.take() {
+            blocking(|| terminal::copy(&text)).wrap_err("the terminal cannot be told to copy")?;
         }
         let size = screen.size().wrap_err("the terminal has no size")?;
         if self.model.size != (size.width, size.height) {

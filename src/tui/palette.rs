@@ -108,7 +108,8 @@ impl Palette {
                 continue;
             }
             here.push(action);
-            let words = match self.target(model, binding) {
+            let named = !binding.foot.is_empty();
+            let words = match self.target(model, binding).filter(|_| named) {
                 Some(target) => {
                     let words = act_words(model, binding, &target);
                     done.push(Offer::On(action, target));

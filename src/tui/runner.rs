@@ -133,8 +133,8 @@ impl Runner {
                     task.abort();
                 }
             }
-            // The console itself has the terminal to lend.
-            Effect::Shell(_) => {}
+            // The console itself has the terminal.
+            Effect::Shell(_) | Effect::Copy(_) => {}
             Effect::Explain {
                 ticket,
                 about,

@@ -18,7 +18,7 @@ use super::event::Ticket;
 use super::fleet::Fleet;
 use super::keymap::Places;
 use super::layout::Layout;
-use super::logs::LogPage;
+use super::logs::{LogPage, Sight};
 use super::map::MapPage;
 use super::marks::Marks;
 use super::palette::Palette;
@@ -30,6 +30,7 @@ use super::sort::Sorting;
 use super::stats::{StatsPage, Usage};
 use super::timeline::{Past, Timeline};
 use super::view::theme::Theme;
+use super::yank::Source;
 
 /// How many notices are shown at once.
 const TOASTS_MAX: usize = 4;
@@ -264,6 +265,8 @@ pub(crate) enum Choice {
     Since,
     /// The fields of JSON lines that have a column of their own.
     Columns,
+    /// What of something is copied.
+    Copy(Source),
 }
 
 /// What lies over the panes; the last one has the keys.
@@ -516,5 +519,14 @@ impl Model {
         while self.toasts.len() > TOASTS_MAX {
             self.toasts.pop_front();
         }
+    }
+
+    /// The logs that lie over everything but a question, and what there is room for on them.
+    pub(crate) fn logs_on_top(&self) -> Option<(&LogPage, Sight)> {
+        let body = self.layout()?.body;
+        self.layers.iter().rev().find_map(|layer| match layer {
+            Layer::Logs(page) => Some((page.as_ref(), page.sight(body.width, body.height))),
+            _ => None,
+        })
     }
 }

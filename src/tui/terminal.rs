@@ -17,6 +17,7 @@ use ratatui::layout::Size;
 use tokio::sync::Notify;
 
 use super::ink::Ink;
+use super::yank;
 
 /// Whether the terminal is ours at the moment.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -98,6 +99,13 @@ pub(super) fn lend() -> io::Result<Vec<u8>> {
         cursor::Show
     )?;
     Ok(typed)
+}
+
+/// Has the terminal copy a text.
+pub(super) fn copy(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(yank::sequence(text).as_bytes())?;
+    out.flush()
 }
 
 /// Takes the terminal back after it was lent, whatever state it was left in, with a screen that

@@ -74,6 +74,10 @@ pub(crate) enum Action {
     /// Only what differs between two tasks, or everything.
     OnlyDifferent,
     Palette,
+    /// Copies what is most wanted of the selected thing, by the terminal.
+    Copy,
+    /// Chooses what of it is copied.
+    CopyOther,
     /// Opens again what was left last.
     Forward,
     Back,

@@ -29,6 +29,13 @@ const SHOWN_THEN: P = P::PANES.or(P::DETAILS).or(P::MAP);
 /// The lists with columns.
 const LISTS: P = P::SERVICES.or(P::TASKS).or(P::INSTANCES);
 const EVERYWHERE: P = P::PANES.or(P::PAGES);
+/// Where something is selected or shown that has a name to copy.
+const COPIES: P = P::PANES
+    .or(P::DETAILS)
+    .or(P::LOGS)
+    .or(P::MAP)
+    .or(P::TIMELINE)
+    .or(P::STATS);
 /// Where lines scroll.
 const SCROLLS: P = EVERYWHERE.or(P::CONFIRM);
 
@@ -422,6 +429,20 @@ pub(crate) const KEYS: &[Binding] = &[
         Action::Measure,
         "memory/cpu",
         "size blocks by memory, or by cpu",
+    ),
+    key(
+        COPIES,
+        &["y"],
+        Action::Copy,
+        "",
+        "copy: the id or name of what is selected, the event, the log lines",
+    ),
+    key(
+        COPIES,
+        &["Y"],
+        Action::CopyOther,
+        "",
+        "choose what to copy: ARN, addresses, image digests, the qd command",
     ),
     key(SCROLLS, &["j", "down"], Action::Down, "", "down"),
     key(SCROLLS, &["k", "up"], Action::Up, "", "up"),

@@ -35,8 +35,13 @@ impl LogPage {
     /// They, one a line with time, task and container; what is missing between them is said in
     /// lines that begin with `#`.
     pub(crate) fn saved_text(&self) -> String {
+        self.lines_of(self.numbers())
+    }
+
+    /// Some entries in that form.
+    pub(crate) fn lines_of(&self, numbers: impl Iterator<Item = u64>) -> String {
         let mut out = String::new();
-        for number in self.numbers() {
+        for number in numbers {
             let Some(entry) = self.book.get(number) else {
                 continue;
             };

@@ -10,7 +10,8 @@ use super::super::effect::Effect;
 use super::super::keymap::Action;
 use super::super::sort;
 use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
-use super::{act, bulk, compare, definition, layers, logs, map, shell, stats};
+use super::super::yank::Source;
+use super::{act, bulk, compare, definition, layers, logs, map, shell, stats, yank};
 
 /// How many pages may lie over one another: the lowest one goes when there is one more.
 const LAYERS_MAX: usize = 50;
@@ -180,6 +181,7 @@ pub(super) fn on_subject(
     };
     match (action, subject) {
         (Action::Stats, subject) => stats::open(model, &subject),
+        (Action::Copy, subject) => return yank::of(model, &Source::Thing(subject)),
         (Action::Logs, Subject::Task(task)) => return task_logs(model, task),
         (Action::Logs, Subject::Service(key)) => return service_logs(model, key),
         (Action::Logs, Subject::Instance(name)) => return instance_logs(model, name),

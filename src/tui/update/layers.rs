@@ -10,7 +10,8 @@ use super::super::compare as replicas;
 use super::super::effect::Effect;
 use super::super::keymap::Action;
 use super::super::state::{Act, Choice, Layer, Model, Subject};
-use super::{act, compare, fleet, logs, proposal, settle, shell};
+use super::super::yank as copied;
+use super::{act, compare, fleet, logs, proposal, settle, shell, yank};
 
 /// The most characters that a filter or a choice takes.
 pub(super) const TYPED_MAX: usize = 64;
@@ -190,10 +191,15 @@ fn enter(model: &mut Model) -> Vec<Effect> {
             selected,
             typed,
         }) => {
+            if !picker_items(model, &choice, &typed).contains(&selected) {
+                model.toast("Nothing matches what is typed.");
+                return Vec::new();
+            }
             model.layers.pop();
             match choice {
                 Choice::Since => return logs::since(model, &selected),
                 Choice::Columns => logs::toggle_column(model, &selected, typed),
+                Choice::Copy(source) => return yank::chosen(model, &source, &selected),
                 choice => chosen(model, choice, &selected),
             }
         }
@@ -220,7 +226,7 @@ pub(super) fn chosen(model: &mut Model, choice: Choice, selected: &str) {
                 act::ask(model, Act::Update(key, id));
             }
         }
-        Choice::Since | Choice::Columns => {}
+        Choice::Since | Choice::Columns | Choice::Copy(_) => {}
         Choice::Replica(_) => compare::chosen(model, selected),
         Choice::Compared(_) => {
             if let Some(Layer::Details {
@@ -267,6 +273,10 @@ pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<S
         Choice::Cluster => state.clusters.keys().map(ToString::to_string).collect(),
         Choice::Since => logs::reaches(),
         Choice::Columns => logs::columns(model),
+        Choice::Copy(source) => {
+            let pieces = copied::pieces(model, source).into_iter();
+            pieces.map(|it| it.what).collect()
+        }
         // They are found by what is shown of them: an id says nothing.
         Choice::Replica(task) => return replicas::choices(model, *task, typed),
         Choice::Compared(id) => {
@@ -289,8 +299,9 @@ pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<S
             ids.iter().map(ToString::to_string).collect()
         }
     };
+    let typed = typed.to_lowercase();
     all.into_iter()
-        .filter(|item| item.contains(typed))
+        .filter(|item| item.to_lowercase().contains(&typed))
         .collect()
 }
 

@@ -15,6 +15,7 @@ mod settle;
 mod shell;
 mod stats;
 mod timeline;
+mod yank;
 
 pub(crate) use bulk::{asked, names};
 pub(crate) use layers::picker_items;
@@ -182,6 +183,8 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             palette::open(model);
             Vec::new()
         }
+        (Action::Copy, _) => yank::first(model),
+        (Action::CopyOther, _) => yank::choose(model),
         (Action::Forward, _) => fleet::forward(model),
         (Action::Timeline, _) => timeline::open(model),
         (Action::Earlier, _) => timeline::step(model, -1),

@@ -12,6 +12,7 @@ use super::super::layout::Layout;
 use super::super::state::{Choice, Layer, Model};
 use super::super::text;
 use super::super::update::picker_items;
+use super::super::yank;
 use super::{Screen, commands, grid, proposal, shell};
 
 /// Columns of a box.
@@ -69,6 +70,7 @@ fn picker(
             Some(model.cluster.to_string()),
         ),
         Choice::Since => ("Read logs from".to_owned(), None),
+        Choice::Copy(_) => ("Copy".to_owned(), None),
         Choice::Columns => ("Fields with a column of their own".to_owned(), None),
         Choice::Compared(id) => (format!("Compare {id} with"), None),
         Choice::Replica(task) => (format!("Compare task {} with", task.short()), None),
@@ -115,6 +117,13 @@ fn picker(
 fn label(model: &Model, choice: &Choice, item: &str) -> String {
     match (choice, item.parse()) {
         (Choice::Replica(_), Ok(task)) => compare::label(model, task),
+        (Choice::Copy(source), _) => {
+            let pieces = yank::pieces(model, source);
+            let columns = pieces.iter().map(|it| text::width(&it.what)).max();
+            let found = pieces.iter().find(|it| it.what == item);
+            let text = found.map_or("", |it| it.text.lines().next().unwrap_or_default());
+            format!("{item:<0$}  {text}", columns.unwrap_or(0))
+        }
         _ => item.to_owned(),
     }
 }
