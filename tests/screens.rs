@@ -506,8 +506,7 @@ fn a_services_page_shows_why_and_the_smallest_change() {
 fn the_picture_is_what_the_program_shows() {
     let assets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
     for (name, keys, size) in [("console", "", (132, 38)), ("map", "m", (120, 29))] {
-        let mut model = console(size);
-        press(&mut model, keys);
+        let model = crate::stats::sampled(size, keys, 40);
         let svg = picture::svg(&frame(&model, size));
         let path = assets.join(format!("{name}.svg"));
         if std::env::var_os("QD_UPDATE_PICTURE").is_some() {

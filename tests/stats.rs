@@ -48,7 +48,7 @@ fn sail(model: &mut Model, seconds: u64, mut effects: Vec<Effect>) -> BTreeSet<T
 }
 
 /// A console at these keys, sampled for that long.
-fn sampled(size: (u16, u16), keys: &str, seconds: u64) -> Model {
+pub fn sampled(size: (u16, u16), keys: &str, seconds: u64) -> Model {
     let mut model = console(size);
     let effects = press(&mut model, keys);
     sail(&mut model, seconds, effects);
@@ -72,6 +72,8 @@ fn figures_are_as_they_were() {
                 ("figures-instance", "3%"),
                 ("figures-task", "2<enter>"),
                 ("figures-host", "3<enter>"),
+                ("figures-list", "2"),
+                ("figures-list-sorted", "2oooooooo"),
             ] {
                 let model = sampled(size, keys, 150);
                 insta::assert_snapshot!(format!("{name}-{label}"), text(&frame(&model, size)));
@@ -86,25 +88,17 @@ fn figures_are_as_they_were() {
 
 #[test]
 fn a_page_is_sampled_while_it_is_open_and_its_past_is_there_when_it_is_opened_again() {
-    let mut model = console(LARGE);
+    // So small that the list beneath has no figures of its own.
+    let mut model = console(SMALL);
     let opened = press(&mut model, "2<enter>");
     let sampled = sail(&mut model, 60, opened);
     assert_eq!(sampled.len(), 1, "only the task of the page");
-    let shown = text(&frame(&model, LARGE));
-    assert!(
-        shown.contains("vCPU") && shown.contains("of 128 MiB"),
-        "{shown}"
-    );
-    let mut effects = press(&mut model, "<esc>");
-    effects.retain(|effect| matches!(effect, Effect::Stats { .. }));
+    let effects = press(&mut model, "<esc>");
     assert_eq!(effects, []);
-    assert_eq!(
-        sail(&mut model, 10, Vec::new()).len(),
-        0,
-        "nothing is asked for any more"
-    );
-    press(&mut model, "<enter>");
-    let shown = text(&frame(&model, LARGE));
+    let later = update(&mut model, NOW.plus_ms(9_000), Event::Clock);
+    assert_eq!(later, [], "nothing is asked for any more");
+    press(&mut model, "<enter>G");
+    let shown = text(&frame(&model, SMALL));
     assert!(
         shown.contains("▅") || shown.contains("█"),
         "its past: {shown}"
@@ -162,6 +156,18 @@ fn the_most_comes_first_when_it_is_ordered_so_and_enter_opens_its_page() {
     );
     press(&mut model, "<enter>");
     assert!(text(&frame(&model, LARGE)).contains("── Task "));
+}
+
+#[test]
+fn the_list_is_sampled_where_it_has_room_and_whole_where_it_is_sorted_by_figures() {
+    let asked = |size, keys| {
+        let mut model = console(size);
+        let effects = press(&mut model, keys);
+        sail(&mut model, 40, effects).len()
+    };
+    assert_eq!(asked(SMALL, "2"), 0);
+    let (rows, all) = (asked((120, 40), "2a"), asked((120, 40), "2aoooooooo"));
+    assert!(0 < rows && rows < all, "{rows} of {all}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::state::{Model, PANES, Pane};
 use super::view::{columns, services, tasks};
 
 /// Columns whose largest values come first: what is fullest, what there is most of.
-const LARGEST_FIRST: [&str; 4] = ["RUN", "TASKS", "CPU", "MEMORY"];
+const LARGEST_FIRST: [&str; 5] = ["RUN", "TASKS", "CPU", "MEMORY", tasks::MEMORY];
 
 /// What a list is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +74,15 @@ pub(crate) fn reverse(model: &mut Model) {
         sort.reversed = !sort.reversed;
         reorder(model, pane);
     }
+}
+
+/// Orders the tasks anew, if that hangs on samples: there is another one.
+pub(crate) fn sampled(model: &mut Model) -> bool {
+    let hangs = tasks::is_sorted_by_figures(model);
+    if hangs {
+        reorder(model, Pane::Tasks);
+    }
+    hangs
 }
 
 /// Orders every list anew: there is another fleet.
@@ -178,6 +187,15 @@ fn task(model: &Model, column: &str, row: &TaskRow) -> Key {
             Some(health) => words(format!("{health:?}")),
             None => number(1_u64),
         },
+        // What was not sampled comes last.
+        tasks::CPU => {
+            let sample = tasks::sample(model, task);
+            number(sample.map_or(0, |sample| 1 + (sample.cpu_units * 1_000.0) as u64))
+        }
+        tasks::MEMORY => {
+            let sample = tasks::sample(model, task);
+            number(sample.map_or(0, |sample| 1 + sample.memory_bytes))
+        }
         "PORTS" => words(tasks::ports(task)),
         "WHY" => words(tasks::why(task)),
         _ => words(task.id.short()),

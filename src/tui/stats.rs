@@ -17,6 +17,13 @@ pub(crate) const EVERY_MS: u64 = 3_000;
 const JITTER_MS: u64 = 400;
 /// For how long a sample stands for now, in milliseconds: then it is old, and shown as that.
 pub(crate) const FRESH_MS: u64 = 8_000;
+/// Between two samples of a task that is a row of a list among others, in milliseconds.
+const LIST_EVERY_MS: u64 = 10_000;
+/// For how long such a row has to be on the screen before it is sampled, in milliseconds: who
+/// scrolls past asks for nothing.
+const LIST_REST_MS: u64 = 700;
+/// For how long a sample stands in a list: three that did not come, in milliseconds.
+pub(crate) const LIST_FRESH_MS: u64 = 3 * LIST_EVERY_MS;
 /// Samples kept of each container.
 const POINTS_MAX: usize = 160;
 /// Tasks whose samples are kept.
@@ -93,7 +100,12 @@ impl Trace {
 
     /// The newest, if it says what is so now.
     pub(crate) fn fresh(&self, now: TimeMs) -> Option<&Point> {
-        self.last().filter(|last| now.since_ms(last.at) <= FRESH_MS)
+        self.within(FRESH_MS, now)
+    }
+
+    /// The newest, if it is no older than that.
+    pub(crate) fn within(&self, age_ms: u64, now: TimeMs) -> Option<&Point> {
+        self.last().filter(|last| now.since_ms(last.at) <= age_ms)
     }
 
     /// One value for each column, the last one now. A column is empty where nothing was known.
@@ -203,9 +215,36 @@ struct Host {
     not_before: TimeMs,
 }
 
+/// How often what is on the screen is sampled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// A page about figures.
+    #[default]
+    Page,
+    /// A list that has figures among other columns.
+    List,
+}
+
+impl Pace {
+    fn every_ms(self) -> u64 {
+        match self {
+            Self::Page => EVERY_MS,
+            Self::List => LIST_EVERY_MS,
+        }
+    }
+
+    fn rest_ms(self) -> u64 {
+        match self {
+            Self::Page => 0,
+            Self::List => LIST_REST_MS,
+        }
+    }
+}
+
 /// What was sampled, and what is being sampled.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Usage {
+    pace: Pace,
     books: HashMap<TaskId, Book>,
     hosts: HashMap<InstanceName, Host>,
     /// When something that is wanted becomes due.
@@ -234,12 +273,26 @@ impl Usage {
     pub(crate) fn want(
         &mut self,
         wanted: &[(TaskId, InstanceName)],
+        pace: Pace,
         now: TimeMs,
         tickets: &mut Ticket,
     ) -> Asks {
         let mut asks = Asks::default();
+        let hurries = self.pace == Pace::List && pace == Pace::Page;
+        self.pace = pace;
         for (task, _) in wanted.iter().take(BOOKS_MAX) {
-            self.books.entry(*task).or_default().seen = now;
+            let due = now.plus_ms(pace.rest_ms());
+            let fresh = || Book {
+                due,
+                ..Book::default()
+            };
+            let book = self.books.entry(*task).or_insert_with(fresh);
+            book.seen = now;
+            // The clock may have been set back.
+            book.due = book.due.min(now.plus_ms(pace.every_ms() + JITTER_MS));
+            if hurries {
+                book.due = book.due.min(now);
+            }
         }
         let shown: HashSet<TaskId> = wanted.iter().map(|(task, _)| *task).collect();
         let gone = self
@@ -302,7 +355,7 @@ impl Usage {
             return false;
         };
         let host = self.hosts.entry(name).or_default();
-        book.due = now.plus_ms(EVERY_MS + (task.0 % u128::from(JITTER_MS)) as u64);
+        book.due = now.plus_ms(self.pace.every_ms() + (task.0 % u128::from(JITTER_MS)) as u64);
         match samples {
             Ok(samples) => {
                 *host = Host::default();
@@ -417,7 +470,7 @@ mod tests {
         let mut now = TimeMs(1_000);
         let mut under_way = Vec::new();
         for _ in 0..40 {
-            under_way.extend(usage.want(&all, now, &mut tickets).begin);
+            under_way.extend(usage.want(&all, Pace::Page, now, &mut tickets).begin);
             assert!(under_way.len() <= HOST_MAX, "{under_way:?}");
             if !under_way.is_empty() {
                 let (ticket, task) = under_way.remove(0);
@@ -438,7 +491,7 @@ mod tests {
         let mut asked = HashMap::new();
         for second in 0..200 {
             let now = TimeMs(second * 1_000);
-            for (ticket, task) in usage.want(&all, now, &mut tickets).begin {
+            for (ticket, task) in usage.want(&all, Pace::Page, now, &mut tickets).begin {
                 asked.entry(task).or_insert_with(Vec::new).push(second);
                 let answer = match task {
                     TaskId(9) => Ok(sample(now.0, 0)),
@@ -459,10 +512,12 @@ mod tests {
     fn what_leaves_the_screen_is_given_up_and_kept_for_a_while() {
         let (mut usage, mut tickets) = (Usage::default(), 0);
         let all = wanted(1, "a");
-        let begun = usage.want(&all, TimeMs(0), &mut tickets).begin;
+        let begun = usage.want(&all, Pace::Page, TimeMs(0), &mut tickets).begin;
         assert!(usage.took(TimeMs(0), begun[0].0, Ok(sample(1, 0))));
-        let again = usage.want(&all, TimeMs(5_000), &mut tickets).begin;
-        let asks = usage.want(&[], TimeMs(6_000), &mut tickets);
+        let again = usage
+            .want(&all, Pace::Page, TimeMs(5_000), &mut tickets)
+            .begin;
+        let asks = usage.want(&[], Pace::Page, TimeMs(6_000), &mut tickets);
         assert_eq!(asks.give_up, [again[0].0]);
         assert!(
             !usage.took(TimeMs(6_000), again[0].0, Ok(sample(2, 0))),
@@ -474,7 +529,7 @@ mod tests {
                 .is_some_and(|book| book.sum.last().is_some())
         );
         assert_eq!(usage.wakes_at, None, "nothing is due");
-        usage.want(&[], TimeMs(6_000 + KEPT_MS), &mut tickets);
+        usage.want(&[], Pace::Page, TimeMs(6_000 + KEPT_MS), &mut tickets);
         assert!(usage.is_empty());
     }
 
@@ -504,5 +559,36 @@ mod tests {
         // The clock of this machine is set back.
         book.took(TimeMs(10), sample(40_000, 2));
         assert_eq!(book.sum.points.len(), 1);
+    }
+
+    #[test]
+    fn a_row_that_scrolls_past_is_not_sampled_and_one_that_rests_is_seldom() {
+        let (mut usage, mut tickets) = (Usage::default(), 0);
+        let one = wanted(1, "a");
+        let none = |asks: Asks| asks.begin.is_empty();
+        assert!(none(usage.want(
+            &one,
+            Pace::List,
+            TimeMs(1_000),
+            &mut tickets
+        )));
+        assert_eq!(usage.wakes_at, Some(TimeMs(1_000 + LIST_REST_MS)));
+        let rested = TimeMs(1_000 + LIST_REST_MS);
+        let begun = usage.want(&one, Pace::List, rested, &mut tickets).begin;
+        assert_eq!(begun.len(), 1);
+        assert!(usage.took(rested, begun[0].0, Ok(sample(1, 0))));
+        let later = rested.plus_ms(LIST_EVERY_MS - 1);
+        assert!(none(usage.want(&one, Pace::List, later, &mut tickets)));
+        // A page about figures does not wait for the list's turn.
+        let begun = usage.want(&one, Pace::Page, later, &mut tickets).begin;
+        assert_eq!(begun.len(), 1);
+        let book = usage.book(TaskId(1)).unwrap();
+        assert!(
+            book.sum
+                .within(LIST_FRESH_MS, rested.plus_ms(LIST_FRESH_MS))
+                .is_some()
+        );
+        let old = rested.plus_ms(LIST_FRESH_MS + 1);
+        assert!(book.sum.within(LIST_FRESH_MS, old).is_none());
     }
 }

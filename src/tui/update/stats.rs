@@ -6,9 +6,11 @@ use super::super::effect::Effect;
 use super::super::event::Ticket;
 use super::super::fleet::{Stage, TaskRow, belongs};
 use super::super::keymap::Action;
+use super::super::sort;
 use super::super::state::{Layer, List, Model, StatsResult, Subject};
-use super::super::stats::{Order, Scope, StatsPage};
+use super::super::stats::{Order, Pace, Scope, StatsPage};
 use super::super::view::stats::rows_area;
+use super::super::view::tasks::figures_window;
 use super::{fleet, layers};
 
 /// The most tasks of an instance's own page that are sampled: more than a screen has.
@@ -121,10 +123,10 @@ pub(super) fn settle(model: &mut Model) {
     page.list.settle(rows.len(), height, |row| rows[row]);
 }
 
-/// The tasks on the screen of which figures are shown, with their hosts.
-fn wanted(model: &Model) -> Vec<(TaskId, InstanceName)> {
+/// The tasks on the screen of which figures are shown, with their hosts, and how often.
+fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
     if model.past.is_some() {
-        return Vec::new(); // What was used then is not kept.
+        return (Vec::new(), Pace::Page); // What was used then is not kept.
     }
     let beneath = |layer: &&Layer| {
         !matches!(
@@ -139,7 +141,7 @@ fn wanted(model: &Model) -> Vec<(TaskId, InstanceName)> {
     let fleet = &model.fleet;
     let answering = |row: &&TaskRow| runs(row);
     let pair = |row: &TaskRow| (row.task.id, row.task.instance.clone());
-    match model.layers.iter().rfind(beneath) {
+    let tasks = match model.layers.iter().rfind(beneath) {
         Some(Layer::Details {
             subject: Subject::Task(id),
             ..
@@ -170,17 +172,24 @@ fn wanted(model: &Model) -> Vec<(TaskId, InstanceName)> {
                 .filter(|row| shown.contains(&row.task.id));
             rows.filter(answering).map(pair).collect()
         }
+        None => {
+            let rows = figures_window(model).filter(answering).map(pair);
+            return (rows.collect(), Pace::List);
+        }
         _ => Vec::new(),
-    }
+    };
+    (tasks, Pace::Page)
 }
 
 /// After every event: samples what is on the screen, and gives up what is not.
 pub(super) fn tend(model: &mut Model) -> Vec<Effect> {
-    let wanted = wanted(model);
+    let (wanted, pace) = wanted(model);
     if wanted.is_empty() && model.usage.is_empty() {
         return Vec::new();
     }
-    let asks = model.usage.want(&wanted, model.now, &mut model.tickets);
+    let asks = model
+        .usage
+        .want(&wanted, pace, model.now, &mut model.tickets);
     let give_up = asks.give_up.into_iter().map(Effect::CloseStats);
     let begin = asks.begin.into_iter();
     let begin = begin.map(|(ticket, task)| Effect::Stats { ticket, task });
@@ -190,6 +199,10 @@ pub(super) fn tend(model: &mut Model) -> Vec<Effect> {
 /// A sample came, or why there is none.
 pub(super) fn took(model: &mut Model, ticket: Ticket, samples: StatsResult) {
     if model.usage.took(model.now, ticket, samples) {
-        settle(model);
+        if sort::sampled(model) {
+            super::settle::settle(model);
+        } else {
+            settle(model);
+        }
     }
 }

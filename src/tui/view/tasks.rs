@@ -1,18 +1,24 @@
 //! The list of tasks.
 
 use ratatui::buffer::Buffer;
-use ratatui::text::Span;
+use ratatui::text::{Line, Span};
 
+use crate::docker::StatsSample;
 use crate::model::task::Health;
 use crate::model::{LastStatus, Task, TimeMs};
 
 use super::super::fleet::{Mood, Stage, TaskRow};
 use super::super::layout::Layout;
 use super::super::state::{Model, Pane};
+use super::super::stats::LIST_FRESH_MS;
 use super::super::text;
 use super::grid::{self, Column, Row, cell, column, right};
 use super::theme::sign;
 use super::{Screen, empty, pane_frame};
+
+/// Columns of figures: of a whole vCPU, and bytes.
+pub(crate) const CPU: &str = "CPU";
+pub(crate) const MEMORY: &str = "MEM USED";
 
 /// The columns, shown as far as there is room.
 pub(crate) fn columns(model: &Model) -> Vec<Column> {
@@ -26,9 +32,55 @@ pub(crate) fn columns(model: &Model) -> Vec<Column> {
         column("INSTANCE", 8, fleet.widths.instance.min(24), 1),
         right("AGE", 4, 2),
         column("HEALTH", 9, 9, 5),
-        column("PORTS", 11, 16, 6),
-        column("WHY", 24, 110, 7),
+        right(CPU, 5, 6),
+        right(MEMORY, 9, 6),
+        column("PORTS", 11, 16, 7),
+        column("WHY", 24, 110, 8),
     ]
+}
+
+/// The most tasks that are sampled to sort a list by their figures.
+const SORTED_MAX: usize = 250;
+
+/// The rows whose figures are to be seen: those on the screen, or all where their order hangs on
+/// it; none where there is no room for the columns.
+pub(crate) fn figures_window(model: &Model) -> impl Iterator<Item = &TaskRow> {
+    let shown = super::columns(model, Pane::Tasks).contains(&MEMORY);
+    let height = model
+        .layout()
+        .map_or(0, |layout| layout.panes[Pane::Tasks.index()].rows.height);
+    let (from, most) = match shown {
+        false => (0, 0),
+        true if is_sorted_by_figures(model) => (0, SORTED_MAX),
+        true => (model.tasks.top, usize::from(height)),
+    };
+    let window = model.shown.tasks.iter().skip(from).take(most);
+    window.filter_map(|at| model.fleet.tasks.get(*at))
+}
+
+/// Whether the list's order hangs on samples.
+pub(crate) fn is_sorted_by_figures(model: &Model) -> bool {
+    let column = model.sorting.of(Pane::Tasks).column;
+    column == Some(CPU) || column == Some(MEMORY)
+}
+
+/// What a task used at its last sample, if that was of late.
+pub(crate) fn sample(model: &Model, task: &Task) -> Option<StatsSample> {
+    let book = model.usage.book(task.id)?;
+    let point = book.sum.within(LIST_FRESH_MS, model.now)?;
+    Some(point.sample)
+}
+
+/// Share of a vCPU and memory at the last sample, and nothing where there is none of late.
+fn figures(screen: &Screen<'_>, task: &Task) -> [Line<'static>; 2] {
+    let words = match sample(screen.model, task) {
+        Some(sample) => [
+            format!("{:.0}%", sample.cpu_units * 100.0 / 1024.0),
+            text::bytes(sample.memory_bytes),
+        ],
+        None => ["–".to_owned(), "–".to_owned()],
+    };
+    words.map(|words| cell(words, screen.theme.dim()))
 }
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
@@ -69,6 +121,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             ratatui::style::Style::new()
         };
         let by_hand = "(by hand)";
+        let [cpu, memory] = figures(screen, task);
         Row {
             cells: vec![
                 cell(sign(row.mood), mood),
@@ -79,6 +132,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(task.whereabouts(), plain),
                 cell(screen.age(since(task)), dim),
                 health(screen, task),
+                cpu,
+                memory,
                 cell(ports(task), dim),
                 cell(why(task), dim),
             ],
@@ -149,7 +204,7 @@ pub(crate) fn checked_health(task: &Task) -> Option<Health> {
     (checked && task.last_status == LastStatus::Running).then(|| task.health())
 }
 
-fn health(screen: &Screen<'_>, task: &Task) -> ratatui::text::Line<'static> {
+fn health(screen: &Screen<'_>, task: &Task) -> Line<'static> {
     match checked_health(task) {
         None => cell("–", screen.theme.dim()),
         Some(Health::Healthy) => cell("HEALTHY", screen.theme.mood(Mood::Calm)),
