@@ -109,6 +109,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         empty(screen, pane.rows, &words, buffer);
     }
     let columns = columns(model);
+    let window = (model.tasks.top, model.shown.tasks.len());
+    grid::hits(screen, Pane::Tasks, pane, &columns, window);
     let rows = model.shown.tasks.iter().skip(model.tasks.top);
     let rows = rows.filter_map(|at| fleet.tasks.get(*at)).map(|row| {
         let task = &row.task;
