@@ -19,7 +19,6 @@ mod lent;
 mod logs;
 mod map;
 mod marks;
-mod mouse;
 mod picture;
 mod proposal;
 mod pty;

@@ -296,7 +296,7 @@ fn words_around(text: &str, part: Range<usize>) -> Range<usize> {
 }
 
 fn row_of(model: &Model, task: TaskId) -> Option<&TaskRow> {
-    model.fleet.tasks.iter().find(|row| row.task.id == task)
+    model.fleet.task(task)
 }
 
 /// What a task can be compared with: the others of its service, then those of its family; the
@@ -395,7 +395,7 @@ mod tests {
             snapshot.state.apply(&Change::Task(Arc::new(task)));
         }
         let mut model = Model::new(options, (80, 24), snapshot.at);
-        model.fleet = Fleet::new(&snapshot, &model.cluster);
+        model.fleet = Fleet::new(&snapshot.state, &model.cluster);
         model.snapshot = Arc::new(snapshot);
         model
     }

@@ -1,17 +1,27 @@
-//! The snapshot, counted and ordered for the screen. Made once for each picture that is shown.
+//! The snapshot, counted and ordered for the screen; it follows each newer picture by what changed.
 
-use std::collections::{BTreeMap, HashMap};
+mod follow;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::state::ServiceKey;
 use crate::model::task::Health;
 use crate::model::{
-    ClusterName, DesiredStatus, Instance, InstanceName, LastStatus, Resources, RolloutState,
-    Service, ServiceName, ServiceStatus, Snapshot, Task,
+    DesiredStatus, Instance, InstanceName, LastStatus, Resources, RolloutState, Service,
+    ServiceStatus, Task, TaskId, TimeMs,
 };
 
 use super::ghosts::Ghosts;
-use super::text;
+use follow::Source;
+use rows::place;
+
+pub(crate) use rows::Rows;
+#[cfg(test)]
+pub(crate) use rows::looked;
 
 /// How loud a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +58,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn take(&mut self, task: &Task, reachable: bool) {
-        let slot = match stage(task, reachable) {
+    fn take(&mut self, stage: Stage) {
+        let slot = match stage {
             Stage::Running => &mut self.running,
             Stage::Unhealthy => &mut self.unhealthy,
             Stage::Starting => &mut self.starting,
@@ -108,7 +118,7 @@ pub(crate) fn stage(task: &Task, reachable: bool) -> Stage {
 }
 
 /// A service as shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ServiceRow {
     pub service: Arc<Service>,
     pub tally: Tally,
@@ -132,27 +142,47 @@ impl ServiceRow {
 }
 
 /// A task as shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TaskRow {
     pub task: Arc<Task>,
     pub stage: Stage,
     pub mood: Mood,
 }
 
+impl TaskRow {
+    fn new(task: &Arc<Task>, reachable: bool) -> Self {
+        let stage = stage(task, reachable);
+        Self {
+            task: task.clone(),
+            stage,
+            mood: task_mood(task, stage),
+        }
+    }
+}
+
 /// An instance as shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InstanceRow {
     pub instance: Arc<Instance>,
     pub tally: Tally,
-    /// The tasks that hold something of it, as places in the [`Fleet`].
-    pub tasks: Vec<usize>,
+    /// Its tasks, those that have stopped too.
+    tasks: Vec<TaskRow>,
     /// Reserved, foreign and placed together.
     pub used: Resources,
     pub mood: Mood,
 }
 
+impl InstanceRow {
+    /// Its tasks that hold something of it.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &TaskRow> {
+        #[cfg(test)]
+        looked::at(self.tasks.len());
+        self.tasks.iter().filter(|row| !row.task.is_stopped())
+    }
+}
+
 /// Column widths that stay the same while rows scroll by.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Widths {
     pub service: usize,
     pub definition: usize,
@@ -165,127 +195,30 @@ pub(crate) struct Widths {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet {
     pub services: Vec<ServiceRow>,
-    pub tasks: Vec<TaskRow>,
+    pub tasks: Rows,
     pub instances: Vec<InstanceRow>,
-    pub tally: Tally,
     /// Instances that answer.
     pub connected: usize,
+    /// Services that something is wrong with.
+    pub troubled: usize,
+    /// The instance that has been silent longest, and since when.
+    pub silent: Option<(TimeMs, InstanceName)>,
     pub widths: Widths,
     /// What a plan that is shown on the map would change.
     pub ghosts: Arc<Ghosts>,
+    /// Grows with every change of the rows.
+    pub edition: u64,
+    /// What it was made from.
+    of: Source,
+    /// How many tasks there are by the width of their definition's name.
+    definitions: BTreeMap<usize, usize>,
 }
 
 impl Fleet {
-    /// Counts and orders one cluster of a snapshot.
-    pub(crate) fn new(snapshot: &Snapshot, cluster: &ClusterName) -> Self {
-        let state = &snapshot.state;
-        let mut fleet = Self::default();
-        let mut by_service: HashMap<&ServiceName, usize> = HashMap::new();
-        let mut by_instance: HashMap<&InstanceName, usize> = HashMap::new();
-        for ((of, name), service) in &state.services {
-            if of == cluster && service.status != ServiceStatus::Inactive {
-                by_service.insert(name, fleet.services.len());
-                fleet.add_service(service);
-            }
-        }
-        for (name, instance) in &state.instances {
-            if &instance.cluster == cluster {
-                by_instance.insert(name, fleet.instances.len());
-                fleet.add_instance(instance);
-            }
-        }
-        for task in state.tasks.values().filter(|t| &t.cluster == cluster) {
-            let service = task.service.as_ref().and_then(|s| by_service.get(s));
-            let instance = by_instance.get(&task.instance);
-            fleet.add_task(task, service.copied(), instance.copied());
-        }
-        for row in &mut fleet.services {
-            row.mood = service_mood(row);
-        }
-        fleet.tasks.sort_by(|a, b| order(a).cmp(&order(b)));
-        for (at, row) in fleet.tasks.iter().enumerate() {
-            let host = by_instance.get(&row.task.instance);
-            if let Some(host) = host.and_then(|host| fleet.instances.get_mut(*host))
-                && !row.task.is_stopped()
-            {
-                host.tasks.push(at);
-            }
-        }
-        fleet
-    }
-
-    fn add_service(&mut self, service: &Arc<Service>) {
-        let widths = &mut self.widths;
-        widths.service = widths.service.max(text::width(service.name.as_str()));
-        self.services.push(ServiceRow {
-            service: service.clone(),
-            tally: Tally::default(),
-            updated: 0,
-            zones: BTreeMap::new(),
-            mood: Mood::Calm,
-        });
-    }
-
-    fn add_instance(&mut self, instance: &Arc<Instance>) {
-        let widths = &mut self.widths;
-        widths.instance = widths.instance.max(text::width(instance.name.as_str()));
-        widths.zone = widths.zone.max(text::width(instance.zone()));
-        widths.endpoint = widths.endpoint.max(text::width(&instance.endpoint));
-        self.connected += usize::from(instance.is_connected());
-        let mut used = instance.reserved.clone();
-        used.add(&instance.foreign);
-        self.instances.push(InstanceRow {
-            instance: instance.clone(),
-            tally: Tally::default(),
-            tasks: Vec::new(),
-            used,
-            mood: instance_mood(instance),
-        });
-    }
-
-    fn add_task(&mut self, task: &Arc<Task>, service: Option<usize>, instance: Option<usize>) {
-        let host = instance.and_then(|at| self.instances.get_mut(at));
-        let reachable = host.as_ref().is_none_or(|row| row.instance.is_connected());
-        let home = host.as_ref().map(|row| row.instance.clone());
-        let stage = stage(task, reachable);
-        if let Some(row) = host {
-            row.tally.take(task, reachable);
-            if !task.is_stopped() {
-                row.used.add(&task.resources);
-            }
-        }
-        if let Some(row) = service.and_then(|at| self.services.get_mut(at)) {
-            row.tally.take(task, reachable);
-            let zone = home.as_ref().map_or("", |instance| instance.zone());
-            if !matches!(stage, Stage::Stopping | Stage::Stopped | Stage::Lost) {
-                match row.zones.get_mut(zone) {
-                    Some(n) => *n += 1,
-                    None => _ = row.zones.insert(zone.to_owned(), 1),
-                }
-            }
-            let primary = row.service.primary().map(|d| &d.id);
-            if task.is_serving() && primary.is_some() && primary == task.deployment.as_ref() {
-                row.updated += 1;
-            }
-        }
-        self.tally.take(task, reachable);
-        let widths = &mut self.widths;
-        let definition = task.task_definition.to_string();
-        widths.definition = widths.definition.max(text::width(&definition));
-        self.tasks.push(TaskRow {
-            task: task.clone(),
-            stage,
-            mood: task_mood(task, stage),
-        });
-    }
-
     /// The service of that key.
-    pub(crate) fn service(&self, (cluster, name): &ServiceKey) -> Option<&ServiceRow> {
-        let found = self.services.binary_search_by(|row| {
-            let it = &row.service;
-            (&it.cluster, &it.name).cmp(&(cluster, name))
-        });
-        found.ok().and_then(|at| self.services.get(at))
+    pub(crate) fn service(&self, key: &ServiceKey) -> Option<&ServiceRow> {
+        let at = self.service_at(key).ok()?;
+        self.services.get(at)
     }
 
     /// The row of a service.
@@ -295,10 +228,42 @@ impl Fleet {
 
     /// The instance of that name.
     pub(crate) fn instance(&self, name: &InstanceName) -> Option<&InstanceRow> {
-        let found = self
-            .instances
-            .binary_search_by(|row| row.instance.name.cmp(name));
-        found.ok().and_then(|at| self.instances.get(at))
+        let at = self.instance_at(name).ok()?;
+        self.instances.get(at)
+    }
+
+    /// The task of that id.
+    pub(crate) fn task(&self, id: TaskId) -> Option<&TaskRow> {
+        self.tasks.find(self.of.tasks.get(&id)?)
+    }
+
+    /// The tasks of those ids that are there, in order.
+    pub(crate) fn tasks_of<'a>(&self, ids: impl IntoIterator<Item = &'a TaskId>) -> Vec<&TaskRow> {
+        let mut rows: Vec<_> = ids.into_iter().filter_map(|id| self.task(*id)).collect();
+        rows.sort_by(|a, b| place(&a.task).cmp(&place(&b.task)));
+        rows
+    }
+
+    /// A service's tasks.
+    pub(crate) fn of_service(&self, key: &ServiceKey) -> Rows {
+        self.tasks.part(self.tasks.of_service(key))
+    }
+
+    /// The tasks on an instance.
+    pub(crate) fn of_instance(&self, name: &InstanceName) -> &[TaskRow] {
+        self.instance(name).map_or(&[], |row| &row.tasks)
+    }
+
+    fn service_at(&self, (cluster, name): &ServiceKey) -> Result<usize, usize> {
+        self.services.binary_search_by(|row| {
+            let it = &row.service;
+            (&it.cluster, &it.name).cmp(&(cluster, name))
+        })
+    }
+
+    fn instance_at(&self, name: &InstanceName) -> Result<usize, usize> {
+        self.instances
+            .binary_search_by(|row| row.instance.name.cmp(name))
     }
 }
 
@@ -311,24 +276,6 @@ pub(crate) fn service_of(task: &Task) -> Option<ServiceKey> {
 /// Whether a task belongs to that service.
 pub(crate) fn belongs(task: &Task, (cluster, name): &ServiceKey) -> bool {
     task.service.as_ref() == Some(name) && task.cluster == *cluster
-}
-
-/// By service, what lives before what has stopped; the living by age, the stopped newest first.
-fn order(row: &TaskRow) -> impl Ord + '_ {
-    let task = &row.task;
-    let stopped = task.is_stopped();
-    let when = if stopped {
-        u64::MAX - task.stopped_at.unwrap_or_default().0
-    } else {
-        task.created_at.0
-    };
-    (
-        task.service.is_none(),
-        task.service.as_ref(),
-        stopped,
-        when,
-        task.id,
-    )
 }
 
 fn instance_mood(instance: &Instance) -> Mood {

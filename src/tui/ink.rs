@@ -45,7 +45,28 @@ impl Pen {
             modifier: cell.modifier,
         }
     }
+
+    /// What a blank is written with: of what no ink shows, it takes what the pen has already.
+    fn of_blank(cell: &Cell, now: Self) -> Self {
+        let wanted = Self::of(cell);
+        let shows = |pen: Self| pen.modifier.intersects(ON_BLANKS);
+        if shows(wanted) || shows(now) {
+            return wanted;
+        }
+        Self {
+            bg: wanted.bg,
+            ..now
+        }
+    }
 }
+
+/// What is seen of a modifier where there is no letter: lines, and what swaps the colours.
+const ON_BLANKS: Modifier = Modifier::UNDERLINED
+    .union(Modifier::CROSSED_OUT)
+    .union(Modifier::REVERSED)
+    .union(Modifier::SLOW_BLINK)
+    .union(Modifier::RAPID_BLINK)
+    .union(Modifier::HIDDEN);
 
 /// Writes frames to a terminal.
 pub(super) struct Ink<W> {
@@ -111,8 +132,11 @@ impl<W: Write> Ink<W> {
 
     fn cell(&mut self, x: u16, y: u16, cell: &Cell, columns: u16) {
         self.go(x, y);
-        self.dip(Pen::of(cell));
         let symbol = cell.symbol();
+        self.dip(match (symbol, self.pen) {
+            (" ", Some(now)) => Pen::of_blank(cell, now),
+            _ => Pen::of(cell),
+        });
         self.frame.extend_from_slice(symbol.as_bytes());
         let width = u16::try_from(text::width(symbol)).unwrap_or(1).max(1);
         // Behind the last column a terminal is in two minds about where it is.

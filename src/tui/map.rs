@@ -81,8 +81,6 @@ pub(crate) enum Cargo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub cargo: Cargo,
-    /// Its task's place in the [`Fleet`].
-    pub task: Option<usize>,
     pub amount: u64,
 }
 
@@ -164,18 +162,9 @@ fn whole(row: &InstanceRow, measure: Measure) -> u64 {
 
 /// The blocks of an instance, in the order in which they are drawn.
 pub(crate) fn blocks(fleet: &Fleet, row: &InstanceRow, measure: Measure) -> Vec<Block> {
-    let block = |cargo, amount| Block {
-        cargo,
-        task: None,
-        amount,
-    };
-    let tasks = row.tasks.iter().filter_map(|at| {
-        let task = &fleet.tasks.get(*at)?.task;
-        Some(Block {
-            task: Some(*at),
-            ..block(Cargo::Task(task.id), measure.of(&task.resources))
-        })
-    });
+    let block = |cargo, amount| Block { cargo, amount };
+    let tasks = row.live().map(|it| &it.task);
+    let tasks = tasks.map(|task| block(Cargo::Task(task.id), measure.of(&task.resources)));
     let mut all: Vec<Block> = tasks.collect();
     let instance = &row.instance;
     let ghosts = fleet.ghosts.on(&instance.name).iter().enumerate();
@@ -359,7 +348,6 @@ mod tests {
     fn block(amount: u64) -> Block {
         Block {
             cargo: Cargo::Free,
-            task: None,
             amount,
         }
     }

@@ -44,10 +44,7 @@ impl Marks {
     pub(crate) fn keep(&mut self, fleet: &Fleet) {
         self.services.retain(|it| fleet.service(it).is_some());
         self.instances.retain(|it| fleet.instance(it).is_some());
-        if !self.tasks.is_empty() {
-            let there: BTreeSet<_> = fleet.tasks.iter().map(|row| row.task.id).collect();
-            self.tasks.retain(|id| there.contains(id));
-        }
+        self.tasks.retain(|id| fleet.task(*id).is_some());
     }
 }
 
@@ -88,7 +85,7 @@ pub(crate) fn mark_shown(model: &mut Model) -> bool {
             take(&mut marks.services, rows.map(|it| it.key()))
         }
         Pane::Tasks => {
-            let rows = shown.tasks.iter().map(|at| &fleet.tasks[*at]);
+            let rows = shown.tasks.iter();
             take(&mut marks.tasks, rows.map(|it| it.task.id))
         }
         Pane::Instances => {
@@ -112,7 +109,7 @@ pub(crate) fn shown(model: &Model, pane: Pane) -> usize {
             rows.filter(|it| marks.services.contains(&it.key())).count()
         }
         Pane::Tasks => {
-            let rows = shown.tasks.iter().map(|at| &fleet.tasks[*at]);
+            let rows = shown.tasks.iter();
             rows.filter(|it| marks.tasks.contains(&it.task.id)).count()
         }
         Pane::Instances => {

@@ -12,7 +12,6 @@ mod event;
 mod filter;
 mod fleet;
 mod ghosts;
-mod hit;
 mod ink;
 mod keymap;
 mod layout;
@@ -20,6 +19,7 @@ pub mod lent;
 mod logs;
 mod map;
 mod marks;
+mod pace;
 mod palette;
 mod progress;
 mod proposal;
@@ -44,7 +44,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, bail};
-use crossterm::event::{EventStream, MouseEventKind};
+use crossterm::event::EventStream;
 use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -66,11 +66,10 @@ pub use view::theme::{Colours, Theme};
 pub use view::view;
 
 use lent::Keys;
+use pace::Pace;
 use runner::Runner;
 use terminal::Screen;
 
-/// The least time between two frames.
-const FRAME: Duration = Duration::from_millis(33);
 /// The most keys handled between two looks at anything else.
 const KEYS_MAX: usize = 64;
 
@@ -135,8 +134,6 @@ struct Console {
     keys: Option<EventStream>,
     /// What the terminal is to be lent to.
     lending: Option<Box<ShellAsk>>,
-    /// Whether the terminal is to give us the mouse or to keep it, said with the next frame.
-    mouse: Option<bool>,
     /// What the terminal is to copy, sent with the next frame.
     copying: Option<String>,
     /// Something on the screen is not what it should be.
@@ -145,7 +142,9 @@ struct Console {
     newer: bool,
     /// The control plane is gone: no picture will come.
     closed: bool,
-    next_frame: Instant,
+    pace: Pace,
+    /// A key was pressed that no frame answers yet.
+    pressed: bool,
     /// When an age on the screen reads differently.
     ages_at: Option<Instant>,
 }
@@ -162,7 +161,6 @@ impl Console {
         let mut standings = client.standings();
         standings.mark_changed();
         let (runner, answers) = Runner::new(client);
-        let mouse = options.mouse;
         Ok(Self {
             model: Model::new(options, (size.width, size.height), clock.now()),
             clock,
@@ -172,12 +170,12 @@ impl Console {
             standings,
             keys: None,
             lending: None,
-            mouse: Some(mouse),
             copying: None,
             dirty: true,
             newer: true,
             closed: false,
-            next_frame: Instant::now(),
+            pace: Pace::new(Instant::now()),
+            pressed: false,
             ages_at: None,
         })
     }
@@ -189,7 +187,8 @@ impl Console {
         signals: &mut Signals,
     ) -> color_eyre::Result<()> {
         while !self.model.has_quit() && !terminal::has_panicked() {
-            if (self.dirty || self.newer) && Instant::now() >= self.next_frame {
+            let frame = (self.dirty || self.newer).then(|| self.pace.next(self.pressed));
+            if frame.is_some_and(|at| Instant::now() >= at) {
                 self.draw(screen)?;
             }
             if let Some(ask) = self.lending.take() {
@@ -198,7 +197,7 @@ impl Console {
                     Loan::ToldToEnd => return Ok(()),
                 }
             }
-            let frame = (self.dirty || self.newer).then_some(self.next_frame);
+            let frame = (self.dirty || self.newer).then(|| self.pace.next(self.pressed));
             let toast = self.model.wakes_at().map(|at| {
                 let left = at.since_ms(self.clock.now());
                 Instant::now() + Duration::from_millis(left)
@@ -276,11 +275,11 @@ impl Console {
 
     fn input(&mut self, input: crossterm::event::Event) {
         use crossterm::event::Event as Input;
+        self.pressed = true;
         match input {
             Input::Key(key) => self.take(Event::Key(key)),
             Input::Paste(text) => self.take(Event::Paste(text)),
             Input::Resize(columns, rows) => self.take(Event::Resize(columns, rows)),
-            Input::Mouse(event) if is_meant(event.kind) => self.take(Event::Mouse(event)),
             Input::FocusGained | Input::FocusLost | Input::Mouse(_) => {}
         }
     }
@@ -292,7 +291,6 @@ impl Console {
             match effect {
                 Effect::Shell(ask) => self.lending = Some(ask),
                 Effect::Copy(text) => self.copying = Some(text),
-                Effect::Mouse(taken) => self.mouse = Some(taken),
                 effect => self.runner.run(effect),
             }
         }
@@ -341,9 +339,6 @@ impl Console {
             let snapshot = self.snapshots.borrow_and_update().clone();
             self.take(Event::Snapshot(snapshot));
         }
-        if let Some(taken) = self.mouse.take() {
-            blocking(|| terminal::mouse(taken)).wrap_err("the terminal keeps its mouse")?;
-        }
         if let Some(text) = self.copying.take() {
             blocking(|| terminal::copy(&text)).wrap_err("the terminal cannot be told to copy")?;
         }
@@ -361,18 +356,11 @@ impl Console {
         })
         .wrap_err("the terminal cannot be drawn on")?;
         self.dirty = false;
+        self.pressed = false;
         self.ages_at = ages.map(|ms| began + Duration::from_millis(ms));
-        // A terminal or machine that is slow gets fewer frames, never a queue of them.
-        self.next_frame = began + FRAME.max(began.elapsed() * 3);
+        self.pace.drawn(began, began.elapsed());
         Ok(())
     }
-}
-
-/// Whether something done with the mouse may mean something: what else terminals report draws
-/// nothing.
-fn is_meant(kind: MouseEventKind) -> bool {
-    use MouseEventKind as Kind;
-    matches!(kind, Kind::Down(_) | Kind::ScrollUp | Kind::ScrollDown)
 }
 
 /// Bytes in the unit that a person would say.

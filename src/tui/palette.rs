@@ -291,7 +291,7 @@ fn offer_acts(model: &Model, verbs: &Verbs<'_>, here: &[Offer], sieve: &mut Siev
         }
     }
     for binding in &verbs.task {
-        for row in &model.fleet.tasks {
+        for row in model.fleet.tasks.iter() {
             if binding.action == Action::Stop && row.task.is_stopped() {
                 continue;
             }
@@ -334,7 +334,7 @@ fn offer_pages(model: &Model, sieve: &mut Sieve) {
         });
     }
     let mut line = String::new();
-    for row in &model.fleet.tasks {
+    for row in model.fleet.tasks.iter() {
         begin(&mut line, "");
         task_words(&mut line, &row.task);
         sieve.offer(&line, "", || Offer::Page(Subject::Task(row.task.id)));
@@ -383,13 +383,10 @@ fn note(model: &Model, offer: &Offer) -> String {
             Some(row) => format!("instance · {}", row.instance.status.as_str()),
             None => "instance".to_owned(),
         },
-        Subject::Task(id) => {
-            let row = model.fleet.tasks.iter().find(|row| row.task.id == *id);
-            row.map_or_else(String::new, |row| {
-                let state = tasks::state(model, row);
-                format!("task on {} · {state}", row.task.whereabouts())
-            })
-        }
+        Subject::Task(id) => model.fleet.task(*id).map_or_else(String::new, |row| {
+            let state = tasks::state(model, row);
+            format!("task on {} · {state}", row.task.whereabouts())
+        }),
         Subject::Event(_) => "event".to_owned(),
         Subject::Schedules => "schedules".to_owned(),
         Subject::Definition(_) => "task definition".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::fleet::{Fleet, InstanceRow};
 use crate::model::{InstanceName, InstanceStatus, Snapshot, TaskId, TimeMs};
 
 /// How far back a rate looks, in milliseconds.
@@ -31,7 +32,7 @@ pub(crate) struct Drain {
 
 impl Progress {
     /// Takes a newer picture in.
-    pub(crate) fn see(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn see(&mut self, snapshot: &Snapshot, fleet: &Fleet) {
         let pulls = &snapshot.live.pulls;
         self.pulls.retain(|task, _| pulls.contains_key(task));
         for (task, pull) in pulls {
@@ -49,23 +50,14 @@ impl Progress {
                 points.pop_front();
             }
         }
-        let mut left: HashMap<&InstanceName, u32> = HashMap::new();
-        let drains = |name: &InstanceName| {
-            let instance = snapshot.state.instances.get(name);
-            instance.is_some_and(|it| it.status == InstanceStatus::Draining)
-        };
-        self.drains.retain(|name, _| drains(name));
-        if !snapshot.state.instances.keys().any(drains) {
-            return;
-        }
-        for task in snapshot.state.tasks.values() {
-            if !task.is_stopped() && task.service.is_some() && drains(&task.instance) {
-                *left.entry(&task.instance).or_default() += 1;
-            }
-        }
-        for (name, left) in left {
-            let most = self.drains.entry(name.clone()).or_default();
-            *most = left.max(*most);
+        let draining = |row: &&InstanceRow| row.instance.status == InstanceStatus::Draining;
+        let name = |row: &InstanceRow| row.instance.name.clone();
+        let mut before = std::mem::take(&mut self.drains);
+        for row in fleet.instances.iter().filter(draining) {
+            let left = row.live().filter(|it| it.task.service.is_some()).count();
+            let left = u32::try_from(left).unwrap_or(u32::MAX);
+            let most = before.remove(&row.instance.name).unwrap_or(0);
+            self.drains.insert(name(row), left.max(most));
         }
     }
 
@@ -103,28 +95,32 @@ mod tests {
         snapshot
     }
 
+    fn see(progress: &mut Progress, snapshot: Snapshot) {
+        progress.see(&snapshot, &Fleet::default());
+    }
+
     #[test]
     fn a_pull_has_a_rate_once_it_was_watched_for_a_while() {
         let mut progress = Progress::default();
-        progress.see(&pulled(0, 100));
+        see(&mut progress, pulled(0, 100));
         assert_eq!(progress.pull_rate(TaskId(1)), None);
-        progress.see(&pulled(2, 500));
+        see(&mut progress, pulled(2, 500));
         assert_eq!(progress.pull_rate(TaskId(1)), Some(200));
-        progress.see(&pulled(14, 1_700));
+        see(&mut progress, pulled(14, 1_700));
         assert_eq!(
             progress.pull_rate(TaskId(1)),
             None,
             "what is long ago counts for nothing"
         );
-        progress.see(&pulled(15, 1_800));
+        see(&mut progress, pulled(15, 1_800));
         assert_eq!(progress.pull_rate(TaskId(1)), Some(100));
-        progress.see(&pulled(16, 10));
+        see(&mut progress, pulled(16, 10));
         assert_eq!(
             progress.pull_rate(TaskId(1)),
             None,
             "another image begins anew"
         );
-        progress.see(&Snapshot::default());
+        see(&mut progress, Snapshot::default());
         assert_eq!(progress.pull_rate(TaskId(1)), None);
     }
 }

@@ -1,15 +1,13 @@
 //! The order of a list's rows: by a column that is shown, or as the fleet has them.
 
-use std::cmp::Ordering;
-
 use crate::model::TaskDefinitionId;
 
 use super::fleet::{InstanceRow, Mood, ServiceRow, TaskRow};
 use super::state::{Model, PANES, Pane};
-use super::view::{columns, services, tasks};
+use super::view::{columns, services as services_view, tasks as tasks_view};
 
 /// Columns whose largest values come first: what is fullest, what there is most of.
-const LARGEST_FIRST: [&str; 5] = ["RUN", "TASKS", "CPU", "MEMORY", tasks::MEMORY];
+const LARGEST_FIRST: [&str; 5] = ["RUN", "TASKS", "CPU", "MEMORY", tasks_view::MEMORY];
 
 /// What a list is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,24 +26,16 @@ impl Sort {
     }
 }
 
-/// What every list is sorted by, and the order that this makes of the fleet that is shown.
+/// What every list is sorted by.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sorting {
     by: [Sort; PANES],
-    order: [Option<Vec<usize>>; PANES],
 }
 
 impl Sorting {
     /// What a list is sorted by.
     pub(crate) fn of(&self, pane: Pane) -> Sort {
         self.by[pane.index()]
-    }
-
-    /// The places of a list's rows in the fleet, in the order in which they are shown.
-    pub(crate) fn rows(&self, pane: Pane, len: usize) -> impl Iterator<Item = usize> + '_ {
-        let order = self.order[pane.index()].as_ref();
-        let order = order.filter(|order| order.len() == len);
-        (0..len).map(move |at| order.map_or(at, |order| order[at]))
     }
 }
 
@@ -61,18 +51,6 @@ pub(crate) fn next(model: &mut Model) {
         column: at.and_then(|at| shown.get(at)).copied(),
         reversed: false,
     };
-    reorder(model, pane);
-}
-
-/// Sorts a list by a column; by the one that it is sorted by the other way round.
-pub(crate) fn by(model: &mut Model, pane: Pane, column: &'static str) {
-    let sort = &mut model.sorting.by[pane.index()];
-    let again = sort.column == Some(column);
-    *sort = Sort {
-        column: Some(column),
-        reversed: again && !sort.reversed,
-    };
-    reorder(model, pane);
 }
 
 /// Turns the order of the focused list round.
@@ -83,55 +61,45 @@ pub(crate) fn reverse(model: &mut Model) {
         next(model);
     } else {
         sort.reversed = !sort.reversed;
-        reorder(model, pane);
     }
 }
 
-/// Orders the tasks anew, if that hangs on samples: there is another one.
-pub(crate) fn sampled(model: &mut Model) -> bool {
-    let hangs = tasks::is_sorted_by_figures(model);
-    if hangs {
-        reorder(model, Pane::Tasks);
-    }
-    hangs
+/// Services in the order asked for, as places in the fleet.
+pub(crate) fn services(model: &Model, places: Vec<usize>) -> Vec<usize> {
+    let rows = &model.fleet.services;
+    arrange(model, Pane::Services, places, |column, at| {
+        service(column, &rows[*at])
+    })
 }
 
-/// Orders every list anew: there is another fleet.
-pub(crate) fn reorder_all(model: &mut Model) {
-    for pane in Pane::ALL {
-        reorder(model, pane);
-    }
+/// Instances in the order asked for, as places in the fleet.
+pub(crate) fn instances(model: &Model, places: Vec<usize>) -> Vec<usize> {
+    let rows = &model.fleet.instances;
+    arrange(model, Pane::Instances, places, |column, at| {
+        instance(column, &rows[*at])
+    })
 }
 
-fn reorder(model: &mut Model, pane: Pane) {
+/// Tasks in the order asked for.
+pub(crate) fn tasks(model: &Model, rows: Vec<TaskRow>) -> Vec<TaskRow> {
+    arrange(model, Pane::Tasks, rows, |column, row| {
+        task(model, column, row)
+    })
+}
+
+/// What is the same in a column stays in the fleet's order, either way round.
+fn arrange<T>(model: &Model, pane: Pane, things: Vec<T>, key: impl Fn(&str, &T) -> Key) -> Vec<T> {
     let sort = model.sorting.of(pane);
-    let fleet = &model.fleet;
-    let keys: Option<Vec<Key>> = sort.column.map(|column| match pane {
-        Pane::Services => {
-            let rows = fleet.services.iter();
-            rows.map(|row| service(column, row)).collect()
-        }
-        Pane::Tasks => {
-            let rows = fleet.tasks.iter();
-            rows.map(|row| task(model, column, row)).collect()
-        }
-        Pane::Instances => {
-            let rows = fleet.instances.iter();
-            rows.map(|row| instance(column, row)).collect()
-        }
-        Pane::Events => Vec::new(),
+    let Some(column) = sort.column else {
+        return things;
+    };
+    let keyed = things.into_iter().map(|it| (key(column, &it), it));
+    let mut keyed: Vec<(Key, T)> = keyed.collect();
+    keyed.sort_by(|(a, _), (b, _)| match sort.falls() {
+        true => b.cmp(a),
+        false => a.cmp(b),
     });
-    let order = keys.map(|keys| {
-        let mut order: Vec<usize> = (0..keys.len()).collect();
-        // What is the same stays in the fleet's order, either way round.
-        order.sort_by(|a, b| match keys[*a].cmp(&keys[*b]) {
-            Ordering::Equal => Ordering::Equal,
-            other if sort.falls() => other.reverse(),
-            other => other,
-        });
-        order
-    });
-    model.sorting.order[pane.index()] = order;
+    keyed.into_iter().map(|(_, it)| it).collect()
 }
 
 /// What a row is sorted by: a number, then words.
@@ -170,7 +138,7 @@ fn service(column: &str, row: &ServiceRow) -> Key {
     let service = &row.service;
     match column {
         "RUN" => number(row.tally.up()),
-        "STATE" => state(row.mood, services::state(row)),
+        "STATE" => state(row.mood, services_view::state(row)),
         "TASKS" => number(row.tally.live()),
         "DEFINITION" => definition(service.primary().map(|it| &it.task_definition)),
         "ZONES" => {
@@ -185,7 +153,7 @@ fn service(column: &str, row: &ServiceRow) -> Key {
 fn task(model: &Model, column: &str, row: &TaskRow) -> Key {
     let task = &row.task;
     match column {
-        "STATE" => state(row.mood, tasks::state(model, row)),
+        "STATE" => state(row.mood, tasks_view::state(model, row)),
         // What was run by hand comes after the services.
         "SERVICE" => match &task.service {
             Some(name) => words(name),
@@ -193,22 +161,22 @@ fn task(model: &Model, column: &str, row: &TaskRow) -> Key {
         },
         "DEFINITION" => definition(Some(&task.task_definition)),
         "INSTANCE" => words(task.whereabouts()),
-        "AGE" => age(tasks::since(task)),
-        "HEALTH" => match tasks::checked_health(task) {
+        "AGE" => age(tasks_view::since(task)),
+        "HEALTH" => match tasks_view::checked_health(task) {
             Some(health) => words(format!("{health:?}")),
             None => number(1_u64),
         },
         // What was not sampled comes last.
-        tasks::CPU => {
-            let sample = tasks::sample(model, task);
+        tasks_view::CPU => {
+            let sample = tasks_view::sample(model, task);
             number(sample.map_or(0, |sample| 1 + (sample.cpu_units * 1_000.0) as u64))
         }
-        tasks::MEMORY => {
-            let sample = tasks::sample(model, task);
+        tasks_view::MEMORY => {
+            let sample = tasks_view::sample(model, task);
             number(sample.map_or(0, |sample| 1 + sample.memory_bytes))
         }
-        "PORTS" => words(tasks::ports(task)),
-        "WHY" => words(tasks::why(task)),
+        "PORTS" => words(tasks_view::ports(task)),
+        "WHY" => words(tasks_view::why(task)),
         _ => words(task.id.short()),
     }
 }

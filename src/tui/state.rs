@@ -1,6 +1,6 @@
 //! What the console knows and shows. Changed only by [`update`](super::update()).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -9,13 +9,14 @@ use crate::client::{About, Explanation, Standing};
 use crate::docker::StatsSample;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    ClusterName, ContainerName, Event, InstanceName, Snapshot, TaskDefinitionId, TaskId, TimeMs,
+    ClusterName, ContainerName, Event, InstanceName, Snapshot, Task, TaskDefinitionId, TaskId,
+    TimeMs,
 };
 
 use super::bindings::KeyMap;
 use super::compare::Replicas;
 use super::event::Ticket;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, InstanceRow, Rows, belongs};
 use super::keymap::Places;
 use super::layout::Layout;
 use super::logs::{LogPage, Sight};
@@ -26,10 +27,9 @@ use super::progress::Progress;
 use super::proposal::Proposal;
 use super::settings::ConsoleSettings;
 use super::shell::ShellPrompt;
-use super::sort::Sorting;
-use super::stats::{StatsPage, Usage};
+use super::sort::{Sort, Sorting};
+use super::stats::{Scope, StatsPage, Usage};
 use super::timeline::{Past, Timeline};
-use super::update::Click;
 use super::view::theme::Theme;
 use super::yank::Source;
 
@@ -55,8 +55,6 @@ pub struct TuiOptions {
     pub theme: Theme,
     /// Which keys do what.
     pub keys: KeyMap,
-    /// Whether the mouse is taken from the beginning.
-    pub mouse: bool,
     /// Where the clock times of the screen are.
     pub time_zone: TimeZone,
 }
@@ -73,7 +71,6 @@ impl TuiOptions {
             pid: std::process::id(),
             theme: settings.theme(Theme::detect(|name| std::env::var(name).ok())),
             keys: settings.keys.clone(),
-            mouse: settings.mouse.unwrap_or(true),
             time_zone: TimeZone::system(),
         }
     }
@@ -154,29 +151,13 @@ impl<Id: Clone + PartialEq> List<Id> {
         };
         self.selected = Some(id(self.row));
         let height = height.max(1);
-        let last_top = len.saturating_sub(height);
-        self.top = self
-            .top
-            .clamp((self.row + 1).saturating_sub(height), self.row);
-        self.top = self.top.min(last_top);
-    }
-
-    /// Moves the window over the rows; what is selected stays so while it is in sight.
-    pub(crate) fn scroll(
-        &mut self,
-        by: isize,
-        len: usize,
-        height: usize,
-        id: impl Fn(usize) -> Id,
-    ) {
-        if len > 0 {
-            let height = height.max(1);
-            let last_top = len.saturating_sub(height);
-            self.top = self.top.saturating_add_signed(by).min(last_top);
-            let last = (self.top + height).min(len) - 1;
-            self.row = self.row.clamp(self.top, last);
-            self.selected = Some(id(self.row));
+        // By half a window, not by a row at every key: scrolling writes all rows anew.
+        if self.row < self.top {
+            self.top = (self.row + 1).saturating_sub(height.div_ceil(2));
+        } else if self.row >= self.top + height {
+            self.top = self.row - height / 2;
         }
+        self.top = self.top.min(len.saturating_sub(height));
     }
 
     /// Selects the row that is `by` rows away, stopping at the ends.
@@ -188,27 +169,87 @@ impl<Id: Clone + PartialEq> List<Id> {
     }
 }
 
-/// What belongs to the thing that is selected in the focused list.
+/// The thing that is selected in the focused list, to tell what belongs to it. Asked row by row,
+/// for those on the screen.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Links {
-    pub services: HashSet<ServiceKey>,
-    /// With how many of its live tasks there.
-    pub instances: HashMap<InstanceName, u32>,
-    pub tasks: HashSet<TaskId>,
+pub(crate) enum Links {
+    #[default]
+    Nothing,
+    Service(ServiceKey),
+    /// With the services of its live tasks.
+    Instance(InstanceName, BTreeSet<ServiceKey>),
+    Task(Arc<Task>),
+    Event(Arc<Event>),
 }
 
-/// What passes each list's filter, as places in the [`Fleet`].
+impl Links {
+    /// Whether a task belongs to it.
+    pub(crate) fn task(&self, task: &Task) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Service(key) => !task.is_stopped() && belongs(task, key),
+            Self::Instance(name, _) => !task.is_stopped() && task.instance == *name,
+            Self::Task(it) => it.id == task.id,
+            Self::Event(event) => event.task == Some(task.id),
+        }
+    }
+
+    /// Whether a service belongs to it.
+    pub(crate) fn service(&self, wanted: &ServiceKey) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Service(key) => key == wanted,
+            Self::Instance(_, services) => services.contains(wanted),
+            Self::Task(task) => belongs(task, wanted),
+            Self::Event(event) => {
+                event.service.as_ref() == Some(&wanted.1) && event.cluster == wanted.0
+            }
+        }
+    }
+
+    /// Whether an instance belongs to it; with how many of its live tasks there.
+    pub(crate) fn instance(&self, row: &InstanceRow) -> Option<usize> {
+        let name = &row.instance.name;
+        match self {
+            Self::Nothing => None,
+            Self::Service(key) => {
+                let there = row.live().filter(|it| belongs(&it.task, key)).count();
+                (there > 0).then_some(there)
+            }
+            Self::Instance(it, _) => (it == name).then(|| row.live().count()),
+            Self::Task(task) => (task.instance == *name).then_some(1),
+            Self::Event(event) => (event.instance.as_ref() == Some(name)).then_some(0),
+        }
+    }
+}
+
+/// What the rows of a list were chosen by; the same again are the same rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Asked {
+    /// Of the fleet; 0 is none.
+    pub edition: u64,
+    pub filter: String,
+    pub sort: Sort,
+    /// What tasks are narrowed to.
+    pub scope: Option<Scope>,
+}
+
+/// What passes each list's filter, in the order in which it is shown. Chosen anew only when what
+/// it was chosen by is another.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shown {
+    /// Places in the [`Fleet`].
     pub services: Vec<usize>,
-    pub tasks: Vec<usize>,
+    pub tasks: Rows,
     /// How many tasks there would be without their filter: their pane keeps that height while
     /// a filter is typed.
     pub tasks_in_scope: usize,
+    /// Places in the [`Fleet`].
     pub instances: Vec<usize>,
     pub events: Vec<Arc<Event>>,
     /// What of each list's filter could not be read.
     pub wrong: [Option<String>; PANES],
+    pub asked: [Asked; PANES],
 }
 
 /// What a page or a question is about.
@@ -378,10 +419,6 @@ pub struct Model {
     pub(crate) past: Option<Past>,
     /// Which past is asked for, and right after which happening that is.
     pub(crate) looking: Option<(Ticket, u64)>,
-    /// Whether the mouse is taken; else it is the terminal's.
-    pub(crate) mouse: bool,
-    /// The last click, to tell a double one.
-    pub(crate) clicked: Option<Click>,
     /// Commands that were sent and not answered yet.
     pub(crate) waiting: u32,
     pub(crate) tickets: Ticket,
@@ -397,8 +434,6 @@ impl Model {
     pub fn new(options: TuiOptions, size: (u16, u16), now: TimeMs) -> Self {
         Self {
             cluster: options.cluster.clone(),
-            mouse: options.mouse,
-            clicked: None,
             options,
             size,
             now,

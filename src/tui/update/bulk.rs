@@ -84,8 +84,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
 type Chosen = (Vec<Act>, Vec<String>);
 
 fn stops(model: &Model) -> Chosen {
-    let rows = model.fleet.tasks.iter();
-    let marked = rows.filter(|row| model.marks.tasks.contains(&row.task.id));
+    let marked = model.fleet.tasks_of(&model.marks.tasks).into_iter();
     let (stopped, runs): (Vec<_>, Vec<_>) = marked.partition(|row| row.task.is_stopped());
     let acts = runs.into_iter().map(|row| Act::Stop(row.task.id)).collect();
     (
@@ -147,8 +146,8 @@ fn services(model: &Model) -> (Vec<ServiceKey>, usize) {
     let mut by_hand = 0;
     let keys: Vec<_> = match model.focus {
         Pane::Tasks => {
-            let rows = model.fleet.tasks.iter().map(|row| &row.task);
-            let marked = rows.filter(|it| marks.tasks.contains(&it.id));
+            let marked = model.fleet.tasks_of(&marks.tasks).into_iter();
+            let marked = marked.map(|row| &row.task);
             let mut keys: Vec<_> = marked
                 .inspect(|it| by_hand += usize::from(it.service.is_none()))
                 .filter_map(|it| service_of(it))

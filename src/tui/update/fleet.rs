@@ -65,65 +65,29 @@ fn page(model: &Model) -> isize {
     })
 }
 
-/// The row of a list that is selected.
-pub(super) fn row(model: &Model, pane: Pane) -> usize {
-    match pane {
-        Pane::Services => model.services.row,
-        Pane::Tasks => model.tasks.row,
-        Pane::Instances => model.instances.row,
-        Pane::Events => model.events.row,
-    }
-}
-
-/// Moves the window over a list's rows.
-pub(super) fn scroll(model: &mut Model, pane: Pane, by: isize) {
-    let Some(layout) = model.layout() else {
-        return;
-    };
-    let height = usize::from(layout.panes[pane.index()].rows.height);
-    let (shown, fleet) = (&model.shown, &model.fleet);
-    match pane {
-        Pane::Services => {
-            let id = |row: usize| fleet.services[shown.services[row]].key();
-            model.services.scroll(by, shown.services.len(), height, id);
-        }
-        Pane::Tasks => {
-            let id = |row: usize| fleet.tasks[shown.tasks[row]].task.id;
-            model.tasks.scroll(by, shown.tasks.len(), height, id);
-        }
-        Pane::Instances => {
-            let id = |row: usize| fleet.instances[shown.instances[row]].instance.name.clone();
-            model
-                .instances
-                .scroll(by, shown.instances.len(), height, id);
-        }
-        Pane::Events => {
-            let id = |row: usize| shown.events[row].clone();
-            model.events.scroll(by, shown.events.len(), height, id);
-            // Only there the newest are not gone back to.
-            focus(model, pane);
-        }
-    }
-}
-
-pub(super) fn focus(model: &mut Model, pane: Pane) {
+fn focus(model: &mut Model, pane: Pane) {
     model.focus = pane;
     if matches!(pane, Pane::Services | Pane::Instances) {
         model.driver = pane;
     }
 }
 
-/// Selects the row of the focused list that is so many rows away.
-pub(super) fn step(model: &mut Model, by: isize) {
+fn step(model: &mut Model, by: isize) {
     let shown = &model.shown;
     let fleet = &model.fleet;
     match model.focus {
         Pane::Services => model.services.step(by, shown.services.len(), |row| {
             fleet.services[shown.services[row]].key()
         }),
-        Pane::Tasks => model.tasks.step(by, shown.tasks.len(), |row| {
-            fleet.tasks[shown.tasks[row]].task.id
-        }),
+        Pane::Tasks => {
+            let rows = &shown.tasks;
+            let to = model.tasks.row.saturating_add_signed(by);
+            let to = to.min(rows.len().saturating_sub(1));
+            if let Some(row) = rows.get(to) {
+                model.tasks.row = to;
+                model.tasks.selected = Some(row.task.id);
+            }
+        }
         Pane::Instances => model.instances.step(by, shown.instances.len(), |row| {
             fleet.instances[shown.instances[row]].instance.name.clone()
         }),

@@ -166,8 +166,7 @@ fn input(model: &mut Model) -> Option<&mut String> {
     }
 }
 
-/// What was typed or chosen stands.
-pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
+fn enter(model: &mut Model) -> Vec<Effect> {
     if let Some(Layer::Logs(_)) = model.layers.last() {
         return logs::entered(model);
     }

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use super::super::effect::Effect;
-use super::super::fleet::belongs;
 use super::super::ghosts::Ghosts;
 use super::super::keymap::Action;
 use super::super::map::{self, Cargo, Chart, MapPage};
 use super::super::state::{Layer, Model, Subject};
 use super::{fleet, layers};
-use crate::model::InstanceName;
 
 /// How many instances a page key passes.
 const PAGE: usize = 10;
@@ -18,15 +16,14 @@ const PAGE: usize = 10;
 pub(super) fn open(model: &mut Model) {
     let mut page = MapPage::default();
     let wanted = fleet::selected(model);
-    let start = model.fleet.tasks.iter().find(|row| {
-        !row.task.is_stopped()
-            && match &wanted {
-                Some(Subject::Service(key)) => belongs(&row.task, key),
-                Some(Subject::Task(id)) => row.task.id == *id,
-                _ => false,
-            }
-    });
-    if let Some(row) = start {
+    let fleet = &model.fleet;
+    let start = match &wanted {
+        // What lives comes before what has stopped.
+        Some(Subject::Service(key)) => fleet.of_service(key).get(0).cloned(),
+        Some(Subject::Task(id)) => fleet.task(*id).cloned(),
+        _ => None,
+    };
+    if let Some(row) = start.filter(|row| !row.task.is_stopped()) {
         page.host = Some(row.task.instance.clone());
         page.cargo = Some(Cargo::Task(row.task.id));
     } else if let Some(Subject::Instance(name)) = wanted {
@@ -118,23 +115,6 @@ pub(super) fn subject(page: &MapPage) -> Option<Subject> {
         Some(Cargo::Task(id)) => Some(Subject::Task(id)),
         _ => page.host.clone().map(Subject::Instance),
     }
-}
-
-/// Puts the cursor on a block of an instance; whether it was there already.
-pub(super) fn point(model: &mut Model, host: InstanceName, at: usize) -> bool {
-    let fleet = &model.fleet;
-    let Some(Layer::Map(page)) = model.layers.last_mut() else {
-        return false;
-    };
-    if page.host.as_ref() == Some(&host) && page.at == at {
-        return true;
-    }
-    if let Some(row) = fleet.instance(&host) {
-        let blocks = map::blocks(fleet, row, page.measure);
-        page.host = Some(host);
-        pick(page, &blocks, at);
-    }
-    false
 }
 
 fn walk(model: &Model, page: &mut MapPage, action: Action) {

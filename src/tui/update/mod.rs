@@ -8,19 +8,18 @@ mod fleet;
 mod layers;
 mod logs;
 mod map;
-mod mouse;
 mod palette;
 mod proposal;
 mod rows;
 mod settle;
 mod shell;
+mod shown;
 mod stats;
 mod timeline;
 mod yank;
 
 pub(crate) use bulk::{asked, names};
 pub(crate) use layers::picker_items;
-pub(crate) use mouse::Click;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
@@ -60,11 +59,6 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         Event::Key(key) => {
             let effects = pressed(model, &key);
-            settle::settle(model);
-            effects
-        }
-        Event::Mouse(event) => {
-            let effects = mouse::happened(model, event);
             settle::settle(model);
             effects
         }
@@ -190,7 +184,6 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             palette::open(model);
             Vec::new()
         }
-        (Action::Mouse, _) => mouse::toggle(model),
         (Action::Copy, _) => yank::first(model),
         (Action::CopyOther, _) => yank::choose(model),
         (Action::Forward, _) => fleet::forward(model),

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::model::{Event, Snapshot};
+use crate::model::Snapshot;
 
-use super::super::filter::Filter;
-use super::super::fleet::{Fleet, TaskRow, belongs, service_of};
-use super::super::sort;
-use super::super::state::{Layer, Links, Model, PANES, Pane};
+use super::super::fleet::service_of;
+use super::super::state::{Layer, Links, List, Model, PANES, Pane};
 use super::super::view::{page, proposal};
-use super::rows;
+use super::shown;
 
 /// Takes a newer picture in.
 pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
     let old = &model.snapshot;
     if old.state.is_same(&snapshot.state) && old.version != 0 {
         // Only what is true just now has moved: agents were heard, pulls went on.
+        let pulls_moved = old.live.pulls != snapshot.live.pulls;
         model.received = model.now;
         model.snapshot = snapshot;
+        if pulls_moved {
+            shown::look_again(model);
+        }
     } else {
         show(model, snapshot);
     }
@@ -26,30 +28,23 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
 /// Shows a picture, in the cluster that is chosen.
 pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.received = model.now;
-    model.fleet = Fleet::new(&snapshot, &model.cluster);
+    model.fleet.follow(&snapshot.state, &model.cluster);
     if model.past.is_none() {
         model.marks.keep(&model.fleet);
         // Rates are of what goes on, not of what is looked back on.
-        model.progress.see(&snapshot);
+        model.progress.see(&snapshot, &model.fleet);
     }
     model.snapshot = snapshot;
-    sort::reorder_all(model);
     settle(model);
 }
 
-/// Brings lists, selections and scroll positions in line with the fleet, filters and size.
+/// Brings lists, selections and scroll positions in line with the fleet, filters and size. After
+/// a key this looks at what is on the screen, and at nothing else that has not changed.
 pub(super) fn settle(model: &mut Model) {
     let heights = heights(model);
     let height = |pane: Pane| usize::from(heights[pane.index()]);
-    let filters =
-        Pane::ALL.map(|pane| Filter::read(&model.filters[pane.index()], rows::heads(pane)));
-    let [of_services, of_tasks, of_instances, of_events] = &filters;
 
-    let (all, sorting) = (&model.fleet.services, &model.sorting);
-    let order = sorting.rows(Pane::Services, all.len());
-    model.shown.services = order
-        .filter(|at| rows::service_passes(of_services, &all[*at]))
-        .collect();
+    shown::services(model);
     let (rows, fleet) = (&model.shown.services, &model.fleet.services);
     model
         .services
@@ -57,11 +52,7 @@ pub(super) fn settle(model: &mut Model) {
             fleet[rows[row]].key()
         });
 
-    let (all, sorting) = (&model.fleet.instances, &model.sorting);
-    let order = sorting.rows(Pane::Instances, all.len());
-    model.shown.instances = order
-        .filter(|at| rows::instance_passes(of_instances, &all[*at]))
-        .collect();
+    shown::instances(model);
     let (rows, fleet) = (&model.shown.instances, &model.fleet.instances);
     model
         .instances
@@ -69,52 +60,48 @@ pub(super) fn settle(model: &mut Model) {
             fleet[rows[row]].instance.name.clone()
         });
 
-    let (all, sorting) = (&model.fleet.tasks, &model.sorting);
-    let mut in_all = 0;
-    let tasks = sorting
-        .rows(Pane::Tasks, all.len())
-        .filter(|at| in_scope(model, &all[*at]))
-        .inspect(|_| in_all += 1)
-        .filter(|at| rows::task_passes(of_tasks, model, &all[*at]))
-        .collect();
-    model.shown.tasks = tasks;
-    model.shown.tasks_in_scope = in_all;
-    // Only now is it known how tasks and events share what the panes above leave.
-    let heights = self::heights(model);
-    let height = |pane: Pane| usize::from(heights[pane.index()]);
-    let (rows, fleet) = (&model.shown.tasks, &model.fleet.tasks);
-    // Another service's tasks are shown from their beginning.
-    let known = |id| rows.iter().any(|row| fleet[*row].task.id == id);
-    if model.focus != Pane::Tasks && !model.tasks.selected.is_some_and(known) {
-        model.tasks = Default::default();
-    }
-    model.tasks.settle(rows.len(), height(Pane::Tasks), |row| {
-        fleet[rows[row]].task.id
-    });
+    shown::tasks(model);
+    settle_tasks(model);
 
-    let all = model.snapshot.state.events.iter().rev();
-    model.shown.events = all
-        .filter(|event| event.cluster == model.cluster)
-        .filter(|event| rows::event_passes(of_events, event))
-        .cloned()
-        .collect();
+    shown::events(model);
+    let height = usize::from(self::heights(model)[Pane::Events.index()]);
     let events = &model.shown.events;
     if model.focus != Pane::Events {
         model.events = Default::default();
     }
     model
         .events
-        .settle(events.len(), height(Pane::Events), |row| {
-            events[row].clone()
-        });
+        .settle(events.len(), height, |row| events[row].clone());
 
-    model.shown.wrong = filters.map(|filter| filter.wrong);
     model.links = links(model);
     super::map::settle(model);
     super::palette::settle(model);
     super::timeline::settle(model);
     super::stats::settle(model);
     clamp_page(model);
+}
+
+fn settle_tasks(model: &mut Model) {
+    // Only now is it known how tasks and events share what the panes above leave.
+    let height = usize::from(heights(model)[Pane::Tasks.index()]);
+    let rows = &model.shown.tasks;
+    let id = |row: usize| rows.get(row).map(|it| it.task.id);
+    let mut list = List {
+        selected: model.tasks.selected.map(Some),
+        row: model.tasks.row,
+        top: model.tasks.top,
+    };
+    list.settle(rows.len(), height, id);
+    // Another service's tasks are shown from their beginning.
+    if model.focus != Pane::Tasks && list.selected.flatten() != model.tasks.selected {
+        list = List::default();
+        list.settle(rows.len(), height, id);
+    }
+    model.tasks = List {
+        selected: list.selected.flatten(),
+        row: list.row,
+        top: list.top,
+    };
 }
 
 fn heights(model: &Model) -> [u16; PANES] {
@@ -137,67 +124,21 @@ fn clamp_page(model: &mut Model) {
     }
 }
 
-/// Whether a task belongs to what the tasks shown are narrowed to.
-fn in_scope(model: &Model, row: &TaskRow) -> bool {
-    if model.all_tasks {
-        return true;
-    }
-    match model.driver {
-        Pane::Instances => model
-            .instances
-            .selected
-            .as_ref()
-            .is_none_or(|name| &row.task.instance == name),
-        _ => model
-            .services
-            .selected
-            .as_ref()
-            .is_none_or(|key| belongs(&row.task, key)),
-    }
-}
-
-/// What belongs to the selected thing of the focused list.
+/// What the things on the screen are asked whether they belong to it.
 fn links(model: &Model) -> Links {
-    let mut links = Links::default();
-    let live = || model.fleet.tasks.iter().filter(|r| !r.task.is_stopped());
-    let mut take = |row: &TaskRow| {
-        let task = &row.task;
-        links.tasks.insert(task.id);
-        *links.instances.entry(task.instance.clone()).or_default() += 1;
-        links.services.extend(service_of(task));
-    };
-    match model.focus {
-        Pane::Services => live()
-            .filter(|row| {
-                let selected = model.services.selected.as_ref();
-                selected.is_some_and(|key| belongs(&row.task, key))
-            })
-            .for_each(&mut take),
-        Pane::Instances => live()
-            .filter(|row| Some(&row.task.instance) == model.instances.selected.as_ref())
-            .for_each(&mut take),
-        Pane::Tasks => model
-            .fleet
-            .tasks
-            .iter()
-            .filter(|row| Some(row.task.id) == model.tasks.selected)
-            .for_each(&mut take),
-        Pane::Events => {
-            if let Some(event) = &model.events.selected {
-                link_event(event, &mut links);
-            }
+    let found = match model.focus {
+        Pane::Services => model.services.selected.clone().map(Links::Service),
+        Pane::Instances => model.instances.selected.clone().map(|name| {
+            let here = model.fleet.of_instance(&name).iter();
+            let live = here.filter(|row| !row.task.is_stopped());
+            let services = live.filter_map(|row| service_of(&row.task)).collect();
+            Links::Instance(name, services)
+        }),
+        Pane::Tasks => {
+            let row = model.tasks.selected.and_then(|id| model.fleet.task(id));
+            row.map(|row| Links::Task(row.task.clone()))
         }
-    }
-    links
-}
-
-fn link_event(event: &Event, links: &mut Links) {
-    links.tasks.extend(event.task);
-    let service = event.service.clone();
-    links
-        .services
-        .extend(service.map(|name| (event.cluster.clone(), name)));
-    if let Some(instance) = &event.instance {
-        links.instances.insert(instance.clone(), 0);
-    }
+        Pane::Events => model.events.selected.clone().map(Links::Event),
+    };
+    found.unwrap_or_default()
 }

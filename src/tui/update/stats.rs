@@ -4,14 +4,13 @@ use crate::model::{InstanceName, TaskId};
 
 use super::super::effect::Effect;
 use super::super::event::Ticket;
-use super::super::fleet::{Stage, TaskRow, belongs};
+use super::super::fleet::{Rows, Stage, TaskRow};
 use super::super::keymap::Action;
-use super::super::sort;
 use super::super::state::{Layer, List, Model, StatsResult, Subject};
 use super::super::stats::{Order, Pace, Scope, StatsPage};
 use super::super::view::stats::rows_area;
-use super::super::view::tasks::figures_window;
-use super::{fleet, layers};
+use super::super::view::tasks::{figures_window, is_sorted_by_figures};
+use super::{fleet, layers, shown};
 
 /// The most tasks of an instance's own page that are sampled: more than a screen has.
 const PAGE_TASKS: usize = 60;
@@ -102,11 +101,12 @@ pub(super) fn settle(model: &mut Model) {
     let Some(Layer::Stats(page)) = model.layers.last_mut() else {
         return;
     };
-    let tasks = fleet.tasks.iter().filter(|row| match &page.scope {
-        Scope::Service(key) => belongs(&row.task, key),
-        Scope::Instance(name) => row.task.instance == *name,
-    });
+    let tasks: Rows = match &page.scope {
+        Scope::Service(key) => fleet.of_service(key),
+        Scope::Instance(name) => fleet.of_instance(name).iter().cloned().collect(),
+    };
     let mut rows: Vec<(TaskId, f64)> = tasks
+        .iter()
         .filter(|row| !row.task.is_stopped())
         .map(|row| {
             let book = usage.book(row.task.id);
@@ -146,23 +146,15 @@ fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
             subject: Subject::Task(id),
             ..
         }) => {
-            let mut row = fleet.tasks.iter().filter(|row| row.task.id == *id);
-            row.next().filter(answering).map(pair).into_iter().collect()
+            let row = fleet.task(*id).filter(answering);
+            row.map(pair).into_iter().collect()
         }
         Some(Layer::Details {
             subject: Subject::Instance(name),
             ..
         }) => {
-            let here = fleet.tasks.iter().filter(|row| row.task.instance == *name);
+            let here = fleet.of_instance(name).iter();
             here.filter(answering).take(PAGE_TASKS).map(pair).collect()
-        }
-        Some(Layer::Details {
-            subject: Subject::Replicas(both),
-            ..
-        }) => {
-            let of = [both.left, both.right];
-            let rows = fleet.tasks.iter().filter(|row| of.contains(&row.task.id));
-            rows.filter(answering).map(pair).collect()
         }
         Some(Layer::Stats(page)) => {
             let height = model
@@ -173,11 +165,7 @@ fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
                 .iter()
                 .skip(page.list.top)
                 .take(usize::from(height));
-            let shown: std::collections::HashSet<TaskId> = window.copied().collect();
-            let rows = fleet
-                .tasks
-                .iter()
-                .filter(|row| shown.contains(&row.task.id));
+            let rows = window.filter_map(|id| fleet.task(*id));
             rows.filter(answering).map(pair).collect()
         }
         None => {
@@ -207,7 +195,8 @@ pub(super) fn tend(model: &mut Model) -> Vec<Effect> {
 /// A sample came, or why there is none.
 pub(super) fn took(model: &mut Model, ticket: Ticket, samples: StatsResult) {
     if model.usage.took(model.now, ticket, samples) {
-        if sort::sampled(model) {
+        if is_sorted_by_figures(model) {
+            shown::look_again(model);
             super::settle::settle(model);
         } else {
             settle(model);

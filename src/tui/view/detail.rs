@@ -17,7 +17,7 @@ use crate::model::{
 
 use crate::scheduler::smallest::Smallest;
 
-use super::super::fleet::{Mood, Stage};
+use super::super::fleet::{InstanceRow, Mood, Stage};
 use super::super::progress::Drain;
 use super::super::state::{Model, Pane, Subject};
 use super::super::text::{self, count};
@@ -372,7 +372,7 @@ fn refusals(service: &Service) -> Vec<String> {
 
 fn about_task(screen: &Screen<'_>, id: TaskId) -> Option<(Mood, String)> {
     let model = screen.model;
-    let row = model.fleet.tasks.iter().find(|row| row.task.id == id)?;
+    let row = model.fleet.task(id)?;
     let task = &row.task;
     let name = id.short();
     let host = match task.launch_type {
@@ -454,9 +454,8 @@ fn about_instance(screen: &Screen<'_>, name: &InstanceName) -> Option<(Mood, Str
 fn drain(screen: &Screen<'_>, instance: &Instance) -> Drain {
     let model = screen.model;
     let row = model.fleet.instance(&instance.name);
-    let here = row.into_iter().flat_map(|row| &row.tasks);
-    let tasks = here.filter_map(|at| model.fleet.tasks.get(*at));
-    let left = tasks.filter(|row| row.task.service.is_some() && !row.task.is_stopped());
+    let tasks = row.into_iter().flat_map(InstanceRow::live);
+    let left = tasks.filter(|row| row.task.service.is_some());
     let left = u32::try_from(left.count()).unwrap_or(u32::MAX);
     model.progress.drain(&instance.name, left)
 }
@@ -464,15 +463,12 @@ fn drain(screen: &Screen<'_>, instance: &Instance) -> Drain {
 /// Whose tasks live on an instance: `web ×2, api ×1`.
 fn tenants(screen: &Screen<'_>, instance: &Instance) -> String {
     let mut tenants: BTreeMap<&str, u32> = BTreeMap::new();
-    for row in &screen.model.fleet.tasks {
-        if row.task.instance == instance.name && !row.task.is_stopped() {
-            let of = row
-                .task
-                .service
-                .as_ref()
-                .map_or("run by hand", |s| s.as_str());
-            *tenants.entry(of).or_default() += 1;
-        }
+    let here = screen.model.fleet.instance(&instance.name);
+    for row in here.into_iter().flat_map(InstanceRow::live) {
+        let of = row.task.service.as_ref();
+        *tenants
+            .entry(of.map_or("run by hand", |s| s.as_str()))
+            .or_default() += 1;
     }
     if tenants.is_empty() {
         return "no tasks".to_owned();

@@ -7,7 +7,7 @@ use crate::model::{Event, Severity};
 
 use super::super::fleet::Mood;
 use super::super::layout::Layout;
-use super::super::state::{Links, Pane};
+use super::super::state::{Model, Pane};
 use super::super::text;
 use super::{Screen, empty, grid, pane_frame};
 
@@ -19,9 +19,6 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     if model.shown.events.is_empty() {
         empty(screen, area, "Nothing has happened yet.", buffer);
     }
-    let pane = &layout.panes[Pane::Events.index()];
-    let window = (model.events.top, model.shown.events.len());
-    grid::hits(screen, Pane::Events, pane, &[], window);
     let focused = model.focus == Pane::Events;
     let shown = model.shown.events.iter().skip(model.events.top);
     for (event, row) in shown.zip(area.rows()) {
@@ -30,20 +27,21 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         if focused && model.events.selected.as_ref() == Some(event) {
             buffer.set_string(row.x, row.y, "▸", screen.theme.accent());
             screen.theme.select(buffer, row, true);
-        } else if !focused && is_linked(event, &model.links) {
+        } else if !focused && is_linked(model, event) {
             buffer.set_string(row.x, row.y, "▎", screen.theme.accent());
         }
     }
 }
 
-fn is_linked(event: &Event, links: &Links) -> bool {
-    match (&event.task, &event.service, &event.instance) {
-        (Some(task), None, _) => links.tasks.contains(task),
-        (_, Some(service), _) => {
-            let key = (event.cluster.clone(), service.clone());
-            links.services.contains(&key)
+fn is_linked(model: &Model, event: &Event) -> bool {
+    let (fleet, links) = (&model.fleet, &model.links);
+    match (event.task, &event.service, &event.instance) {
+        (Some(id), None, _) => fleet.task(id).is_some_and(|row| links.task(&row.task)),
+        (_, Some(service), _) => links.service(&(event.cluster.clone(), service.clone())),
+        (None, None, Some(name)) => {
+            let row = fleet.instance(name);
+            row.is_some_and(|row| links.instance(row).is_some())
         }
-        (None, None, Some(instance)) => links.instances.contains_key(instance),
         (None, None, None) => false,
     }
 }

@@ -6,12 +6,9 @@ use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 
 use crate::client::Standing;
-use crate::model::TimeMs;
 
-use super::super::bindings;
 use super::super::fleet::Mood;
-use super::super::hit::Target;
-use super::super::state::{Choice, Layer, Model};
+use super::super::state::{Choice, Layer};
 use super::super::text;
 use super::{Screen, detail as details, grid};
 
@@ -70,8 +67,8 @@ fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
             screen.theme.mood(Mood::Bad),
         )];
     }
-    if let Some((at, name)) = oldest(model) {
-        let words = format!("oldest data {} ({name})", screen.age(at));
+    if let Some((at, name)) = &model.fleet.silent {
+        let words = format!("oldest data {} ({name})", screen.age(*at));
         return vec![Span::styled(words, screen.theme.mood(Mood::Warn))];
     }
     let all = model.fleet.instances.len();
@@ -82,18 +79,6 @@ fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
         n => format!("{n} of {all} instances answer"),
     };
     vec![Span::styled(words, screen.theme.dim())]
-}
-
-/// Since when the instance that has been silent longest has not been heard. One that is
-/// connected is heard all the time: its agent sees to that.
-fn oldest(model: &Model) -> Option<(TimeMs, String)> {
-    let silent = model.fleet.instances.iter().filter_map(|row| {
-        let since = row.instance.disconnected_since()?;
-        row.instance
-            .registered_at
-            .map(|_| (since, &row.instance.name))
-    });
-    silent.min().map(|(at, name)| (at, name.to_string()))
 }
 
 fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
@@ -218,29 +203,7 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
         Line::from(spans.collect::<Vec<_>>())
     };
     while line(&first).width() > usize::from(area.width) && first.pop().is_some() {}
-    let line = line(&first);
-    hit_keys(screen, &line, area);
-    grid::put(buffer, area.x, area.y, &line, area.width);
-}
-
-/// Says that a click on a key, or on the words after it, is that key.
-pub(super) fn hit_keys(screen: &Screen<'_>, line: &Line<'_>, area: Rect) {
-    let mut x = area.x;
-    let mut spans = line.spans.iter().peekable();
-    while let Some(span) = spans.next() {
-        let columns = |span: &Span<'_>| u16::try_from(span.width()).unwrap_or(u16::MAX);
-        let mut used = columns(span);
-        let key = match span.style == screen.theme.accent() {
-            true => bindings::key_event(span.content.trim()),
-            false => None,
-        };
-        if let Some(key) = key {
-            used = used.saturating_add(spans.next().map_or(0, columns));
-            let there = Rect::new(x, area.y, used, 1).intersection(area);
-            screen.hit(there, || Target::Key(key));
-        }
-        x = x.saturating_add(used);
-    }
+    grid::put(buffer, area.x, area.y, &line(&first), area.width);
 }
 
 /// The keys that matter while the past is looked at: the way back first.

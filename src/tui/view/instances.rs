@@ -56,8 +56,6 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         empty(screen, pane.rows, words, buffer);
     }
     let columns = columns(model);
-    let window = (model.instances.top, model.shown.instances.len());
-    grid::hits(screen, Pane::Instances, pane, &columns, window);
     let rows = model.shown.instances.iter().skip(model.instances.top);
     let rows = rows.filter_map(|at| fleet.instances.get(*at)).map(|row| {
         let instance = &row.instance;
@@ -78,7 +76,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             selected: model.marks(Pane::Instances)
                 && model.instances.selected.as_ref() == Some(&instance.name),
             marked: model.marks.instances.contains(&instance.name),
-            linked: linked && model.links.instances.contains_key(&instance.name),
+            linked: linked && model.links.instance(row).is_some(),
             stale: !instance.is_connected(),
         }
     });
@@ -103,10 +101,10 @@ pub(crate) fn state(screen: &Screen<'_>, instance: &Instance) -> String {
 /// Live tasks; with how many of them belong to what is selected elsewhere.
 fn tasks(screen: &Screen<'_>, row: &InstanceRow) -> Line<'static> {
     let model = screen.model;
-    let linked = model.links.instances.get(&row.instance.name);
+    let linked = model.links.instance(row);
     let live = Span::raw(row.tally.live().to_string());
     match linked {
-        Some(n) if model.focus == Pane::Services && *n > 0 => Line::from(vec![
+        Some(n) if model.focus == Pane::Services && n > 0 => Line::from(vec![
             Span::styled(format!("{n}"), screen.theme.accent()),
             Span::styled("/", screen.theme.dim()),
             live,

@@ -12,7 +12,6 @@ use crate::model::{InstanceStatus, LaunchType, Resources};
 
 use super::super::fleet::{InstanceRow, Mood, Stage, TaskRow, service_of};
 use super::super::ghosts::Ghost;
-use super::super::hit::Target;
 use super::super::layout::Layout;
 use super::super::map::{self, Block, Cargo, Chart, GUTTER, MapPage, Measure};
 use super::super::text::{self, count};
@@ -180,7 +179,7 @@ impl Map<'_> {
                 let state = instances::state(self.screen, instance);
                 head.push(Span::styled(format!(" {state}"), theme.mood(row.mood)));
             }
-            let tasks = count(row.tasks.len() as u64, "task");
+            let tasks = count(row.live().count() as u64, "task");
             let mut more = format!("  {percent} of {}", amount(self.page.measure, all));
             let taken: usize = head.iter().map(Span::width).sum();
             if taken + text::width(&more) + text::width(&tasks) + 3 <= usize::from(chart.columns) {
@@ -190,8 +189,6 @@ impl Map<'_> {
             (x + 2, top + chart.shape.name)
         };
         if let Some(y) = self.line(top) {
-            let first = || Target::Block(instance.name.clone(), 0);
-            self.screen.hit(Rect::new(x, y, chart.columns, 1), first);
             grid::put(buffer, x, y, &Line::from(head), chart.columns);
             if chart.shape.name == 0 {
                 let after = bar_x + u16::try_from(cells + 1).unwrap_or(0);
@@ -215,8 +212,6 @@ impl Map<'_> {
             for (at, (block, width)) in blocks.iter().zip(&widths).enumerate() {
                 let columns = u16::try_from(*width).unwrap_or(0);
                 let area = Rect::new(left, y, columns, 1);
-                let name = &instance.name;
-                self.screen.hit(area, || Target::Block(name.clone(), at));
                 self.block(row, block, area, part, buffer);
                 if here && at == self.page.at {
                     self.cursor(area, buffer);
@@ -246,9 +241,10 @@ impl Map<'_> {
             Cargo::Reserved => "░",
             Cargo::Free => "·",
         };
-        let task = block
-            .task
-            .and_then(|at| self.screen.model.fleet.tasks.get(at));
+        let task = match block.cargo {
+            Cargo::Task(id) => self.screen.model.fleet.task(id),
+            _ => None,
+        };
         let Some(task) = task else {
             let style = match block.cargo {
                 Cargo::Free => theme.rule(),
@@ -448,8 +444,9 @@ impl Map<'_> {
     fn task(&self) -> Option<&TaskRow> {
         let fleet = &self.screen.model.fleet;
         let row = fleet.instance(self.page.host.as_ref()?)?;
-        let tasks = row.tasks.iter().filter_map(|at| fleet.tasks.get(*at));
-        let mut same = tasks.filter(|row| Some(Cargo::Task(row.task.id)) == self.page.cargo);
+        let mut same = row
+            .live()
+            .filter(|row| Some(Cargo::Task(row.task.id)) == self.page.cargo);
         same.next()
     }
 

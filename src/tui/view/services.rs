@@ -34,11 +34,7 @@ pub(crate) fn columns(model: &Model) -> Vec<Column> {
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let model = screen.model;
     let fleet = &model.fleet;
-    let bad = fleet
-        .services
-        .iter()
-        .filter(|s| s.mood >= Mood::Warn)
-        .count();
+    let bad = fleet.troubled;
     let mut title = vec![Span::raw(fleet.services.len().to_string())];
     if bad > 0 {
         title.push(Span::styled(
@@ -57,8 +53,6 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         empty(screen, pane.rows, words, buffer);
     }
     let columns = columns(model);
-    let window = (model.services.top, model.shown.services.len());
-    grid::hits(screen, Pane::Services, pane, &columns, window);
     let rows = model.shown.services.iter().skip(model.services.top);
     let rows = rows.filter_map(|at| fleet.services.get(*at)).map(|row| {
         let service = &row.service;
@@ -94,7 +88,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                     .as_ref()
                     .is_some_and(|key| row.is(key)),
             marked: model.marks.services.contains(&row.key()),
-            linked: model.focus != Pane::Services && model.links.services.contains(&row.key()),
+            linked: model.focus != Pane::Services && model.links.service(&row.key()),
             stale: false,
         }
     });

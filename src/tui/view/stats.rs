@@ -7,7 +7,6 @@ use ratatui::text::{Line, Span};
 use crate::model::{TaskId, TimeMs};
 
 use super::super::fleet::{Mood, TaskRow};
-use super::super::hit::Target;
 use super::super::layout::PaneArea;
 use super::super::sort::Sort;
 use super::super::state::Model;
@@ -93,10 +92,7 @@ pub(super) fn draw(screen: &Screen<'_>, open: &StatsPage, body: Rect, buffer: &m
         .take(usize::from(rows.height))
         .copied()
         .collect();
-    for (task, row) in window.iter().zip(rows.rows()) {
-        screen.hit(row, || Target::Figures(*task));
-    }
-    let find = |id: &TaskId| fleet.tasks.iter().find(|row| row.task.id == *id);
+    let find = |id: &TaskId| fleet.task(*id);
     let lines = window.iter().filter_map(find).map(|row| {
         let name = match &row.task.service {
             _ if !alone => row.task.whereabouts().to_string(),
@@ -159,7 +155,7 @@ fn cells(screen: &Screen<'_>, row: &TaskRow, name: String, blocks: usize) -> Vec
         cell(theme::sign(row.mood), theme.mood(row.mood)),
         cell(row.task.id.short(), ratatui::style::Style::new()),
         cell(name, dim),
-        value(&|point| text::vcpu_used(point.sample.cpu_units)),
+        value(&|point| vcpu(point.sample.cpu_units)),
         drawn(Measure::Cpu, None),
         value(&|point| text::bytes(point.sample.memory_bytes)),
         value(&|point| percent(point).unwrap_or_default()),
@@ -259,7 +255,7 @@ pub(super) fn figures(point: &Point, disk: bool) -> String {
     };
     let mut words = format!(
         "{} vCPU · {}{of} · in {}/s · out {}/s",
-        text::vcpu_used(point.sample.cpu_units),
+        vcpu(point.sample.cpu_units),
         text::bytes(point.sample.memory_bytes),
         rate(point.rates.received),
         rate(point.rates.sent),
@@ -269,6 +265,10 @@ pub(super) fn figures(point: &Point, disk: bool) -> String {
         words.push_str(&format!(" · read {read}/s · write {written}/s"));
     }
     words
+}
+
+fn vcpu(units: f64) -> String {
+    format!("{:.2}", units / 1024.0)
 }
 
 /// Bytes a second; a dash where they are not known.
@@ -297,7 +297,11 @@ pub(super) fn chart(
     let limit = trace
         .last()
         .map_or(0, |point| point.sample.memory_limit_bytes);
-    let said = |measure: Measure, value: f64| measure.said(value);
+    let said = |measure, value: f64| match measure {
+        Measure::Cpu => format!("{} vCPU", vcpu(value)),
+        Measure::Memory => text::bytes(value as u64),
+        _ => format!("{}/s", text::bytes(value as u64)),
+    };
     let rows = [
         ("  cpu", Measure::Cpu),
         ("  memory", Measure::Memory),

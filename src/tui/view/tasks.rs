@@ -54,8 +54,7 @@ pub(crate) fn figures_window(model: &Model) -> impl Iterator<Item = &TaskRow> {
         true if is_sorted_by_figures(model) => (0, SORTED_MAX),
         true => (model.tasks.top, usize::from(height)),
     };
-    let window = model.shown.tasks.iter().skip(from).take(most);
-    window.filter_map(|at| model.fleet.tasks.get(*at))
+    model.shown.tasks.window(from, most)
 }
 
 /// Whether the list's order hangs on samples.
@@ -109,42 +108,44 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         empty(screen, pane.rows, &words, buffer);
     }
     let columns = columns(model);
-    let window = (model.tasks.top, model.shown.tasks.len());
-    grid::hits(screen, Pane::Tasks, pane, &columns, window);
-    let rows = model.shown.tasks.iter().skip(model.tasks.top);
-    let rows = rows.filter_map(|at| fleet.tasks.get(*at)).map(|row| {
-        let task = &row.task;
-        let mood = screen.theme.mood(row.mood);
-        let dim = screen.theme.dim();
-        let quiet = row.stage == Stage::Stopped;
-        let plain = if quiet {
-            dim
-        } else {
-            ratatui::style::Style::new()
-        };
-        let by_hand = "(by hand)";
-        let [cpu, memory] = figures(screen, task);
-        Row {
-            cells: vec![
-                cell(sign(row.mood), mood),
-                cell(task.id.short(), plain),
-                cell(state(model, row), mood),
-                cell(task.service.as_ref().map_or(by_hand, |s| s.as_str()), plain),
-                cell(task.task_definition.to_string(), dim),
-                cell(task.whereabouts(), plain),
-                cell(screen.age(since(task)), dim),
-                health(screen, task),
-                cpu,
-                memory,
-                cell(ports(task), dim),
-                cell(why(task), dim),
-            ],
-            selected: model.marks(Pane::Tasks) && model.tasks.selected == Some(task.id),
-            marked: model.marks.tasks.contains(&task.id),
-            linked: model.focus != Pane::Tasks && model.links.tasks.contains(&task.id),
-            stale: matches!(row.stage, Stage::Lost | Stage::Unreachable),
-        }
-    });
+    let height = usize::from(pane.rows.height);
+    let rows = model
+        .shown
+        .tasks
+        .window(model.tasks.top, height)
+        .map(|row| {
+            let task = &row.task;
+            let mood = screen.theme.mood(row.mood);
+            let dim = screen.theme.dim();
+            let quiet = row.stage == Stage::Stopped;
+            let plain = if quiet {
+                dim
+            } else {
+                ratatui::style::Style::new()
+            };
+            let by_hand = "(by hand)";
+            let [cpu, memory] = figures(screen, task);
+            Row {
+                cells: vec![
+                    cell(sign(row.mood), mood),
+                    cell(task.id.short(), plain),
+                    cell(state(model, row), mood),
+                    cell(task.service.as_ref().map_or(by_hand, |s| s.as_str()), plain),
+                    cell(task.task_definition.to_string(), dim),
+                    cell(task.whereabouts(), plain),
+                    cell(screen.age(since(task)), dim),
+                    health(screen, task),
+                    cpu,
+                    memory,
+                    cell(ports(task), dim),
+                    cell(why(task), dim),
+                ],
+                selected: model.marks(Pane::Tasks) && model.tasks.selected == Some(task.id),
+                marked: model.marks.tasks.contains(&task.id),
+                linked: model.focus != Pane::Tasks && model.links.task(task),
+                stale: matches!(row.stage, Stage::Lost | Stage::Unreachable),
+            }
+        });
     let focused = model.focus == Pane::Tasks;
     let sort = model.sorting.of(Pane::Tasks);
     grid::draw(buffer, screen.theme, pane, focused, &columns, sort, rows);

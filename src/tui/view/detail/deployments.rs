@@ -47,9 +47,10 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     }
 }
 
-fn tasks(screen: &Screen<'_>, deployment: &Deployment) -> Tasks {
+fn tasks(screen: &Screen<'_>, service: &Service, deployment: &Deployment) -> Tasks {
     let mut tasks = Tasks::default();
-    for row in &screen.model.fleet.tasks {
+    let key = (service.cluster.clone(), service.name.clone());
+    for row in screen.model.fleet.of_service(&key).iter() {
         if row.task.deployment.as_ref() != Some(&deployment.id) {
             continue;
         }
@@ -90,7 +91,7 @@ fn one(sheet: &mut Sheet<'_>, service: &Service, deployment: &Deployment, primar
             screen.theme.dim(),
         ),
     ]);
-    let tasks = tasks(screen, deployment);
+    let tasks = tasks(screen, service, deployment);
     let mut words = match primary {
         true => format!("{} of {} serve", tasks.serving, service.desired_count),
         false => format!("{} left", count(tasks.serving, "task")),

@@ -4,7 +4,7 @@ use ratatui::text::Span;
 
 use crate::model::{Connection, Instance, InstanceStatus, LaunchType, Resources};
 
-use super::super::super::fleet::Mood;
+use super::super::super::fleet::{InstanceRow, Mood};
 use super::super::super::text::{self, count};
 use super::super::{instances, stats, tasks, theme};
 use super::Sheet;
@@ -137,8 +137,8 @@ fn amount(resources: &Resources) -> String {
 /// What the tasks use together.
 fn figures(sheet: &mut Sheet<'_>, instance: &Instance) {
     let model = sheet.screen.model;
-    let here = model.fleet.tasks.iter();
-    let here = here.filter(|row| row.task.instance == instance.name && !row.task.is_stopped());
+    let here = model.fleet.instance(&instance.name);
+    let here = here.into_iter().flat_map(InstanceRow::live);
     let tasks: Vec<_> = here.map(|row| row.task.id).collect();
     if let (known, Some(total)) = stats::total(model, &tasks) {
         sheet.field("use together", stats::figures(&total, true));
@@ -158,12 +158,7 @@ fn write_tasks(sheet: &mut Sheet<'_>, instance: &Instance) {
     let screen = sheet.screen;
     let model = screen.model;
     let before = sheet.lines.len();
-    for row in model
-        .fleet
-        .tasks
-        .iter()
-        .filter(|r| r.task.instance == instance.name)
-    {
+    for row in model.fleet.of_instance(&instance.name) {
         let task = &row.task;
         let of = task.service.as_ref().map_or("run by hand", |s| s.as_str());
         let mood = screen.theme.mood(row.mood);

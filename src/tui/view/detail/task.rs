@@ -16,7 +16,7 @@ use super::{Sheet, definition, pinned, short_digest};
 pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     let screen = sheet.screen;
     let model = screen.model;
-    if let Some(row) = model.fleet.tasks.iter().find(|row| row.task.id == task.id) {
+    if let Some(row) = model.fleet.task(task.id) {
         let style = screen.theme.mood(row.mood);
         sheet.field_in("state", tasks::state(model, row), style);
     }

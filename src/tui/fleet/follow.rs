@@ -1,0 +1,346 @@
+//! From one picture to the next: only what changed is looked at, with the services and instances
+//! that it belongs to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
+
+use crate::model::state::ServiceKey;
+use crate::model::{
+    ClusterName, Instance, InstanceName, Service, ServiceStatus, State, Task, TaskId, TimeMs,
+};
+
+use super::super::text;
+use super::rows::place;
+use super::{
+    Fleet, InstanceRow, Mood, Rows, ServiceRow, Stage, Tally, TaskRow, instance_mood, service_mood,
+    service_of,
+};
+
+/// Changes of more tasks than this are a new fleet: sorting once is cheaper than so many searches.
+const FOLLOWED_MAX: usize = 2_000;
+
+/// What a fleet was made from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Source {
+    cluster: Option<ClusterName>,
+    services: OrdMap<ServiceKey, Arc<Service>>,
+    instances: OrdMap<InstanceName, Arc<Instance>>,
+    pub(super) tasks: OrdMap<TaskId, Arc<Task>>,
+}
+
+/// One thing as it was and as it is.
+type Step<T> = (Option<Arc<T>>, Option<Arc<T>>);
+
+/// What is to be counted again.
+#[derive(Default)]
+struct Touched {
+    services: BTreeSet<ServiceKey>,
+    /// Those whose tasks may be others.
+    instances: BTreeSet<InstanceName>,
+    /// Whether an instance itself is another.
+    hosts: bool,
+}
+
+impl Fleet {
+    /// Counts and orders one cluster of a state.
+    pub(crate) fn new(state: &State, cluster: &ClusterName) -> Self {
+        let mut fleet = Self {
+            of: Source {
+                cluster: Some(cluster.clone()),
+                services: state.services.clone(),
+                instances: state.instances.clone(),
+                tasks: state.tasks.clone(),
+            },
+            ..Self::default()
+        };
+        let services = state.services.values().filter(|it| fleet.has_service(it));
+        let instances = state.instances.values().filter(|it| fleet.has_instance(it));
+        (fleet.services, fleet.instances) = (
+            services.map(service_row).collect(),
+            instances.map(instance_row).collect(),
+        );
+        let tasks = state.tasks.values().filter(|it| it.cluster == *cluster);
+        let mut rows: Vec<TaskRow> = tasks.map(|task| fleet.row(task)).collect();
+        rows.sort_by(|a, b| place(&a.task).cmp(&place(&b.task)));
+        for row in &rows {
+            fleet.count_definition(&row.task);
+            if let Ok(at) = fleet.instance_at(&row.task.instance) {
+                fleet.instances[at].tasks.push(row.clone());
+            }
+        }
+        fleet.tasks = rows.into_iter().collect();
+        fleet.recount(&Touched {
+            services: fleet.services.iter().map(ServiceRow::key).collect(),
+            instances: state.instances.keys().cloned().collect(),
+            hosts: true,
+        });
+        fleet
+    }
+
+    /// Becomes the fleet of that state.
+    pub(crate) fn follow(&mut self, state: &State, cluster: &ClusterName) {
+        let edition = self.edition + 1;
+        if !self.step(state, cluster) {
+            *self = Self::new(state, cluster);
+        }
+        self.edition = edition;
+    }
+
+    /// Takes what changed in; `false` if that is too much, or another cluster.
+    fn step(&mut self, state: &State, cluster: &ClusterName) -> bool {
+        if self.of.cluster.as_ref() != Some(cluster) {
+            return false;
+        }
+        let tasks = steps(&self.of.tasks, &state.tasks);
+        let instances = steps(&self.of.instances, &state.instances);
+        let services = steps(&self.of.services, &state.services);
+        let (Some(tasks), Some(instances), Some(services)) = (tasks, instances, services) else {
+            return false;
+        };
+        // Tasks that were without their instance are not known by it.
+        let comes_or_goes = |(old, new): &Step<Instance>| {
+            let has =
+                |it: &Option<Arc<Instance>>| it.as_ref().is_some_and(|it| self.has_instance(it));
+            has(old) != has(new)
+        };
+        if instances.iter().any(comes_or_goes) {
+            return false;
+        }
+        self.of.services = state.services.clone();
+        self.of.instances = state.instances.clone();
+        let mut touched = Touched::default();
+        for (old, new) in services {
+            self.step_service(old, new, &mut touched);
+        }
+        for (_, new) in instances {
+            self.step_instance(new, &mut touched);
+        }
+        for (old, new) in tasks {
+            self.step_task(old, new, &mut touched);
+        }
+        self.of.tasks = state.tasks.clone();
+        self.recount(&touched);
+        true
+    }
+
+    fn has_service(&self, service: &Service) -> bool {
+        self.of.cluster.as_ref() == Some(&service.cluster)
+            && service.status != ServiceStatus::Inactive
+    }
+
+    fn has_instance(&self, instance: &Instance) -> bool {
+        self.of.cluster.as_ref() == Some(&instance.cluster)
+    }
+
+    fn step_service(
+        &mut self,
+        old: Option<Arc<Service>>,
+        new: Option<Arc<Service>>,
+        touched: &mut Touched,
+    ) {
+        let Some(any) = new.as_ref().or(old.as_ref()) else {
+            return;
+        };
+        let key = (any.cluster.clone(), any.name.clone());
+        let new = new.filter(|it| self.has_service(it));
+        match (self.service_at(&key), new) {
+            (Ok(at), Some(new)) => self.services[at].service = new,
+            (Ok(at), None) => _ = self.services.remove(at),
+            (Err(at), Some(new)) => self.services.insert(at, service_row(&new)),
+            (Err(_), None) => return,
+        }
+        touched.services.insert(key);
+    }
+
+    /// An instance that was there and is there still.
+    fn step_instance(&mut self, new: Option<Arc<Instance>>, touched: &mut Touched) {
+        let Some(new) = new.filter(|it| self.has_instance(it)) else {
+            return;
+        };
+        let Ok(at) = self.instance_at(&new.name) else {
+            return;
+        };
+        let row = &mut self.instances[at];
+        let old = std::mem::replace(&mut row.instance, new.clone());
+        row.mood = instance_mood(&new);
+        touched.instances.insert(new.name.clone());
+        touched.hosts = true;
+        if old.is_connected() != new.is_connected() || old.zone() != new.zone() {
+            for row in row.tasks.clone() {
+                // As it was and as it is: its stage is another one now.
+                self.step_task(Some(row.task.clone()), Some(row.task), touched);
+            }
+        }
+    }
+
+    fn step_task(&mut self, old: Option<Arc<Task>>, new: Option<Arc<Task>>, touched: &mut Touched) {
+        if let Some(row) = old.and_then(|task| self.tasks.remove(&task)) {
+            let task = &row.task;
+            self.uncount_definition(task);
+            touched.services.extend(service_of(task));
+            if let Ok(at) = self.instance_at(&task.instance) {
+                self.instances[at].tasks.retain(|it| it.task.id != task.id);
+                touched.instances.insert(task.instance.clone());
+            }
+        }
+        let Some(task) = new.filter(|it| self.of.cluster.as_ref() == Some(&it.cluster)) else {
+            return;
+        };
+        let row = self.row(&task);
+        self.count_definition(&task);
+        touched.services.extend(service_of(&task));
+        if let Ok(at) = self.instance_at(&task.instance) {
+            let tasks = &mut self.instances[at].tasks;
+            let to = tasks.partition_point(|it| place(&it.task) < place(&task));
+            tasks.insert(to, row.clone());
+            touched.instances.insert(task.instance.clone());
+        }
+        self.tasks.insert(row);
+    }
+
+    fn row(&self, task: &Arc<Task>) -> TaskRow {
+        let host = self.instance(&task.instance);
+        TaskRow::new(task, host.is_none_or(|row| row.instance.is_connected()))
+    }
+
+    fn count_definition(&mut self, task: &Task) {
+        *self.definitions.entry(definition_width(task)).or_default() += 1;
+    }
+
+    fn uncount_definition(&mut self, task: &Task) {
+        let width = definition_width(task);
+        if let Some(n) = self.definitions.get_mut(&width) {
+            *n -= 1;
+            if *n == 0 {
+                self.definitions.remove(&width);
+            }
+        }
+    }
+
+    fn recount(&mut self, touched: &Touched) {
+        for name in &touched.instances {
+            if let Ok(at) = self.instance_at(name) {
+                recount_instance(&mut self.instances[at]);
+            }
+        }
+        for key in &touched.services {
+            if let Ok(at) = self.service_at(key) {
+                let tasks = self.of_service(key);
+                let row = self.recounted(&self.services[at].service, &tasks);
+                self.services[at] = row;
+            }
+        }
+        if touched.hosts {
+            self.recount_hosts();
+        }
+        let names = self
+            .services
+            .iter()
+            .map(|it| text::width(it.service.name.as_str()));
+        self.widths.service = names.max().unwrap_or(0);
+        let troubled = self.services.iter().filter(|it| it.mood >= Mood::Warn);
+        self.troubled = troubled.count();
+        let definition = self.definitions.last_key_value();
+        self.widths.definition = definition.map_or(0, |(width, _)| *width);
+    }
+
+    fn recount_hosts(&mut self) {
+        let all = || self.instances.iter().map(|row| &*row.instance);
+        let widest = |width: fn(&Instance) -> usize| all().map(width).max().unwrap_or(0);
+        self.widths.instance = widest(|it| text::width(it.name.as_str()));
+        self.widths.zone = widest(|it| text::width(it.zone()));
+        self.widths.endpoint = widest(|it| text::width(&it.endpoint));
+        self.connected = all().filter(|it| it.is_connected()).count();
+        self.silent = all().filter_map(silent).min();
+    }
+
+    fn recounted(&self, service: &Arc<Service>, tasks: &Rows) -> ServiceRow {
+        let mut row = service_row(service);
+        let primary = service.primary().map(|d| &d.id);
+        for TaskRow { task, stage, .. } in tasks.iter() {
+            row.tally.take(*stage);
+            if !matches!(stage, Stage::Stopping | Stage::Stopped | Stage::Lost) {
+                let home = self.instance(&task.instance);
+                let zone = home.map_or("", |row| row.instance.zone());
+                match row.zones.get_mut(zone) {
+                    Some(n) => *n += 1,
+                    None => _ = row.zones.insert(zone.to_owned(), 1),
+                }
+            }
+            if task.is_serving() && primary.is_some() && primary == task.deployment.as_ref() {
+                row.updated += 1;
+            }
+        }
+        row.mood = service_mood(&row);
+        row
+    }
+}
+
+/// What leads from one map to the other; `None` if it is more than is followed.
+fn steps<K, T>(old: &OrdMap<K, Arc<T>>, new: &OrdMap<K, Arc<T>>) -> Option<Vec<Step<T>>>
+where
+    K: Ord + Clone,
+    T: PartialEq,
+{
+    let mut steps = Vec::new();
+    for item in old.diff(new) {
+        if steps.len() == FOLLOWED_MAX {
+            return None;
+        }
+        steps.push(match item {
+            DiffItem::Add(_, new) => (None, Some(new.clone())),
+            DiffItem::Update { old, new } => (Some(old.1.clone()), Some(new.1.clone())),
+            DiffItem::Remove(_, old) => (Some(old.clone()), None),
+        });
+    }
+    Some(steps)
+}
+
+fn definition_width(task: &Task) -> usize {
+    let id = &task.task_definition;
+    let digits = id.revision.0.checked_ilog10().unwrap_or(0) as usize + 1;
+    text::width(id.family.as_str()) + 1 + digits
+}
+
+fn service_row(service: &Arc<Service>) -> ServiceRow {
+    ServiceRow {
+        service: service.clone(),
+        tally: Tally::default(),
+        updated: 0,
+        zones: BTreeMap::new(),
+        mood: Mood::Calm,
+    }
+}
+
+fn instance_row(instance: &Arc<Instance>) -> InstanceRow {
+    InstanceRow {
+        instance: instance.clone(),
+        tally: Tally::default(),
+        tasks: Vec::new(),
+        used: instance.reserved.clone(),
+        mood: instance_mood(instance),
+    }
+}
+
+fn recount_instance(row: &mut InstanceRow) {
+    row.used = row.instance.reserved.clone();
+    row.used.add(&row.instance.foreign);
+    row.tally = Tally::default();
+    for TaskRow { task, stage, .. } in &row.tasks {
+        row.tally.take(*stage);
+        if !task.is_stopped() {
+            row.used.add(&task.resources);
+        }
+    }
+}
+
+/// Since when an instance is silent. One that is connected is heard all the time: its agent sees
+/// to that.
+fn silent(instance: &Instance) -> Option<(TimeMs, InstanceName)> {
+    let since = instance.disconnected_since()?;
+    instance.registered_at?;
+    Some((since, instance.name.clone()))
+}
