@@ -52,6 +52,7 @@ pub fn options() -> TuiOptions {
             palette: Palette::DARK,
         },
         keys: KeyMap::default(),
+        mouse: true,
         time_zone: jiff::tz::TimeZone::UTC,
     }
 }

@@ -19,6 +19,7 @@ mod lent;
 mod logs;
 mod map;
 mod marks;
+mod mouse;
 mod picture;
 mod proposal;
 mod pty;

@@ -85,6 +85,13 @@ impl KeyMap {
         found.map(|bound| bound.binding.action)
     }
 
+    /// The first key that something is on.
+    pub(crate) fn first_of(&self, action: Action) -> String {
+        let found = self.all().find(|bound| bound.binding.action == action);
+        let key = found.and_then(|bound| bound.keys.first().copied());
+        key.unwrap_or_default().to_owned()
+    }
+
     /// What counts in a place of such a console.
     pub(crate) fn offered(
         &self,
@@ -318,6 +325,42 @@ pub(crate) fn key_name(key: &KeyEvent) -> String {
     }
 }
 
+/// The key of a name; `None` if it is none.
+pub(crate) fn key_event(name: &str) -> Option<KeyEvent> {
+    let (modifiers, plain) = match name.split_once('-') {
+        Some(("ctrl", plain)) if !plain.is_empty() => (KeyModifiers::CONTROL, plain),
+        Some(("alt", plain)) if !plain.is_empty() => (KeyModifiers::ALT, plain),
+        _ => (KeyModifiers::NONE, name),
+    };
+    let code = match plain {
+        "space" => KeyCode::Char(' '),
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "tab" => KeyCode::Tab,
+        "backtab" => KeyCode::BackTab,
+        "backspace" => KeyCode::Backspace,
+        "up" => KeyCode::Up,
+        "down" => KeyCode::Down,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
+        "pgup" => KeyCode::PageUp,
+        "pgdn" => KeyCode::PageDown,
+        "home" => KeyCode::Home,
+        "end" => KeyCode::End,
+        "insert" => KeyCode::Insert,
+        "delete" => KeyCode::Delete,
+        _ => {
+            let mut chars = plain.chars();
+            match (chars.next(), chars.next()) {
+                (Some(c), None) if c.is_ascii() || c.is_alphabetic() => KeyCode::Char(c),
+                (Some('f'), Some(_)) => KeyCode::F(plain[1..].parse().ok()?),
+                _ => return None,
+            }
+        }
+    };
+    Some(KeyEvent::new(code, modifiers))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -329,6 +372,20 @@ mod tests {
 
     fn press(code: KeyCode, modifiers: KeyModifiers) -> KeyEvent {
         KeyEvent::new(code, modifiers)
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_found_by_its_name() {
+        for name in KEYS.iter().flat_map(|binding| binding.keys) {
+            let key = key_event(name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(key_name(&key), *name);
+        }
+        for named in NAMED {
+            assert_eq!(key_name(&key_event(named).unwrap()), named);
+        }
+        for words in ["↑↓", "", "5▏", "ctrl-", "foot"] {
+            assert_eq!(key_event(words), None, "{words}");
+        }
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub enum Effect {
     },
     /// Lend the terminal to a program in a container; the console waits until it has ended.
     Shell(Box<ShellAsk>),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
     /// Have the terminal copy a text to the clipboard of the machine that it is on.
     Copy(String),
     /// Give up a sample: what it is of is no longer on the screen.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::client::{ClientError, Explanation, LogItem, PlanReport, Reply, Standing};
 use crate::docker::StatsSample;
@@ -30,6 +30,8 @@ pub enum Saved {
 pub enum Event {
     /// A key was pressed.
     Key(KeyEvent),
+    /// A button of the mouse was pressed, or its wheel turned.
+    Mouse(MouseEvent),
     /// Text was pasted.
     Paste(String),
     /// The terminal now has this many columns and rows.

@@ -12,6 +12,7 @@ mod event;
 mod filter;
 mod fleet;
 mod ghosts;
+mod hit;
 mod ink;
 mod keymap;
 mod layout;
@@ -44,7 +45,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, bail};
-use crossterm::event::EventStream;
+use crossterm::event::{EventStream, MouseEventKind};
 use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -134,6 +135,8 @@ struct Console {
     keys: Option<EventStream>,
     /// What the terminal is to be lent to.
     lending: Option<Box<ShellAsk>>,
+    /// Whether the terminal is to give us the mouse or to keep it, said with the next frame.
+    mouse: Option<bool>,
     /// What the terminal is to copy, sent with the next frame.
     copying: Option<String>,
     /// Something on the screen is not what it should be.
@@ -161,6 +164,7 @@ impl Console {
         let mut standings = client.standings();
         standings.mark_changed();
         let (runner, answers) = Runner::new(client);
+        let mouse = options.mouse;
         Ok(Self {
             model: Model::new(options, (size.width, size.height), clock.now()),
             clock,
@@ -170,6 +174,7 @@ impl Console {
             standings,
             keys: None,
             lending: None,
+            mouse: Some(mouse),
             copying: None,
             dirty: true,
             newer: true,
@@ -280,6 +285,7 @@ impl Console {
             Input::Key(key) => self.take(Event::Key(key)),
             Input::Paste(text) => self.take(Event::Paste(text)),
             Input::Resize(columns, rows) => self.take(Event::Resize(columns, rows)),
+            Input::Mouse(event) if is_meant(event.kind) => self.take(Event::Mouse(event)),
             Input::FocusGained | Input::FocusLost | Input::Mouse(_) => {}
         }
     }
@@ -291,6 +297,7 @@ impl Console {
             match effect {
                 Effect::Shell(ask) => self.lending = Some(ask),
                 Effect::Copy(text) => self.copying = Some(text),
+                Effect::Mouse(taken) => self.mouse = Some(taken),
                 effect => self.runner.run(effect),
             }
         }
@@ -339,6 +346,9 @@ impl Console {
             let snapshot = self.snapshots.borrow_and_update().clone();
             self.take(Event::Snapshot(snapshot));
         }
+        if let Some(taken) = self.mouse.take() {
+            blocking(|| terminal::mouse(taken)).wrap_err("the terminal keeps its mouse")?;
+        }
         if let Some(text) = self.copying.take() {
             blocking(|| terminal::copy(&text)).wrap_err("the terminal cannot be told to copy")?;
         }
@@ -361,6 +371,13 @@ impl Console {
         self.pace.drawn(began, began.elapsed());
         Ok(())
     }
+}
+
+/// Whether something done with the mouse may mean something: what else terminals report draws
+/// nothing.
+fn is_meant(kind: MouseEventKind) -> bool {
+    use MouseEventKind as Kind;
+    matches!(kind, Kind::Down(_) | Kind::ScrollUp | Kind::ScrollDown)
 }
 
 /// Bytes in the unit that a person would say.

@@ -11,7 +11,15 @@ use super::bindings::KeyMap;
 use super::view::palette::Palette;
 use super::view::theme::{Colours, ROLES, Theme};
 
-const CONSOLE: &[&str] = &["read_only", "colours", "signs", "theme", "themes", "keys"];
+const CONSOLE: &[&str] = &[
+    "read_only",
+    "colours",
+    "signs",
+    "theme",
+    "themes",
+    "keys",
+    "mouse",
+];
 /// Names of the two kinds of signs.
 const SIGNS: [(&str, bool); 2] = [("unicode", true), ("ascii", false)];
 /// What is expected as a colour.
@@ -49,6 +57,8 @@ pub struct ConsoleSettings {
     pub palette: Option<Palette>,
     /// Which keys do what.
     pub keys: KeyMap,
+    /// Whether the mouse is taken; else it is.
+    pub mouse: Option<bool>,
 }
 
 impl ConsoleSettings {
@@ -71,6 +81,7 @@ impl ConsoleSettings {
             unicode: one_of(reader, console, "signs", &SIGNS),
             palette: one_of(reader, console, "theme", &themes),
             keys: keys(reader, console),
+            mouse: console.get("mouse").map(|_| reader.flag(console, "mouse")),
         }
     }
 
@@ -246,6 +257,19 @@ pub(super) mod tests {
         assert_eq!(
             faults("[console]\nreadonly = true\n"),
             ["2:1 console has no member \"readonly\" [read_only]"]
+        );
+    }
+
+    #[test]
+    fn the_mouse_can_be_left_to_the_terminal() {
+        assert_eq!(read("[console]\n").unwrap().mouse, None);
+        assert_eq!(
+            read("[console]\nmouse = false\n").unwrap().mouse,
+            Some(false)
+        );
+        assert_eq!(
+            faults("[console]\nmouse = \"off\"\n"),
+            ["2:9 mouse is a string []"]
         );
     }
 

@@ -53,6 +53,16 @@ pub(crate) fn next(model: &mut Model) {
     };
 }
 
+/// Sorts a list by a column; by the one that it is sorted by the other way round.
+pub(crate) fn by(model: &mut Model, pane: Pane, column: &'static str) {
+    let sort = &mut model.sorting.by[pane.index()];
+    let again = sort.column == Some(column);
+    *sort = Sort {
+        column: Some(column),
+        reversed: again && !sort.reversed,
+    };
+}
+
 /// Turns the order of the focused list round.
 pub(crate) fn reverse(model: &mut Model) {
     let pane = model.focus;

@@ -30,6 +30,7 @@ use super::shell::ShellPrompt;
 use super::sort::{Sort, Sorting};
 use super::stats::{Scope, StatsPage, Usage};
 use super::timeline::{Past, Timeline};
+use super::update::Click;
 use super::view::theme::Theme;
 use super::yank::Source;
 
@@ -55,6 +56,8 @@ pub struct TuiOptions {
     pub theme: Theme,
     /// Which keys do what.
     pub keys: KeyMap,
+    /// Whether the mouse is taken from the beginning.
+    pub mouse: bool,
     /// Where the clock times of the screen are.
     pub time_zone: TimeZone,
 }
@@ -71,6 +74,7 @@ impl TuiOptions {
             pid: std::process::id(),
             theme: settings.theme(Theme::detect(|name| std::env::var(name).ok())),
             keys: settings.keys.clone(),
+            mouse: settings.mouse.unwrap_or(true),
             time_zone: TimeZone::system(),
         }
     }
@@ -158,6 +162,24 @@ impl<Id: Clone + PartialEq> List<Id> {
             self.top = self.row - height / 2;
         }
         self.top = self.top.min(len.saturating_sub(height));
+    }
+
+    /// Moves the window over the rows; what is selected stays so while it is in sight.
+    pub(crate) fn scroll(
+        &mut self,
+        by: isize,
+        len: usize,
+        height: usize,
+        id: impl Fn(usize) -> Id,
+    ) {
+        if len > 0 {
+            let height = height.max(1);
+            let last_top = len.saturating_sub(height);
+            self.top = self.top.saturating_add_signed(by).min(last_top);
+            let last = (self.top + height).min(len) - 1;
+            self.row = self.row.clamp(self.top, last);
+            self.selected = Some(id(self.row));
+        }
     }
 
     /// Selects the row that is `by` rows away, stopping at the ends.
@@ -419,6 +441,10 @@ pub struct Model {
     pub(crate) past: Option<Past>,
     /// Which past is asked for, and right after which happening that is.
     pub(crate) looking: Option<(Ticket, u64)>,
+    /// Whether the mouse is taken; else it is the terminal's.
+    pub(crate) mouse: bool,
+    /// The last click, to tell a double one.
+    pub(crate) clicked: Option<Click>,
     /// Commands that were sent and not answered yet.
     pub(crate) waiting: u32,
     pub(crate) tickets: Ticket,
@@ -434,6 +460,8 @@ impl Model {
     pub fn new(options: TuiOptions, size: (u16, u16), now: TimeMs) -> Self {
         Self {
             cluster: options.cluster.clone(),
+            mouse: options.mouse,
+            clicked: None,
             options,
             size,
             now,

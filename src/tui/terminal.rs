@@ -25,6 +25,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 static LENT: AtomicBool = AtomicBool::new(false);
 /// Whether something panicked while it was.
 static PANICKED: AtomicBool = AtomicBool::new(false);
+/// Whether the terminal was told to report the mouse to us.
+static MOUSE: AtomicBool = AtomicBool::new(false);
 static PANIC: Notify = Notify::const_new();
 
 /// The terminal that frames are drawn on.
@@ -60,6 +62,11 @@ impl TerminalGuard {
 const SETTLE: &str =
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[=0u\x1b[>4m\x1b[!p";
 
+/// Buttons and wheel are reported, in the form that has no end at column 223; mere moves are not,
+/// so that a mouse that lies about costs nothing.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
 /// How long keys are waited for that were pressed before the terminal was lent.
 const TYPED_AHEAD: Duration = Duration::from_millis(20);
 
@@ -70,7 +77,29 @@ fn put_on_screen() -> io::Result<()> {
         Clear(ClearType::All),
         EnableBracketedPaste,
         cursor::Hide
+    )?;
+    if MOUSE.load(Ordering::SeqCst) {
+        execute!(io::stdout(), Print(MOUSE_ON))?;
+    }
+    Ok(())
+}
+
+/// Has the terminal report the mouse to us, or keep it for selecting text.
+pub(super) fn mouse(taken: bool) -> io::Result<()> {
+    if MOUSE.swap(taken, Ordering::SeqCst) == taken {
+        return Ok(());
+    }
+    execute!(
+        io::stdout(),
+        Print(if taken { MOUSE_ON } else { MOUSE_OFF })
     )
+}
+
+fn leave_mouse() -> io::Result<()> {
+    match MOUSE.load(Ordering::SeqCst) {
+        true => execute!(io::stdout(), Print(MOUSE_OFF)),
+        false => Ok(()),
+    }
 }
 
 /// Lends the terminal to another program, in raw mode, on the screen that the shell before us
@@ -92,6 +121,7 @@ pub(super) fn lend() -> io::Result<Vec<u8>> {
         }
     }
     LENT.store(true, Ordering::SeqCst);
+    leave_mouse()?;
     execute!(
         io::stdout(),
         DisableBracketedPaste,
@@ -138,6 +168,8 @@ fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
         let _gone = execute!(out, EndSynchronizedUpdate, DisableBracketedPaste);
+        let _gone = leave_mouse();
+        MOUSE.store(false, Ordering::SeqCst);
         let _gone = if LENT.swap(false, Ordering::SeqCst) {
             execute!(out, Print(SETTLE), Print("\r\n"))
         } else {

@@ -74,6 +74,8 @@ pub(crate) enum Action {
     /// Only what differs between two tasks, or everything.
     OnlyDifferent,
     Palette,
+    /// Takes the mouse, or leaves it to the terminal.
+    Mouse,
     /// Copies what is most wanted of the selected thing, by the terminal.
     Copy,
     /// Chooses what of it is copied.

@@ -495,6 +495,13 @@ pub(crate) const KEYS: &[Binding] = &[
         "find",
         "find an action or a thing by a few letters: drain h3",
     ),
+    key(
+        EVERYWHERE,
+        &["M"],
+        Action::Mouse,
+        "",
+        "mouse off, so that the terminal selects text; or on again",
+    ),
     key(EVERYWHERE, &["?"], Action::Help, "help", "this help"),
     key(P::PANES, &["q"], Action::Quit, "quit", "quit the console"),
     key(

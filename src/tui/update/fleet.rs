@@ -65,14 +65,56 @@ fn page(model: &Model) -> isize {
     })
 }
 
-fn focus(model: &mut Model, pane: Pane) {
+/// The row of a list that is selected.
+pub(super) fn row(model: &Model, pane: Pane) -> usize {
+    match pane {
+        Pane::Services => model.services.row,
+        Pane::Tasks => model.tasks.row,
+        Pane::Instances => model.instances.row,
+        Pane::Events => model.events.row,
+    }
+}
+
+/// Moves the window over a list's rows.
+pub(super) fn scroll(model: &mut Model, pane: Pane, by: isize) {
+    let Some(layout) = model.layout() else {
+        return;
+    };
+    let height = usize::from(layout.panes[pane.index()].rows.height);
+    let (shown, fleet) = (&model.shown, &model.fleet);
+    match pane {
+        Pane::Services => {
+            let id = |row: usize| fleet.services[shown.services[row]].key();
+            model.services.scroll(by, shown.services.len(), height, id);
+        }
+        Pane::Tasks => {
+            let id = |row| shown.tasks.get(row).map_or(TaskId(0), |it| it.task.id);
+            model.tasks.scroll(by, shown.tasks.len(), height, id);
+        }
+        Pane::Instances => {
+            let id = |row: usize| fleet.instances[shown.instances[row]].instance.name.clone();
+            model
+                .instances
+                .scroll(by, shown.instances.len(), height, id);
+        }
+        Pane::Events => {
+            let id = |row: usize| shown.events[row].clone();
+            model.events.scroll(by, shown.events.len(), height, id);
+            // Only there the newest are not gone back to.
+            focus(model, pane);
+        }
+    }
+}
+
+pub(super) fn focus(model: &mut Model, pane: Pane) {
     model.focus = pane;
     if matches!(pane, Pane::Services | Pane::Instances) {
         model.driver = pane;
     }
 }
 
-fn step(model: &mut Model, by: isize) {
+/// Selects the row of the focused list that is so many rows away.
+pub(super) fn step(model: &mut Model, by: isize) {
     let shown = &model.shown;
     let fleet = &model.fleet;
     match model.focus {

@@ -166,7 +166,8 @@ fn input(model: &mut Model) -> Option<&mut String> {
     }
 }
 
-fn enter(model: &mut Model) -> Vec<Effect> {
+/// What was typed or chosen stands.
+pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
     if let Some(Layer::Logs(_)) = model.layers.last() {
         return logs::entered(model);
     }

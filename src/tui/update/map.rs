@@ -8,6 +8,7 @@ use super::super::keymap::Action;
 use super::super::map::{self, Cargo, Chart, MapPage};
 use super::super::state::{Layer, Model, Subject};
 use super::{fleet, layers};
+use crate::model::InstanceName;
 
 /// How many instances a page key passes.
 const PAGE: usize = 10;
@@ -115,6 +116,23 @@ pub(super) fn subject(page: &MapPage) -> Option<Subject> {
         Some(Cargo::Task(id)) => Some(Subject::Task(id)),
         _ => page.host.clone().map(Subject::Instance),
     }
+}
+
+/// Puts the cursor on a block of an instance; whether it was there already.
+pub(super) fn point(model: &mut Model, host: InstanceName, at: usize) -> bool {
+    let fleet = &model.fleet;
+    let Some(Layer::Map(page)) = model.layers.last_mut() else {
+        return false;
+    };
+    if page.host.as_ref() == Some(&host) && page.at == at {
+        return true;
+    }
+    if let Some(row) = fleet.instance(&host) {
+        let blocks = map::blocks(fleet, row, page.measure);
+        page.host = Some(host);
+        pick(page, &blocks, at);
+    }
+    false
 }
 
 fn walk(model: &Model, page: &mut MapPage, action: Action) {

@@ -8,6 +8,7 @@ mod fleet;
 mod layers;
 mod logs;
 mod map;
+mod mouse;
 mod palette;
 mod proposal;
 mod rows;
@@ -20,6 +21,7 @@ mod yank;
 
 pub(crate) use bulk::{asked, names};
 pub(crate) use layers::picker_items;
+pub(crate) use mouse::Click;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
@@ -59,6 +61,11 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         Event::Key(key) => {
             let effects = pressed(model, &key);
+            settle::settle(model);
+            effects
+        }
+        Event::Mouse(event) => {
+            let effects = mouse::happened(model, event);
             settle::settle(model);
             effects
         }
@@ -184,6 +191,7 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             palette::open(model);
             Vec::new()
         }
+        (Action::Mouse, _) => mouse::toggle(model),
         (Action::Copy, _) => yank::first(model),
         (Action::CopyOther, _) => yank::choose(model),
         (Action::Forward, _) => fleet::forward(model),

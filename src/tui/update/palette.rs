@@ -74,6 +74,14 @@ fn complete(palette: &mut Palette) {
     }
 }
 
+/// Does what a line says.
+pub(super) fn take(model: &mut Model, at: usize) -> Vec<Effect> {
+    if let Some(Layer::Palette(palette)) = model.layers.last_mut() {
+        palette.list.selected = palette.found.get(at).map(|found| found.offer.clone());
+    }
+    enter(model)
+}
+
 fn enter(model: &mut Model) -> Vec<Effect> {
     let Some(Layer::Palette(palette)) = model.layers.last() else {
         return Vec::new();

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
+use super::super::hit::Target;
 use super::super::palette::{Found, Palette, area, rows};
 use super::super::text;
 use super::{Screen, grid};
@@ -34,6 +35,8 @@ pub(super) fn draw(screen: &Screen<'_>, palette: &Palette, body: Rect, buffer: &
     for (at, found) in shown.enumerate() {
         let y = inner.y + 2 + u16::try_from(at).unwrap_or(0);
         let row = Rect::new(area.x + 1, y, area.width - 2, 1);
+        let place = palette.list.top + at;
+        screen.hit(row, || Target::Found(place));
         line(screen, found, keys, row, buffer);
         if palette.list.selected.as_ref() == Some(&found.offer) {
             buffer.set_string(row.x, y, "▸", screen.theme.accent());

@@ -8,12 +8,13 @@ use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::super::compare;
 use super::super::fleet::Mood;
+use super::super::hit::Target;
 use super::super::layout::Layout;
 use super::super::state::{Choice, Layer, Model};
 use super::super::text;
 use super::super::update::picker_items;
 use super::super::yank;
-use super::{Screen, commands, grid, proposal, shell};
+use super::{Screen, commands, grid, header, proposal, shell};
 
 /// Columns of a box.
 pub(super) const COLUMNS: u16 = 66;
@@ -22,7 +23,22 @@ const ITEMS: usize = 10;
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let middle = layout.body;
-    match screen.model.layers.last() {
+    let layer = screen.model.layers.last();
+    let asks = matches!(
+        layer,
+        Some(
+            Layer::Confirm(_)
+                | Layer::Number { .. }
+                | Layer::Picker { .. }
+                | Layer::Palette(_)
+                | Layer::Shell(_)
+        )
+    );
+    if asks {
+        // What lies under a question waits for its answer.
+        screen.hit(middle, || Target::Cover);
+    }
+    match layer {
         Some(Layer::Confirm(it)) => proposal::draw(screen, it, middle, buffer),
         Some(Layer::Number { service, input }) => {
             let now = screen.model.snapshot.state.services.get(service);
@@ -110,7 +126,12 @@ fn picker(
             Span::styled(now.unwrap_or_default(), screen.theme.dim()),
         ]));
     }
-    boxed(screen, &title, lines, screen.theme.accent(), area, buffer);
+    let shown = items.len().saturating_sub(top).min(ITEMS);
+    let inner = boxed(screen, &title, lines, screen.theme.accent(), area, buffer);
+    // What was typed is above them.
+    for (at, row) in inner.rows().skip(1).take(shown).enumerate() {
+        screen.hit(row, || Target::Item(top + at));
+    }
 }
 
 /// What is shown of an item.
@@ -128,7 +149,7 @@ fn label(model: &Model, choice: &Choice, item: &str) -> String {
     }
 }
 
-/// A box in the middle.
+/// A box in the middle; gives where its lines are.
 fn boxed(
     screen: &Screen<'_>,
     title: &str,
@@ -136,7 +157,7 @@ fn boxed(
     style: Style,
     within: Rect,
     buffer: &mut Buffer,
-) {
+) -> Rect {
     let width = COLUMNS.min(within.width);
     let rows = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let height = rows.saturating_add(4).min(within.height);
@@ -147,10 +168,15 @@ fn boxed(
         height,
     );
     frame(screen, title, style, area, buffer);
-    let inner = area.rows().skip(2).take(usize::from(height - 3));
-    for (line, row) in lines.iter().zip(inner) {
-        grid::put(buffer, row.x + 2, row.y, line, width - 4);
+    let inner = Rect::new(area.x + 2, area.y + 2, width - 4, height - 3);
+    for (line, row) in lines.iter().zip(inner.rows()) {
+        grid::put(buffer, row.x, row.y, line, row.width);
     }
+    // Keys, where there are some, are in the last line.
+    if let (Some(line), Some(row)) = (lines.last(), inner.rows().nth(lines.len() - 1)) {
+        header::hit_keys(screen, line, row);
+    }
+    inner
 }
 
 /// A box with nothing in it but its title.
@@ -183,7 +209,7 @@ pub(super) fn frame(
 fn toasts(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let width = 60.min(layout.body.width - 2);
     let mut bottom = layout.body.bottom();
-    for toast in screen.model.toasts.iter().rev() {
+    for (place, toast) in screen.model.toasts.iter().enumerate().rev() {
         let lines = text::wrap(&toast.text, usize::from(width) - 4);
         let shown = lines.len().min(5);
         let height = u16::try_from(shown).unwrap_or(5) + 2;
@@ -192,6 +218,7 @@ fn toasts(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         }
         bottom -= height;
         let area = Rect::new(layout.body.right() - width - 1, bottom, width, height);
+        screen.hit(area, || Target::Toast(place));
         let mood = if toast.bad { Mood::Bad } else { Mood::Calm };
         Clear.render(area, buffer);
         Block::bordered()

@@ -19,6 +19,9 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     if model.shown.events.is_empty() {
         empty(screen, area, "Nothing has happened yet.", buffer);
     }
+    let pane = &layout.panes[Pane::Events.index()];
+    let window = (model.events.top, model.shown.events.len());
+    grid::hits(screen, Pane::Events, pane, &[], window);
     let focused = model.focus == Pane::Events;
     let shown = model.shown.events.iter().skip(model.events.top);
     for (event, row) in shown.zip(area.rows()) {

@@ -4,9 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::super::hit::Target;
 use super::super::layout::PaneArea;
 use super::super::sort::Sort;
+use super::super::state::Pane;
 use super::super::text;
+use super::Screen;
 use super::theme::Theme;
 
 /// Columns before the first cell: that of the selected row or of a linked one, that of a mark.
@@ -214,16 +217,48 @@ fn cells(
     widths: &[u16],
     lines: &[Line<'static>],
 ) {
-    let mut x = area.x + GUTTER;
-    for ((column, width), line) in columns.iter().zip(widths).zip(lines) {
-        if *width == 0 {
+    for (at, x) in places(area, widths) {
+        let (Some(column), Some(line)) = (columns.get(at), lines.get(at)) else {
             continue;
-        }
-        let room = (*width).min(area.right().saturating_sub(x));
+        };
+        let room = widths[at].min(area.right().saturating_sub(x));
         let used = u16::try_from(line.width()).unwrap_or(u16::MAX).min(room);
         let start = if column.right { x + room - used } else { x };
         put(buffer, start, area.y, line, room);
-        x += width + GAP;
+    }
+}
+
+/// The columns that there is room for, each with where it begins.
+fn places(area: Rect, widths: &[u16]) -> impl Iterator<Item = (usize, u16)> {
+    let mut next = area.x + GUTTER;
+    let shown = widths.iter().enumerate().filter(|(_, width)| **width > 0);
+    shown.map(move |(at, width)| {
+        let x = next;
+        next += width + GAP;
+        (at, x)
+    })
+}
+
+/// Says what a click on a list means: on the heads of its columns, and on its rows, which begin
+/// with the one of that place.
+pub(crate) fn hits(
+    screen: &Screen<'_>,
+    of: Pane,
+    pane: &PaneArea,
+    columns: &[Column],
+    (top, len): (usize, usize),
+) {
+    let widths = widths(columns, pane);
+    if let Some(area) = pane.titles {
+        for (at, x) in places(area, &widths) {
+            let head = Rect::new(x, area.y, widths[at], 1).intersection(area);
+            if !columns[at].title.is_empty() {
+                screen.hit(head, || Target::Head(of, columns[at].title));
+            }
+        }
+    }
+    for (at, row) in pane.rows.rows().enumerate().take(len.saturating_sub(top)) {
+        screen.hit(row, || Target::Row(of, top + at));
     }
 }
 

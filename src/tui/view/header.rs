@@ -7,7 +7,9 @@ use ratatui::text::{Line, Span};
 
 use crate::client::Standing;
 
+use super::super::bindings;
 use super::super::fleet::Mood;
+use super::super::hit::Target;
 use super::super::state::{Choice, Layer};
 use super::super::text;
 use super::{Screen, detail as details, grid};
@@ -203,7 +205,29 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
         Line::from(spans.collect::<Vec<_>>())
     };
     while line(&first).width() > usize::from(area.width) && first.pop().is_some() {}
-    grid::put(buffer, area.x, area.y, &line(&first), area.width);
+    let line = line(&first);
+    hit_keys(screen, &line, area);
+    grid::put(buffer, area.x, area.y, &line, area.width);
+}
+
+/// Says that a click on a key, or on the words after it, is that key.
+pub(super) fn hit_keys(screen: &Screen<'_>, line: &Line<'_>, area: Rect) {
+    let mut x = area.x;
+    let mut spans = line.spans.iter().peekable();
+    while let Some(span) = spans.next() {
+        let columns = |span: &Span<'_>| u16::try_from(span.width()).unwrap_or(u16::MAX);
+        let mut used = columns(span);
+        let key = match span.style == screen.theme.accent() {
+            true => bindings::key_event(span.content.trim()),
+            false => None,
+        };
+        if let Some(key) = key {
+            used = used.saturating_add(spans.next().map_or(0, columns));
+            let there = Rect::new(x, area.y, used, 1).intersection(area);
+            screen.hit(there, || Target::Key(key));
+        }
+        x = x.saturating_add(used);
+    }
 }
 
 /// The keys that matter while the past is looked at: the way back first.

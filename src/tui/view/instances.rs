@@ -56,6 +56,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         empty(screen, pane.rows, words, buffer);
     }
     let columns = columns(model);
+    let window = (model.instances.top, model.shown.instances.len());
+    grid::hits(screen, Pane::Instances, pane, &columns, window);
     let rows = model.shown.instances.iter().skip(model.instances.top);
     let rows = rows.filter_map(|at| fleet.instances.get(*at)).map(|row| {
         let instance = &row.instance;

@@ -12,6 +12,7 @@ use crate::model::{InstanceStatus, LaunchType, Resources};
 
 use super::super::fleet::{InstanceRow, Mood, Stage, TaskRow, service_of};
 use super::super::ghosts::Ghost;
+use super::super::hit::Target;
 use super::super::layout::Layout;
 use super::super::map::{self, Block, Cargo, Chart, GUTTER, MapPage, Measure};
 use super::super::text::{self, count};
@@ -189,6 +190,8 @@ impl Map<'_> {
             (x + 2, top + chart.shape.name)
         };
         if let Some(y) = self.line(top) {
+            let first = || Target::Block(instance.name.clone(), 0);
+            self.screen.hit(Rect::new(x, y, chart.columns, 1), first);
             grid::put(buffer, x, y, &Line::from(head), chart.columns);
             if chart.shape.name == 0 {
                 let after = bar_x + u16::try_from(cells + 1).unwrap_or(0);
@@ -212,6 +215,8 @@ impl Map<'_> {
             for (at, (block, width)) in blocks.iter().zip(&widths).enumerate() {
                 let columns = u16::try_from(*width).unwrap_or(0);
                 let area = Rect::new(left, y, columns, 1);
+                let name = &instance.name;
+                self.screen.hit(area, || Target::Block(name.clone(), at));
                 self.block(row, block, area, part, buffer);
                 if here && at == self.page.at {
                     self.cursor(area, buffer);

@@ -30,12 +30,13 @@ use std::cell::Cell;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::model::TimeMs;
 
+use super::hit::{Hits, Target};
 use super::layout::{Layout, MIN_COLUMNS, MIN_ROWS};
 use super::marks;
 use super::state::{Layer, Model, Pane};
@@ -50,6 +51,26 @@ pub(crate) struct Screen<'a> {
     pub now: TimeMs,
     /// In how many milliseconds an age that is shown reads differently.
     stale_in: Cell<Option<u64>>,
+    /// What was drawn where.
+    hits: Hits,
+}
+
+impl<'a> Screen<'a> {
+    /// To draw a model at a moment of this machine's time.
+    fn new(model: &'a Model, now: TimeMs) -> Self {
+        Self {
+            model,
+            theme: model.options.theme,
+            now: model.plane_time(now),
+            stale_in: Cell::new(None),
+            hits: Hits::default(),
+        }
+    }
+
+    /// Says that something stands there, for whoever asks what was clicked on.
+    pub(crate) fn hit(&self, area: Rect, target: impl FnOnce() -> Target) {
+        self.hits.put(area, target);
+    }
 }
 
 impl Screen<'_> {
@@ -125,12 +146,7 @@ pub(crate) fn columns(model: &Model, pane: Pane) -> Vec<&'static str> {
 /// Draws the model. `now` is this machine's time. Says in how many milliseconds an age on the
 /// screen will read differently, if there is one.
 pub fn view(model: &Model, now: TimeMs, frame: &mut Frame<'_>) -> Option<u64> {
-    let screen = Screen {
-        model,
-        theme: model.options.theme,
-        now: model.plane_time(now),
-        stale_in: Cell::new(None),
-    };
+    let screen = Screen::new(model, now);
     let area = frame.area();
     let buffer = frame.buffer_mut();
     match model.layout() {
@@ -141,6 +157,19 @@ pub fn view(model: &Model, now: TimeMs, frame: &mut Frame<'_>) -> Option<u64> {
     }
     screen.theme.finish(buffer);
     screen.stale_in.get()
+}
+
+/// What stands at a place of the screen, if a click on it means something: drawn once more to be
+/// told.
+pub(crate) fn target(model: &Model, place: Position) -> Option<Target> {
+    let screen = Screen {
+        hits: Hits::kept(),
+        ..Screen::new(model, model.now)
+    };
+    let (columns, rows) = model.size;
+    let mut unseen = Buffer::empty(Rect::new(0, 0, columns, rows));
+    draw(&screen, &model.layout()?, &mut unseen);
+    screen.hits.at(place)
 }
 
 fn too_small(area: Rect, buffer: &mut Buffer) {
@@ -204,6 +233,7 @@ pub(crate) fn pane_frame(
     buffer: &mut Buffer,
 ) {
     let area = layout.panes[pane.index()].area;
+    screen.hit(area, || Target::Pane(pane));
     let focused = screen.model.focus == pane && screen.model.layers.is_empty();
     let style = if focused {
         screen.theme.accent()

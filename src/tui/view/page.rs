@@ -27,12 +27,7 @@ fn page(screen: &Screen<'_>, layer: &Layer, columns: u16) -> Option<Page> {
 /// The last line that may be at the top of the page that is open, if one is.
 pub(crate) fn last_top(model: &Model) -> Option<usize> {
     let body = model.layout()?.body;
-    let screen = Screen {
-        model,
-        theme: model.options.theme,
-        now: model.plane_time(model.now),
-        stale_in: std::cell::Cell::new(None),
-    };
+    let screen = Screen::new(model, model.now);
     let page = page(&screen, model.layers.last()?, body.width)?;
     let rows = usize::from(body.height - TITLE_ROWS);
     Some(page.lines.len().saturating_sub(rows))

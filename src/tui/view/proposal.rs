@@ -13,7 +13,7 @@ use super::super::proposal::{Foreseen, Proposal, StepRow};
 use super::super::state::{Layer, Model};
 use super::super::text;
 use super::super::update::{asked, names};
-use super::{Screen, dialog, grid};
+use super::{Screen, dialog, grid, header};
 
 /// The most columns of a box with a plan: longer lines are hard to read.
 const COLUMNS: u16 = 110;
@@ -57,12 +57,7 @@ impl Sheet {
 /// The last line that may be the first one shown of the question on top.
 pub(crate) fn last_top(model: &Model) -> Option<usize> {
     let body = model.layout()?.body;
-    let screen = Screen {
-        model,
-        theme: model.options.theme,
-        now: model.plane_time(model.now),
-        stale_in: std::cell::Cell::new(None),
-    };
+    let screen = Screen::new(model, model.now);
     match model.layers.last()? {
         Layer::Confirm(proposal) => Some(sheet(&screen, proposal, body).last_top()),
         _ => None,
@@ -104,6 +99,7 @@ pub(super) fn draw(screen: &Screen<'_>, proposal: &Proposal, within: Rect, buffe
     }
     for line in &sheet.foot {
         if y + 1 < area.bottom() {
+            header::hit_keys(screen, line, Rect::new(area.x + 2, y, width, 1));
             grid::put(buffer, area.x + 2, y, line, width);
         }
         y += 1;

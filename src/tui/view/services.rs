@@ -53,6 +53,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         empty(screen, pane.rows, words, buffer);
     }
     let columns = columns(model);
+    let window = (model.services.top, model.shown.services.len());
+    grid::hits(screen, Pane::Services, pane, &columns, window);
     let rows = model.shown.services.iter().skip(model.services.top);
     let rows = rows.filter_map(|at| fleet.services.get(*at)).map(|row| {
         let service = &row.service;

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::model::{TaskId, TimeMs};
 
 use super::super::fleet::{Mood, TaskRow};
+use super::super::hit::Target;
 use super::super::layout::PaneArea;
 use super::super::sort::Sort;
 use super::super::state::Model;
@@ -92,6 +93,9 @@ pub(super) fn draw(screen: &Screen<'_>, open: &StatsPage, body: Rect, buffer: &m
         .take(usize::from(rows.height))
         .copied()
         .collect();
+    for (task, row) in window.iter().zip(rows.rows()) {
+        screen.hit(row, || Target::Figures(*task));
+    }
     let find = |id: &TaskId| fleet.task(*id);
     let lines = window.iter().filter_map(find).map(|row| {
         let name = match &row.task.service {

@@ -108,6 +108,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         empty(screen, pane.rows, &words, buffer);
     }
     let columns = columns(model);
+    let window = (model.tasks.top, model.shown.tasks.len());
+    grid::hits(screen, Pane::Tasks, pane, &columns, window);
     let height = usize::from(pane.rows.height);
     let rows = model
         .shown

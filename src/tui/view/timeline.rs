@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::model::{Happening, Severity};
 
+use super::super::hit::Target;
 use super::super::layout::Layout;
 use super::super::text;
 use super::super::timeline::{Mark, Timeline};
@@ -136,10 +137,11 @@ fn list(screen: &Screen<'_>, timeline: &Timeline, area: Rect, buffer: &mut Buffe
         let Some(it) = timeline.at(row) else { break };
         let y = area.y + HEAD + u16::try_from(line).unwrap_or(0);
         let words = words(screen, it);
+        let whole = Rect::new(area.x, y, area.width, 1);
+        screen.hit(whole, || Target::Happening(row));
         grid::put(buffer, area.x + 2, y, &words, area.width.saturating_sub(3));
         if row == timeline.row {
             buffer.set_string(area.x, y, "▸", screen.theme.accent());
-            let whole = Rect::new(area.x, y, area.width, 1);
             screen.theme.select(buffer, whole, true);
         }
     }
