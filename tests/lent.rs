@@ -53,6 +53,12 @@ fn the_mouse_is_ours_until_the_end_and_whenever_nothing_else_has_the_terminal() 
     session.wait("the console again", |screen| {
         screen.alternate_screen() && screen.mouse_protocol_mode() == Mode::PressRelease
     });
+    // Of one that ended this soon a notice tells, which wants esc.
+    session.wait_for("exit code 0");
+    session.press("\u{1b}");
+    session.wait("the notice gone", |screen| {
+        !screen.contents().contains("exit code 0")
+    });
     session.press("q");
     assert_eq!(session.end(), 0);
     assert_eq!(mouse(&session), Mode::None);

@@ -146,7 +146,7 @@ fn a_click_on_a_column_s_head_sorts_by_it_and_another_one_turns_that_round() {
 fn a_click_on_the_footer_is_its_key_and_what_changes_things_asks() {
     let mut model = console(LARGE);
     let asked = click_on(&mut model, LARGE, "D delete");
-    let [Effect::Plan { .. }] = asked.as_slice() else {
+    let [Effect::Plan { .. }, ..] = asked.as_slice() else {
         panic!("{asked:?}");
     };
     assert!(shown(&model, LARGE).contains("Delete service api"));
@@ -293,7 +293,7 @@ fn a_click_takes_a_line_of_a_list_to_choose_from_and_a_notice_away() {
     let mut model = console(LARGE);
     press(&mut model, "Y");
     let effects = click_on(&mut model, LARGE, "ARN  ");
-    let [Effect::Copy(arn)] = effects.as_slice() else {
+    let [Effect::Copy(arn), ..] = effects.as_slice() else {
         panic!("{effects:?}");
     };
     assert!(arn.ends_with("service/default/api"), "{arn}");

@@ -207,7 +207,8 @@ fn a_question_is_planned_anew_when_the_fleet_moves() {
     foresee(&mut model, &later, &asked);
     let screen = text(&frame(&model, WIDE));
     assert!(
-        screen.contains("with 5 of the 5 healthy ones") && screen.contains("updated"),
+        screen.contains("5 of 5 healthy tasks of web and 1 that is not healthy")
+            && screen.contains("updated"),
         "{screen}"
     );
     assert_eq!(enter(&mut model, NOW), [], "nobody can have read it yet");

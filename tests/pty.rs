@@ -307,9 +307,13 @@ fn a_shell_has_the_terminal_and_the_same_screen_is_back_after_it() {
     session.wait_for("top on 90 columns and 28 rows");
     session.press("q");
     session.wait_for("/ #");
-    // The next key after the end of the shell is the console's.
     session.press("exit 3\r");
     session.wait_for("exit code 3");
+    // A notice takes the keys if it ended at once; esc ends the one as the other.
+    session.press("\u{1b}");
+    session.wait("the words gone", |screen| {
+        !screen.contents().contains("exit code 3")
+    });
     session.wait_for("of task");
     session.wait("the same screen", |screen| {
         screen.contents().contains("2 Tasks") && screen.alternate_screen()

@@ -250,6 +250,10 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
 fn logs(size: (u16, u16), keys: &str) -> Model {
     let mut model = console(size);
     let effects = press(&mut model, "l");
+    if effects.is_empty() {
+        // Too small to do anything in.
+        return model;
+    }
     let [Effect::OpenLogs { ticket, .. }] = effects.as_slice() else {
         panic!("{effects:?}");
     };

@@ -109,9 +109,16 @@ impl ServiceCourse {
     /// How it fares while commands are carried out, in one line.
     #[must_use]
     pub fn on_the_way(&self) -> String {
-        let least = match self.before {
-            0 => String::new(),
-            _ => format!("never fewer than {} (floor {}), ", self.fewest, self.floor),
+        let least = match (self.before, self.fewest, self.floor) {
+            (0, ..) => String::new(),
+            (_, fewest, floor) if fewest >= floor => {
+                format!("never fewer than {fewest} (floor {floor}), ")
+            }
+            // It was below already: the floor is that of what is wanted in the end.
+            (before, fewest, floor) if fewest >= before && self.settled >= floor => {
+                format!("never fewer than {fewest}, {floor} once they are up, ")
+            }
+            (_, fewest, floor) => format!("down to {fewest}, below its floor of {floor}, "),
         };
         format!(
             "{}: {} of {} serve in the end; {least}at most {} RUNNING and PENDING (ceiling {})",
@@ -290,8 +297,14 @@ pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandEr
     let effects = Effects::between(&before, &decision.state);
     let names = Names::of(&before);
     let differences = words::detailed(&effects.differences, &before, &decision.state);
-    let course = core::course(&before, decision.state, now, mix(seed ^ 1));
-    let without_them = core::course(&before, before.clone(), now, mix(seed ^ 2));
+    // Both go by the same clock: what time brings to others, it brings to them without this, too.
+    let anyhow = |least| core::course(&before, before.clone(), now, least, mix(seed ^ 1));
+    let mut without_them = anyhow(now);
+    let least = without_them.until;
+    let course = core::course(&before, decision.state, now, least, mix(seed ^ 1));
+    if course.until > least {
+        without_them = anyhow(course.until);
+    }
     let steps = steps(&course, &without_them, &before, &names);
     let mut unplaced = words::unplaced(&without_them.end, &course.end, &[], &names);
     unplaced.extend(failures.iter().map(|failure| {
@@ -329,8 +342,8 @@ fn loss(
     let live = Live::default();
     let decided = decide(&lost, &live, now, mix(seed ^ 3), vec![Input::Wake]).state;
     let names = Names::of(before);
-    let course = core::course(before, decided, now, mix(seed ^ 4));
-    let without_it = core::course(before, before.clone(), now, mix(seed ^ 5));
+    let course = core::course(before, decided, now, now, mix(seed ^ 4));
+    let without_it = core::course(before, before.clone(), now, course.until, mix(seed ^ 5));
     let gone = before
         .tasks
         .values()
@@ -371,13 +384,14 @@ fn key(task: &Task) -> (ClusterName, bool, String) {
     (task.cluster.clone(), task.service.is_some(), subject)
 }
 
-/// What is started and stopped for one subject, in whatever round: others decide which that is.
-type Moves<'a> = Vec<(Action, &'a InstanceName, &'a TaskDefinitionId)>;
+/// How much is started and stopped for one subject, in whatever round and wherever: both depend on
+/// what happens beside it.
+type Moves<'a> = Vec<(Action, &'a TaskDefinitionId)>;
 
 fn moves(course: &Course) -> BTreeMap<(ClusterName, bool, String), Moves<'_>> {
     let mut all: BTreeMap<_, Moves<'_>> = BTreeMap::new();
     for (_, action, task) in each(course) {
-        let one = (action, &task.instance, &task.task_definition);
+        let one = (action, &task.task_definition);
         all.entry(key(task)).or_default().push(one);
     }
     for moves in all.values_mut() {

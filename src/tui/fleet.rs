@@ -76,9 +76,15 @@ impl Tally {
         self.running + self.unhealthy + self.starting + self.stopping + self.lost + self.unreachable
     }
 
-    /// RUNNING, as ECS's runningCount.
+    /// Known to be RUNNING.
     pub(crate) fn up(&self) -> u32 {
-        self.running + self.unhealthy + self.unreachable
+        self.running + self.unhealthy
+    }
+
+    /// The same in words: with a mark where more may be.
+    pub(crate) fn up_words(&self) -> String {
+        let unknown = if self.unreachable > 0 { "?" } else { "" };
+        format!("{}{unknown}", self.up())
     }
 }
 
@@ -303,6 +309,10 @@ fn task_mood(task: &Task, stage: Stage) -> Mood {
 /// Whether a stopped task ended other than it should.
 pub(crate) fn failed(task: &Task) -> bool {
     use crate::model::StopCode as C;
+    // It had been replaced before anybody knew how it ended.
+    if task.lost_at.is_some() {
+        return false;
+    }
     match task.stop_code {
         Some(C::TaskFailedToStart) => true,
         Some(C::EssentialContainerExited) => {

@@ -34,13 +34,14 @@ mod stats;
 mod terminal;
 mod text;
 mod timeline;
+mod toast;
 mod update;
 mod view;
 mod yank;
 
 use std::future::poll_fn;
 use std::io::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -324,7 +325,13 @@ impl Console {
             tty: true,
             size: crossterm::terminal::size().ok(),
         };
-        let opening = client.exec(ask.task, Some(ask.container.clone()), options);
+        let opened = OnceLock::new();
+        let opening = async {
+            let session = client.exec(ask.task, Some(ask.container.clone()), options);
+            let session = session.await;
+            opened.get_or_init(Instant::now);
+            session
+        };
         let how = tokio::select! {
             biased;
             () = terminal::panicked() => return Ok(Loan::ToldToEnd),
@@ -332,7 +339,8 @@ impl Console {
             how = lent::lend(opening, keys, typed) => how,
         };
         *screen = terminal::take_back().wrap_err("the terminal cannot be taken back")?;
-        let after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let since = opened.get().copied().unwrap_or(began);
+        let after_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let how = how.map_err(|error| error.to_string());
         self.newer = true;
         self.take(Event::ShellEnded { ask, how, after_ms });

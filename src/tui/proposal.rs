@@ -203,7 +203,7 @@ fn sentences(report: &PlanReport, acts: &[Act], state: &State) -> Vec<String> {
     if subjects.is_empty() {
         let words = match report.effects.moves.is_empty() {
             true => "Starts and stops nothing.",
-            false => "Starts and stops nothing that would not do so anyhow.",
+            false => "What this starts and stops would start and stop anyhow.",
         };
         return vec![words.to_owned()];
     }
@@ -272,7 +272,9 @@ fn sentence(report: &PlanReport, subject: &str, acts: &[Act], state: &State) -> 
         } else if healthy == stops {
             format!("{healthy} of {before} healthy tasks{of}")
         } else {
-            format!("{stops} tasks{of}, with {healthy} of the {before} healthy ones")
+            let more = stops - healthy;
+            let verb = if more == 1 { "is" } else { "are" };
+            format!("{healthy} of {before} healthy tasks{of} and {more} that {verb} not healthy")
         };
         let place = places(steps(Action::Stop).map(|it| &it.instance));
         parts.push(format!("stops {how_many}, on {place}"));

@@ -1,6 +1,6 @@
 //! What the console knows and shows. Changed only by [`update`](super::update()).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -30,16 +30,10 @@ use super::shell::ShellPrompt;
 use super::sort::{Sort, Sorting};
 use super::stats::{Scope, StatsPage, Usage};
 use super::timeline::{Past, Timeline};
+use super::toast::Toasts;
 use super::update::Click;
 use super::view::theme::Theme;
 use super::yank::Source;
-
-/// How many notices are shown at once.
-const TOASTS_MAX: usize = 4;
-/// How long a notice stays, in milliseconds.
-const TOAST_MS: u64 = 6_000;
-/// How long a notice of something gone wrong stays, in milliseconds.
-const TOAST_BAD_MS: u64 = 15_000;
 
 /// How the console is opened.
 #[derive(Clone, Debug)]
@@ -389,14 +383,16 @@ pub(crate) enum Layer {
     Confirm(Box<Proposal>),
     /// Asks what to run in which container.
     Shell(ShellPrompt),
+    /// Says something that must be read: esc alone leads on, every other key is dead.
+    Notice(Notice),
 }
 
-/// A notice that goes away by itself.
-#[derive(Clone, Debug)]
-pub(crate) struct Toast {
-    pub text: String,
-    pub bad: bool,
-    pub until: TimeMs,
+/// Something that must be read before any key means anything again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub title: String,
+    /// A paragraph each.
+    pub words: Vec<String>,
 }
 
 /// Everything the console knows.
@@ -430,7 +426,7 @@ pub struct Model {
     pub(crate) layers: Vec<Layer>,
     /// Pages that were left, to come back to; the one left last is the last.
     pub(crate) left: Vec<Subject>,
-    pub(crate) toasts: VecDeque<Toast>,
+    pub(crate) toasts: Toasts,
     /// What tasks use, as far as it was sampled.
     pub(crate) usage: Usage,
     /// Why what the page is about is where it is, or why that is not to be had.
@@ -484,7 +480,7 @@ impl Model {
             links: Links::default(),
             layers: Vec::new(),
             left: Vec::new(),
-            toasts: VecDeque::new(),
+            toasts: Toasts::default(),
             usage: Usage::default(),
             explained: None,
             progress: Progress::default(),
@@ -583,32 +579,12 @@ impl Model {
             }
             Some(Layer::Stats(_)) => Some(Places::STATS),
             Some(
-                Layer::Number { .. } | Layer::Picker { .. } | Layer::Palette(_) | Layer::Shell(_),
+                Layer::Number { .. }
+                | Layer::Picker { .. }
+                | Layer::Palette(_)
+                | Layer::Shell(_)
+                | Layer::Notice(_),
             ) => None,
-        }
-    }
-
-    /// Shows a notice.
-    pub(crate) fn toast(&mut self, text: impl Into<String>) {
-        self.notice(text.into(), false);
-    }
-
-    /// Shows a notice of something gone wrong.
-    pub(crate) fn toast_bad(&mut self, text: impl Into<String>) {
-        self.notice(text.into(), true);
-    }
-
-    fn notice(&mut self, text: String, bad: bool) {
-        let stay = if bad { TOAST_BAD_MS } else { TOAST_MS };
-        let text = super::text::clean(&text).into_owned();
-        let until = self.now.plus_ms(stay);
-        if let Some(same) = self.toasts.iter_mut().find(|toast| toast.text == text) {
-            same.until = until;
-            return;
-        }
-        self.toasts.push_back(Toast { text, bad, until });
-        while self.toasts.len() > TOASTS_MAX {
-            self.toasts.pop_front();
         }
     }
 

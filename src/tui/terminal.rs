@@ -14,6 +14,7 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::layout::Size;
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::Notify;
 
 use super::ink::Ink;
@@ -142,6 +143,8 @@ pub(super) fn copy(text: &str) -> io::Result<()> {
 /// knows nothing of what is on it. (Clearing the old one would ask the terminal where its cursor
 /// is, and the answer would have to come in between the keys.)
 pub(super) fn take_back() -> io::Result<Screen> {
+    // What was typed for that program and not read by it is not for us.
+    tcflush(io::stdin(), QueueSelector::IFlush)?;
     execute!(io::stdout(), Print(SETTLE))?;
     LENT.store(false, Ordering::SeqCst);
     put_on_screen()?;

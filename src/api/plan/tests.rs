@@ -266,6 +266,77 @@ fn the_course_ends_where_the_world_ends() {
     }
 }
 
+/// What goes by the clock, or would be replaced anyhow, is no part of a plan, however long that takes.
+#[test]
+fn what_would_happen_anyhow_is_left_out_of_a_plan() {
+    let hosts = ["h1", "h2", "h3"].map(|name| fixture::instance(name, name, 4096, 8192, &[]));
+    let mut world = World::new(hosts);
+    for family in ["web", "api", "job"] {
+        world.put_definition(fixture::definition(family, 1, 128, 128, &[]));
+    }
+    for name in ["web", "api"] {
+        world.put_service(fixture::service(name, 6));
+    }
+    world.settle();
+    let put =
+        json!({"name": "job", "scheduleExpression": "rate(1 minute)", "taskDefinition": "job"});
+    let input = Input::Command {
+        command: command("PutSchedule", &put),
+        who: "tests".into(),
+    };
+    let live = Live::default();
+    world.state = decide(&world.state, &live, world.now, 5, vec![input]).state;
+    let mut due = world
+        .state
+        .schedules
+        .values()
+        .next()
+        .unwrap()
+        .as_ref()
+        .clone();
+    due.next_at = Some(world.now.plus_ms(2_000));
+    world.state.apply(&Change::Schedule(due.into()));
+    // What it has of api is given up in a moment.
+    world.edit_service("api", |it| it.grace_s = 2);
+    world.disconnect("h1");
+    let restart = update("web", &json!({"forceNewDeployment": true}));
+    let report = foresee(&world, vec![restart], &[]);
+    let subjects: BTreeSet<&str> = report.steps.iter().map(|it| it.subject.as_str()).collect();
+    assert_eq!(subjects, BTreeSet::from(["web"]), "{:#?}", report.steps);
+    let nothing = update("api", &json!({"desiredCount": 6}));
+    assert_eq!(foresee(&world, vec![nothing], &[]).steps, []);
+}
+
+#[test]
+fn a_floor_is_said_where_it_holds() {
+    let course = |before, fewest, floor, settled| ServiceCourse {
+        cluster: ClusterName::default_cluster(),
+        service: ServiceName::new("web").unwrap(),
+        scheduling_strategy: SchedulingStrategy::default(),
+        desired: settled,
+        floor,
+        ceiling: 18,
+        before,
+        fewest,
+        most: 9,
+        settled,
+        lost: 0,
+        unplaced: 0,
+    };
+    for (course, words) in [
+        (course(6, 6, 6, 6), "never fewer than 6 (floor 6)"),
+        (course(6, 6, 9, 9), "never fewer than 6, 9 once they are up"),
+        (course(6, 2, 4, 6), "down to 2, below its floor of 4"),
+        (course(6, 6, 9, 7), "down to 6, below its floor of 9"),
+    ] {
+        assert!(
+            course.on_the_way().contains(words),
+            "{}",
+            course.on_the_way()
+        );
+    }
+}
+
 fn two_zones() -> World {
     let mut world = World::new([
         fixture::instance("h1", "a", 4096, 1024, &[]),

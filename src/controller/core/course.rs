@@ -64,17 +64,21 @@ pub struct Course {
     pub end: State,
     /// Whether it came to rest; false where it was not followed to the end.
     pub at_rest: bool,
+    /// How far time has gone on the copy.
+    pub until: TimeMs,
 }
 
-/// Follows what was decided, from the state before to rest. Every host that answers does as it is
-/// told, and whatever starts comes up healthy.
+/// Follows what was decided, from the state before to rest, and at least to that moment. Every host
+/// that answers does as it is told, and whatever starts comes up healthy. Schedules stand still:
+/// what they run, they run whatever was decided.
 #[must_use]
-pub fn course(before: &State, decided: State, now: TimeMs, seed: u64) -> Course {
+pub fn course(before: &State, decided: State, now: TimeMs, least: TimeMs, seed: u64) -> Course {
     let mut course = Course {
         rounds: Vec::new(),
         served: BTreeMap::new(),
-        end: decided,
+        end: unscheduled(decided),
         at_rest: false,
+        until: now,
     };
     let counts_before = counts(before);
     for (key, service) in &before.services {
@@ -100,14 +104,21 @@ pub fn course(before: &State, decided: State, now: TimeMs, seed: u64) -> Course 
         course.end = decision.state;
         course.note(&state);
         now = next;
+        course.until = now;
         if rests {
             let wait = decision.wake_at.map(|at| at.since_ms(now));
+            let early = least.since_ms(now);
             match wait
                 .filter(|&wait| wait > 0 && waits(&course.end) && waited + wait <= WAIT_MAX_MS)
             {
                 Some(wait) => {
                     waited += wait;
                     now = now.plus_ms(wait);
+                }
+                // Nothing is to be done, but there is time left in which something may be.
+                None if early > 0 => {
+                    let wait = wait.filter(|&wait| wait > 0).unwrap_or(early);
+                    now = now.plus_ms(wait.min(early));
                 }
                 None => {
                     course.at_rest = true;
@@ -118,6 +129,17 @@ pub fn course(before: &State, decided: State, now: TimeMs, seed: u64) -> Course 
     }
     course.settle();
     course
+}
+
+/// The state without what goes by the clock.
+fn unscheduled(mut state: State) -> State {
+    let all: Vec<_> = state.schedules.values().cloned().collect();
+    for schedule in all.into_iter().filter(|it| it.enabled) {
+        let mut schedule = schedule.as_ref().clone();
+        schedule.enabled = false;
+        state.apply(&Change::Schedule(Arc::new(schedule)));
+    }
+    state
 }
 
 /// Whether something is missing that time may bring: a start held back, a stop not confirmed.

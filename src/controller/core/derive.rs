@@ -17,6 +17,10 @@ pub(super) const ESSENTIAL_EXITED: &str = "Essential container in task exited";
 pub(super) const REMOVED: &str =
     "CannotInspectContainerError: the container was removed from its engine";
 
+/// Why a task has stopped that was given up for lost and whose containers had ended meanwhile.
+const REPLACED: &str = "Given up for lost while its instance was away; its containers had ended \
+                        when that answered again";
+
 /// A task's containers as its engine lists them.
 pub(super) type Seen<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
 
@@ -56,12 +60,7 @@ pub(super) fn derive(
     }
     let ended = |c: &Container| c.last_status == LastStatus::Stopped;
     if task.containers.iter().any(|c| c.essential && ended(c)) {
-        ask_stop(
-            &mut task,
-            StopCode::EssentialContainerExited,
-            ESSENTIAL_EXITED.to_owned(),
-            now,
-        );
+        has_ended(&mut task, ESSENTIAL_EXITED.to_owned(), now);
     }
     if task.desired_status == DesiredStatus::Stopped {
         if seen.values().any(|observed| may_hold(observed.state)) {
@@ -95,7 +94,7 @@ fn of_holder(task: &mut Task, seen: &Seen<'_>, definition: &TaskDefinition, now:
         let reason = format!(
             "{ESSENTIAL_EXITED}: {name}, which holds what the task's containers share, {how}"
         );
-        return ask_stop(task, StopCode::EssentialContainerExited, reason, now);
+        return has_ended(task, reason, now);
     };
     if !shared.network {
         return;
@@ -118,6 +117,18 @@ fn of_holder(task: &mut Task, seen: &Seen<'_>, definition: &TaskDefinition, now:
         let mut bindings: Vec<_> = bindings.cloned().collect();
         bindings.sort_unstable();
         container.network_bindings = bindings.into();
+    }
+}
+
+/// Something that a task is nothing without has ended. One whose host was away for longer than it is
+/// waited for is not missed any more: it has been replaced.
+fn has_ended(task: &mut Task, reason: String, now: TimeMs) {
+    match task.lost_at {
+        Some(_) => {
+            let code = StopCode::ServiceSchedulerInitiated;
+            ask_stop(task, code, REPLACED.to_owned(), now);
+        }
+        None => ask_stop(task, StopCode::EssentialContainerExited, reason, now),
     }
 }
 

@@ -322,7 +322,8 @@ fn tell_task(work: &mut Work, before: &Task, after: &Task) {
         format!(" ({})", ends.join("; "))
     };
     let clean = after.service.is_none() && after.containers.iter().all(|c| c.exit_code == Some(0));
-    let severity = if fell && !clean {
+    let missed = before.lost_at.is_none();
+    let severity = if fell && !clean && missed {
         Severity::Warning
     } else {
         Severity::Info

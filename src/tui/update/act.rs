@@ -9,13 +9,14 @@ use crate::controller::command::{
 };
 use crate::model::service::Service;
 use crate::model::state::ServiceKey;
-use crate::model::{InstanceName, InstanceStatus, TaskDefinitionId, TaskId, validate};
+use crate::model::{InstanceName, InstanceStatus, Task, TaskDefinitionId, TaskId, validate};
 
 use super::super::command_line::STOP_REASON;
 use super::super::effect::Effect;
 use super::super::fleet::Tally;
 use super::super::state::{Act, Layer, Model};
-use super::super::text::count;
+use super::super::text::{self, count};
+use super::super::view::silent;
 use super::proposal;
 
 /// A question before something is changed.
@@ -289,7 +290,7 @@ fn stop(model: &Model, id: TaskId) -> Question {
     let Some(task) = model.snapshot.state.tasks.get(&id) else {
         return gone(title);
     };
-    let mut notes = vec![format!("It runs on {}.", task.whereabouts())];
+    let mut notes = vec![whereabouts(model, task)];
     let mut estimate = Vec::new();
     match &task.service {
         None => notes.insert(0, "It was run by hand: nothing starts it again.".to_owned()),
@@ -309,6 +310,24 @@ fn stop(model: &Model, id: TaskId) -> Question {
         notes,
         danger: task.service.is_none(),
     }
+}
+
+/// Where a task is, and what a stop comes to if nobody hears of it there.
+fn whereabouts(model: &Model, task: &Task) -> String {
+    let place = task.whereabouts();
+    let Some(since) = silent::since(model, task) else {
+        return format!("It runs on {place}.");
+    };
+    let host = silent::host(task);
+    let silence = text::span(model.plane_time(model.now).since_ms(since));
+    let lost = match task.lost_at {
+        Some(_) => " The task was given up for lost; it may go on there all the same.",
+        None => "",
+    };
+    format!(
+        "Unreachable: {host} has not answered for {silence}.{lost} It is stopped once {host} \
+         answers."
+    )
 }
 
 fn drain(model: &Model, name: &InstanceName) -> Question {

@@ -176,7 +176,7 @@ pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
         Some(Layer::Timeline) => model.timeline.typing = false,
         Some(Layer::Number { service, input }) => {
             let Ok(to) = input.parse::<u32>() else {
-                model.toast("Type how many tasks are wanted, then Enter.");
+                model.toast_here("Type how many tasks are wanted, then Enter.");
                 return Vec::new();
             };
             model.layers.pop();

@@ -23,7 +23,7 @@ pub(crate) use bulk::{asked, names};
 pub(crate) use layers::picker_items;
 pub(crate) use mouse::Click;
 
-use crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
 use crate::client::Explanation;
 use crate::model::TimeMs;
@@ -31,7 +31,7 @@ use crate::model::TimeMs;
 use super::bindings;
 use super::effect::Effect;
 use super::event::{Event, Ticket};
-use super::keymap::{self, Action};
+use super::keymap::{self, Action, Places};
 use super::state::{Layer, Model};
 
 /// How long after an explanation the next one is asked for, in milliseconds.
@@ -50,9 +50,10 @@ pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
 
 fn taken(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
     model.now = now;
-    model.toasts.retain(|toast| toast.until > now);
+    model.drop_toasts();
     let mut effects = happened(model, event);
     effects.extend(proposal::tend(model));
+    model.drop_toasts();
     effects
 }
 
@@ -64,11 +65,15 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
             settle::settle(model);
             effects
         }
+        // Nobody can see what is under it.
+        Event::Mouse(_) if model.layout().is_none() => Vec::new(),
         Event::Mouse(event) => {
             let effects = mouse::happened(model, event);
             settle::settle(model);
             effects
         }
+        // Nobody can see what it would go into.
+        Event::Paste(_) if model.layout().is_none() => Vec::new(),
         Event::Paste(text) => {
             layers::paste(model, &text);
             settle::settle(model);
@@ -159,6 +164,18 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
 }
 
 fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    if model.layout().is_none() {
+        return unseen(model, key);
+    }
+    if key.code == KeyCode::Esc {
+        model.toasts.clear();
+    }
+    if let Some(Layer::Notice(_)) = model.layers.last() {
+        return match key.code {
+            KeyCode::Esc => layers::back(model),
+            _ => Vec::new(),
+        };
+    }
     if bindings::key_name(key) == "ctrl-c" {
         return act::quit(model);
     }
@@ -168,6 +185,14 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     };
     let action = model.options.keys.action(key, place);
     action.map_or_else(Vec::new, |action| perform(model, action))
+}
+
+/// A key while the screen says only that it is too small: all that it may do is to quit.
+fn unseen(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    match model.options.keys.action(key, Places::PANES) {
+        Some(Action::Quit) => act::quit(model),
+        _ => Vec::new(),
+    }
 }
 
 /// Does what a key asks for where it was pressed.
@@ -212,10 +237,11 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 fn refuse(model: &mut Model) {
-    model.toast_bad(match model.past {
-        Some(_) => "This is the past: nothing of it can be changed. Esc returns to now.",
-        None => "This console is read-only: nothing can be changed from here.",
-    });
+    match model.past {
+        Some(_) => model
+            .toast_of_past("This is the past: nothing of it can be changed. Esc returns to now."),
+        None => model.toast_bad("This console is read-only: nothing can be changed from here."),
+    }
 }
 
 /// Whatever a read-only console would send, it does not.

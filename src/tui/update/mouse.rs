@@ -82,7 +82,7 @@ fn click(model: &mut Model, place: Position) -> Vec<Effect> {
 fn hit(model: &mut Model, target: Target) -> Vec<Effect> {
     match target {
         Target::Cover => {}
-        Target::Toast(at) => _ = model.toasts.remove(at),
+        Target::Toast(at) => model.toasts.remove(at),
         Target::Key(key) => return pressed(model, &key),
         Target::Pane(pane) => {
             model.filtering = false;

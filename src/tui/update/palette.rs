@@ -87,7 +87,7 @@ fn enter(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let Some(offer) = palette.list.selected.clone() else {
-        model.toast("Nothing matches what is typed.");
+        model.toast_here("Nothing matches what is typed.");
         return Vec::new();
     };
     model.layers.pop();

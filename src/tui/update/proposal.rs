@@ -130,7 +130,7 @@ fn is_named(model: &mut Model) -> bool {
     let wanted = proposal.wanted_name(&model.snapshot.state, &model.cluster);
     match wanted {
         Some(name) if name != proposal.typed => {
-            model.toast(format!(
+            model.toast_here(format!(
                 "This cluster is protected: type {name}, then Enter."
             ));
             false
@@ -184,7 +184,7 @@ fn confirmed(model: &mut Model) -> Vec<Effect> {
     } else if proposal.sent.is_some() || !matches!(proposal.plan, Some(Ok(_))) {
         // It says itself what it waits for.
     } else if proposal.is_unread(now) {
-        model.toast("The plan has just changed: read it, then press Enter again.");
+        model.toast_here("The plan has just changed: read it, then press Enter again.");
     } else if is_named(model) {
         return send(model, true);
     }

@@ -5,16 +5,20 @@ use crate::model::TaskId;
 use super::super::effect::Effect;
 use super::super::lent::Parting;
 use super::super::shell::{ShellAsk, ShellPrompt, containers};
-use super::super::state::{Layer, Model};
+use super::super::state::{Layer, Model, Notice};
 use super::super::text;
 
 /// Exit codes of a program that could not be run, or was not there.
 const NOT_RUN: std::ops::RangeInclusive<i64> = 126..=127;
+/// Exit codes of a program that was killed or told to end (SIGKILL, SIGTERM).
+const KILLED: [i64; 2] = [137, 143];
+/// Who typed for a program that ended this soon may not have seen that it did.
+const AT_ONCE_MS: u64 = 1_000;
 
 /// Asks in which container, and what to run.
 pub(super) fn ask(model: &mut Model, id: TaskId) {
     let Some(task) = model.snapshot.state.tasks.get(&id) else {
-        model.toast(format!("Task {} is gone.", id.short()));
+        refuse(model, "No shell", format!("Task {} is gone.", id.short()));
         return;
     };
     let running = containers(task);
@@ -29,10 +33,19 @@ pub(super) fn ask(model: &mut Model, id: TaskId) {
         })),
         None => {
             let status = task.last_status.as_str();
-            let words = format!("Nothing of task {} runs: it is {status}.", id.short());
-            model.toast(words);
+            let why = format!("Nothing of task {} runs: it is {status}.", id.short());
+            refuse(model, "No shell", why);
         }
     }
+}
+
+/// Says why there is no shell, in a way that what is typed for it does nothing.
+fn refuse(model: &mut Model, title: &str, why: String) {
+    let dead = "What was typed for it was dropped, and every key but esc is dead until then.";
+    model.layers.push(Layer::Notice(Notice {
+        title: title.to_owned(),
+        words: vec![why, dead.to_owned()],
+    }));
 }
 
 /// Goes to the next or previous container; `false` if no shell is being asked for.
@@ -57,7 +70,7 @@ pub(super) fn entered(model: &mut Model, prompt: &ShellPrompt) -> Vec<Effect> {
     let command = match prompt.words() {
         Ok(command) => command,
         Err(why) => {
-            model.toast_bad(why);
+            model.toast_here(why);
             return Vec::new();
         }
     };
@@ -73,7 +86,7 @@ pub(super) fn entered(model: &mut Model, prompt: &ShellPrompt) -> Vec<Effect> {
     }))]
 }
 
-/// Says how it ended.
+/// Says how it ended. Where the one who typed may not have seen that yet, a notice takes the keys.
 pub(super) fn ended(
     model: &mut Model,
     ask: &ShellAsk,
@@ -81,19 +94,31 @@ pub(super) fn ended(
     after_ms: u64,
 ) {
     let (name, time) = (ask.name(), text::span(after_ms));
-    match how {
-        Ok(Parting::Exit(code)) if NOT_RUN.contains(&code) => {
-            model.toast_bad(format!(
-                "The {name} ended (exit code {code}, {time}). A code of 126 or 127 mostly says \
-                 that the image has no such program; another can be typed after !."
+    let code = match how {
+        Ok(Parting::Exit(code)) => code,
+        Ok(Parting::Left) => {
+            model.toast(format!(
+                "Left the {name} after {time}. It may go on in its container."
             ));
+            return;
         }
-        Ok(Parting::Exit(code)) => {
-            model.toast(format!("The {name} ended (exit code {code}, {time})."));
+        Err(why) => {
+            let words = format!("The {name} broke off after {time}: {why}");
+            refuse(model, "The shell broke off", words);
+            return;
         }
-        Ok(Parting::Left) => model.toast(format!(
-            "Left the {name} after {time}. It may go on in its container."
-        )),
-        Err(why) => model.toast_bad(format!("The {name} broke off after {time}: {why}")),
+    };
+    let words = format!("The {name} ended (exit code {code}, {time}).");
+    if NOT_RUN.contains(&code) {
+        let hint = "A code of 126 or 127 mostly says that the image has no such program; another \
+                    can be typed after !.";
+        refuse(model, "The program did not run", format!("{words} {hint}"));
+    } else if KILLED.contains(&code) {
+        let hint = "It was killed from outside: its container may have been stopped.";
+        refuse(model, "The program was ended", format!("{words} {hint}"));
+    } else if after_ms < AT_ONCE_MS {
+        refuse(model, "The program ended at once", words);
+    } else {
+        model.toast(words);
     }
 }

@@ -135,6 +135,7 @@ fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
                 | Layer::Picker { .. }
                 | Layer::Confirm(_)
                 | Layer::Shell(_)
+                | Layer::Notice(_)
                 | Layer::Palette(_)
         )
     };

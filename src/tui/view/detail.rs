@@ -11,18 +11,17 @@ use crate::model::state::ServiceKey;
 use crate::model::tag::Tag;
 use crate::model::task::PullProgress;
 use crate::model::{
-    Connection, Event, Instance, InstanceName, InstanceStatus, LaunchType, RolloutState, Service,
-    Task, TaskId,
+    Connection, Event, Instance, InstanceName, InstanceStatus, RolloutState, Service, Task, TaskId,
 };
 
 use crate::scheduler::smallest::Smallest;
 
-use super::super::fleet::{InstanceRow, Mood, Stage};
+use super::super::fleet::{InstanceRow, Mood, Stage, belongs};
 use super::super::progress::Drain;
 use super::super::state::{Model, Pane, Subject};
 use super::super::text::{self, count};
 use super::page::Page;
-use super::{Screen, bar, compare, events, services};
+use super::{Screen, bar, compare, events, services, silent};
 
 pub(crate) mod definition;
 mod deployments;
@@ -301,9 +300,9 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
     }
     if row.tally.unreachable > 0 {
         parts.push(format!(
-            "{} on instances that do not answer, waited for {} s",
+            "{} on instances that do not answer: {}",
             count(u64::from(row.tally.unreachable), "task"),
-            service.grace_s
+            next_given_up(screen, service)
         ));
     }
     if row.tally.lost > 0 {
@@ -314,6 +313,17 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
     }
     parts.push(spread(screen, service));
     Some((row.mood, format!("{name}: {}", parts.join(" · "))))
+}
+
+/// What comes of the first of its tasks that nobody hears of.
+fn next_given_up(screen: &Screen<'_>, service: &Service) -> String {
+    let rows = screen.model.fleet.tasks.iter();
+    let key = (service.cluster.clone(), service.name.clone());
+    let of = rows.filter(|row| belongs(&row.task, &key));
+    let unheard = of.filter(|row| row.stage == Stage::Unreachable);
+    let first = unheard.min_by_key(|row| silent::since(screen.model, &row.task));
+    let outlook = first.and_then(|row| silent::outlook(screen, row));
+    outlook.unwrap_or_else(|| format!("waited for {} s", service.grace_s))
 }
 
 /// Where a service's tasks are, by zone.
@@ -375,16 +385,11 @@ fn about_task(screen: &Screen<'_>, id: TaskId) -> Option<(Mood, String)> {
     let row = model.fleet.task(id)?;
     let task = &row.task;
     let name = id.short();
-    let host = match task.launch_type {
-        LaunchType::Ec2 => task.instance.as_str(),
-        LaunchType::Fargate => "its host",
-    };
-    let words = match row.stage {
-        Stage::Lost => format!(
-            "{name}: lost with {host}, which has not answered for longer than the grace period"
-        ),
-        Stage::Unreachable => {
-            format!("{name}: {host} does not answer; what is shown is what was last heard")
+    let words = match (row.stage, silent::outlook(screen, row)) {
+        (Stage::Lost | Stage::Unreachable | Stage::Stopping, Some(outlook)) => {
+            let heard = silent::since(model, task).map(|at| screen.age_exact(at));
+            let heard = heard.unwrap_or_default();
+            format!("{name}: {outlook} · what is shown was last heard {heard} ago")
         }
         _ => match (&task.stopped_reason, model.snapshot.live.pulls.get(&id)) {
             (Some(reason), _) => format!("{name}: {reason}{}", container_reasons(task)),

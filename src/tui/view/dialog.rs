@@ -10,7 +10,7 @@ use super::super::compare;
 use super::super::fleet::Mood;
 use super::super::hit::Target;
 use super::super::layout::Layout;
-use super::super::state::{Choice, Layer, Model};
+use super::super::state::{Choice, Layer, Model, Notice};
 use super::super::text;
 use super::super::update::picker_items;
 use super::super::yank;
@@ -32,6 +32,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 | Layer::Picker { .. }
                 | Layer::Palette(_)
                 | Layer::Shell(_)
+                | Layer::Notice(_)
         )
     );
     if asks {
@@ -66,9 +67,28 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             let (title, lines) = shell::lines(screen, prompt);
             boxed(screen, &title, lines, screen.theme.accent(), middle, buffer);
         }
-        _ => {}
+        Some(Layer::Notice(it)) => notice(screen, it, middle, buffer),
+        _ => return toasts(screen, layout, buffer),
     }
-    toasts(screen, layout, buffer);
+    // Nothing covers what is to be answered.
+    toasts_in_line(screen, layout.detail, buffer);
+}
+
+/// Something that must be read.
+fn notice(screen: &Screen<'_>, it: &Notice, within: Rect, buffer: &mut Buffer) {
+    let columns = usize::from(COLUMNS.min(within.width)).saturating_sub(4);
+    let mut lines = Vec::new();
+    for paragraph in &it.words {
+        let pieces = text::wrap(&text::clean(paragraph), columns);
+        lines.extend(pieces.into_iter().map(Line::from));
+        lines.push(Line::default());
+    }
+    lines.push(Line::from(vec![
+        Span::styled("esc", screen.theme.accent()),
+        Span::raw(" go on"),
+    ]));
+    let style = screen.theme.mood(Mood::Bad);
+    boxed(screen, &it.title, lines, style, within, buffer);
 }
 
 fn picker(
@@ -210,7 +230,7 @@ fn toasts(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let width = 60.min(layout.body.width - 2);
     let mut bottom = layout.body.bottom();
     for (place, toast) in screen.model.toasts.iter().enumerate().rev() {
-        let lines = text::wrap(&toast.text, usize::from(width) - 4);
+        let lines = text::wrap(&toast.words(), usize::from(width) - 4);
         let shown = lines.len().min(5);
         let height = u16::try_from(shown).unwrap_or(5) + 2;
         if bottom < layout.body.y + height {
@@ -229,4 +249,23 @@ fn toasts(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             grid::put(buffer, row.x + 2, row.y, &Line::from(line), width - 4);
         }
     }
+}
+
+/// Notices while a box is open: the newest in the line under the body, the others counted.
+fn toasts_in_line(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
+    let toasts = &screen.model.toasts;
+    let Some(newest) = toasts.iter().next_back() else {
+        return;
+    };
+    let (sign, mood) = match newest.bad {
+        true => ("✕", Mood::Bad),
+        false => ("●", Mood::Busy),
+    };
+    let more = match toasts.iter().len() - 1 {
+        0 => String::new(),
+        n => format!(" (+{n})"),
+    };
+    Clear.render(area, buffer);
+    let words = format!("{sign} {}{more}", newest.words());
+    super::header::say(screen, mood, &words, area, buffer);
 }

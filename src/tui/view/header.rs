@@ -6,6 +6,7 @@ use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 
 use crate::client::Standing;
+use crate::model::InstanceStatus;
 
 use super::super::bindings;
 use super::super::fleet::Mood;
@@ -26,10 +27,11 @@ pub(super) fn draw(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
         left.push(Span::styled(format!(" {region}"), screen.theme.dim()));
     }
     let rule = || Span::styled(" │ ", screen.theme.rule());
-    left.push(rule());
-    left.extend(holder(screen));
+    // Whether all answer comes first: on a narrow line the rest is cut.
     left.push(rule());
     left.extend(age(screen));
+    left.push(rule());
+    left.extend(holder(screen));
     let badges = Line::from(badges(screen));
     let used = u16::try_from(badges.width()).unwrap_or(0);
     let x = area.right().saturating_sub(used);
@@ -59,7 +61,7 @@ fn holder(screen: &Screen<'_>) -> Vec<Span<'static>> {
     vec![Span::raw(words)]
 }
 
-/// How old the oldest data of the fleet is.
+/// Who answers, and how old the oldest data of the fleet is.
 fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
     let model = screen.model;
     if model.is_stale() {
@@ -69,11 +71,10 @@ fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
             screen.theme.mood(Mood::Bad),
         )];
     }
-    if let Some((at, name)) = &model.fleet.silent {
-        let words = format!("oldest data {} ({name})", screen.age(*at));
-        return vec![Span::styled(words, screen.theme.mood(Mood::Warn))];
-    }
     let all = model.fleet.instances.len();
+    if let Some(words) = lost(screen, all) {
+        return vec![Span::styled(words, screen.theme.mood(Mood::Bad))];
+    }
     let words = match model.fleet.connected {
         0 => "no data yet".to_owned(),
         1 if all == 1 => "the instance answers".to_owned(),
@@ -81,6 +82,25 @@ fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
         n => format!("{n} of {all} instances answer"),
     };
     vec![Span::styled(words, screen.theme.dim())]
+}
+
+/// Which instances are silent that have been heard before, told to the second as in their rows.
+fn lost(screen: &Screen<'_>, all: usize) -> Option<String> {
+    let model = screen.model;
+    model.fleet.silent.as_ref()?;
+    let silent = model.fleet.instances.iter().filter_map(|row| {
+        let instance = &row.instance;
+        let registering = instance.status == InstanceStatus::Registering;
+        let since = instance.disconnected_since().filter(|_| !registering)?;
+        Some((since, &instance.name))
+    });
+    let silent: Vec<_> = silent.collect();
+    let (since, first) = silent.iter().min()?;
+    let (connected, age) = (model.fleet.connected, screen.age_exact(*since));
+    Some(match silent.len() {
+        1 => format!("{connected} of {all} instances answer, {first} lost {age}"),
+        n => format!("{connected} of {all} instances answer, {n} lost ({first} {age})"),
+    })
 }
 
 fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
@@ -173,6 +193,7 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
         None if model.layers.is_empty() => vec![("enter", "keep filter"), ("esc", "no filter")],
         None => match model.layers.last() {
             Some(Layer::Timeline) => vec![("enter", "keep filter"), ("esc", "no filter")],
+            Some(Layer::Notice(_)) => vec![("esc", "go on")],
             Some(Layer::Palette(_)) => vec![
                 ("enter", "do it"),
                 ("↑↓", "choose"),

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::text::{Line, Span};
 
-use crate::model::{Instance, InstanceStatus};
+use crate::model::{Instance, InstanceStatus, Resources};
 
 use super::super::fleet::{InstanceRow, Mood};
 use super::super::layout::Layout;
@@ -70,8 +70,8 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(state(screen, instance), screen.theme.mood(row.mood)),
                 cell(zone(instance), dim),
                 tasks(screen, row),
-                usage(screen, row.used.cpu.0, instance.capacity.cpu.0),
-                usage(screen, row.used.memory.0, instance.capacity.memory.0),
+                usage(screen, row, |it| it.cpu.0),
+                usage(screen, row, |it| it.memory.0),
                 cell(text::clean(&instance.docker_version).into_owned(), dim),
                 cell(text::clean(&instance.endpoint).into_owned(), dim),
             ],
@@ -104,7 +104,8 @@ pub(crate) fn state(screen: &Screen<'_>, instance: &Instance) -> String {
 fn tasks(screen: &Screen<'_>, row: &InstanceRow) -> Line<'static> {
     let model = screen.model;
     let linked = model.links.instance(row);
-    let live = Span::raw(row.tally.live().to_string());
+    let unknown = if row.instance.is_connected() { "" } else { "?" };
+    let live = Span::raw(format!("{}{unknown}", row.tally.live()));
     match linked {
         Some(n) if model.focus == Pane::Services && n > 0 => Line::from(vec![
             Span::styled(format!("{n}"), screen.theme.accent()),
@@ -115,21 +116,32 @@ fn tasks(screen: &Screen<'_>, row: &InstanceRow) -> Line<'static> {
     }
 }
 
-/// A bar and a share; nothing where the whole is not known yet.
-pub(crate) fn usage(screen: &Screen<'_>, used: u64, all: u64) -> Line<'static> {
+/// A bar and a share, with a mark where that is only what was last heard; nothing where the whole is
+/// not known yet.
+pub(crate) fn usage(
+    screen: &Screen<'_>,
+    row: &InstanceRow,
+    of: impl Fn(&Resources) -> u64,
+) -> Line<'static> {
+    let (used, all) = (of(&row.used), of(&row.instance.capacity));
     if all == 0 {
         return cell("–", screen.theme.dim());
     }
     let percent = used.saturating_mul(100) / all;
     let full = usize::try_from((percent.min(100) * BAR as u64).div_ceil(100)).unwrap_or(BAR);
-    let mood = if percent >= NEARLY_FULL {
-        Mood::Warn
-    } else {
-        Mood::Calm
+    let known = row.instance.is_connected();
+    let style = match percent {
+        _ if !known => screen.theme.dim(),
+        NEARLY_FULL.. => screen.theme.mood(Mood::Warn),
+        _ => screen.theme.mood(Mood::Calm),
+    };
+    let share = match known {
+        true => format!("{percent:>4}%"),
+        false => format!("{percent:>3}%?"),
     };
     Line::from(vec![
-        Span::styled("━".repeat(full), screen.theme.mood(mood)),
+        Span::styled("━".repeat(full), style),
         Span::styled("─".repeat(BAR - full), screen.theme.rule()),
-        Span::styled(format!("{percent:>4}%"), screen.theme.dim()),
+        Span::styled(share, screen.theme.dim()),
     ])
 }

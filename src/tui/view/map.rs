@@ -158,7 +158,8 @@ impl Map<'_> {
         let here = self.page.host.as_ref() == Some(&instance.name);
         let all = self.page.measure.of(&instance.capacity);
         let used = self.page.measure.of(&row.used);
-        let percent = share(used, all);
+        let unknown = if instance.is_connected() { "" } else { "?" };
+        let percent = format!("{}{unknown}", share(used, all));
         let (mark, name) = match here {
             true => ("▸", theme.accent()),
             false => (" ", theme.strong()),

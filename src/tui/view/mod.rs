@@ -20,6 +20,7 @@ pub mod palette;
 pub(crate) mod proposal;
 pub(crate) mod services;
 mod shell;
+pub(crate) mod silent;
 mod spark;
 pub(crate) mod stats;
 pub(crate) mod tasks;
@@ -37,6 +38,7 @@ use ratatui::text::{Line, Span};
 use crate::model::TimeMs;
 
 use super::hit::{Hits, Target};
+use super::keymap::{Action, Places};
 use super::layout::{Layout, MIN_COLUMNS, MIN_ROWS};
 use super::marks;
 use super::state::{Layer, Model, Pane};
@@ -153,7 +155,7 @@ pub fn view(model: &Model, now: TimeMs, frame: &mut Frame<'_>) -> Option<u64> {
         Some(layout) if model.size == (area.width, area.height) => {
             draw(&screen, &layout, buffer);
         }
-        _ => too_small(area, buffer),
+        _ => too_small(model, area, buffer),
     }
     screen.theme.finish(buffer);
     screen.stale_in.get()
@@ -172,11 +174,23 @@ pub(crate) fn target(model: &Model, place: Position) -> Option<Target> {
     screen.hits.at(place)
 }
 
-fn too_small(area: Rect, buffer: &mut Buffer) {
-    let needs = format!("The console needs {MIN_COLUMNS}×{MIN_ROWS};");
-    let has = format!("this is {}×{}.", area.width, area.height);
+fn too_small(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let (keys, places) = (&model.options.keys, Places::PANES);
+    let mut quits = keys
+        .offered(places, false, false)
+        .filter(|bound| bound.binding.action == Action::Quit);
+    let quit = quits.next().and_then(|bound| bound.keys.first().copied());
+    let asks = matches!(model.layers.last(), Some(Layer::Confirm(it)) if it.quits());
+    let lines = [
+        format!("The console needs {MIN_COLUMNS}×{MIN_ROWS};"),
+        format!("this is {}×{}.", area.width, area.height),
+        match asks {
+            true => "Larger, it asks before it quits.".to_owned(),
+            false => format!("Until then only {} works: quit.", quit.unwrap_or("ctrl-c")),
+        },
+    ];
     let middle = area.height / 2;
-    for (at, text) in [needs, has].iter().enumerate() {
+    for (at, text) in lines.iter().enumerate() {
         let y = (middle + u16::try_from(at).unwrap_or(0)).saturating_sub(1);
         let used = u16::try_from(text::width(text)).unwrap_or(u16::MAX);
         let x = area.width.saturating_sub(used) / 2;

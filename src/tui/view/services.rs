@@ -65,7 +65,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                 cell(sign(row.mood), mood),
                 cell(service.name.as_str(), screen.theme.strong()),
                 cell(
-                    format!("{}/{}", row.tally.up(), service.desired_count),
+                    format!("{}/{}", row.tally.up_words(), service.desired_count),
                     if row.tally.running == service.desired_count {
                         screen.theme.mood(Mood::Calm)
                     } else {

@@ -3,8 +3,9 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::super::fleet::Mood;
 use super::super::shell::{ShellPrompt, containers};
-use super::{Screen, text};
+use super::{Screen, dialog, silent, text};
 
 /// Title and lines of the question.
 pub(super) fn lines(screen: &Screen<'_>, prompt: &ShellPrompt) -> (String, Vec<Line<'static>>) {
@@ -25,6 +26,21 @@ pub(super) fn lines(screen: &Screen<'_>, prompt: &ShellPrompt) -> (String, Vec<L
             "Nothing of it runs any more.",
             dim,
         )));
+    }
+    if let Some(since) = task.and_then(|task| silent::since(screen.model, task)) {
+        let host = task.map_or("its host", |task| silent::host(task));
+        let words = format!(
+            "{host} has not answered for {}: a shell will hardly open there.",
+            screen.age_exact(since)
+        );
+        let warn = screen.theme.mood(Mood::Warn);
+        let pieces = text::wrap(&words, usize::from(dialog::COLUMNS) - 4);
+        lines.push(Line::default());
+        lines.extend(
+            pieces
+                .into_iter()
+                .map(|it| Line::from(Span::styled(it, warn))),
+        );
     }
     lines.push(Line::default());
     let mut command = vec![

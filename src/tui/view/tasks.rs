@@ -14,7 +14,7 @@ use super::super::stats::LIST_FRESH_MS;
 use super::super::text;
 use super::grid::{self, Column, Row, cell, column, right};
 use super::theme::sign;
-use super::{Screen, empty, pane_frame};
+use super::{Screen, empty, pane_frame, silent};
 
 /// Columns of figures: of a whole vCPU, and bytes.
 pub(crate) const CPU: &str = "CPU";
@@ -140,7 +140,10 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                     cpu,
                     memory,
                     cell(ports(task), dim),
-                    cell(why(task), dim),
+                    cell(
+                        silent::outlook(screen, row).unwrap_or_else(|| why(task)),
+                        dim,
+                    ),
                 ],
                 selected: model.marks(Pane::Tasks) && model.tasks.selected == Some(task.id),
                 marked: model.marks.tasks.contains(&task.id),
@@ -187,6 +190,8 @@ pub(crate) fn state(model: &Model, row: &TaskRow) -> String {
         },
         Stage::Stopping if task.last_status <= LastStatus::Running => "STOPPING".to_owned(),
         Stage::Stopping => task.last_status.as_str().to_owned(),
+        // Nobody saw how it ended, and it had been replaced by then.
+        Stage::Stopped if task.lost_at.is_some() => "STOPPED (lost)".to_owned(),
         Stage::Stopped => match exit_code(task) {
             Some(code) => format!("STOPPED exit {code}"),
             None => "STOPPED".to_owned(),
@@ -209,8 +214,18 @@ pub(crate) fn checked_health(task: &Task) -> Option<Health> {
     (checked && task.last_status == LastStatus::Running).then(|| task.health())
 }
 
+/// What the checks say; with a mark where that is only what was last heard.
 fn health(screen: &Screen<'_>, task: &Task) -> Line<'static> {
-    match checked_health(task) {
+    let health = checked_health(task);
+    if let (Some(health), Some(_)) = (health, silent::since(screen.model, task)) {
+        let words = match health {
+            Health::Healthy => "HEALTHY?",
+            Health::Unknown => "UNKNOWN?",
+            Health::Unhealthy => "SICK?",
+        };
+        return cell(words, screen.theme.dim());
+    }
+    match health {
         None => cell("–", screen.theme.dim()),
         Some(Health::Healthy) => cell("HEALTHY", screen.theme.mood(Mood::Calm)),
         Some(Health::Unknown) => cell("UNKNOWN", screen.theme.mood(Mood::Busy)),

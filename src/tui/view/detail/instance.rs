@@ -45,13 +45,8 @@ pub(super) fn write(sheet: &mut Sheet<'_>, instance: &Instance) {
     }
     sheet.heading("Resources");
     if let Some(row) = row {
-        usage(sheet, "cpu", row.used.cpu.0, instance.capacity.cpu.0);
-        usage(
-            sheet,
-            "memory",
-            row.used.memory.0,
-            instance.capacity.memory.0,
-        );
+        usage(sheet, "cpu", row, |it| it.cpu.0);
+        usage(sheet, "memory", row, |it| it.memory.0);
         let ports: Vec<String> = row.used.ports.iter().map(ToString::to_string).collect();
         if !ports.is_empty() {
             sheet.field("host ports", ports.join(" "));
@@ -110,18 +105,22 @@ fn connection(sheet: &mut Sheet<'_>, instance: &Instance) {
     }
 }
 
-fn usage(sheet: &mut Sheet<'_>, name: &str, used: u64, all: u64) {
+fn usage(sheet: &mut Sheet<'_>, name: &str, row: &InstanceRow, of: fn(&Resources) -> u64) {
     let screen = sheet.screen;
+    let (used, all) = (of(&row.used), of(&row.instance.capacity));
     let mut spans = vec![Span::styled(
         format!("  {name:<width$}", width = super::NAME),
         screen.theme.dim(),
     )];
-    spans.extend(instances::usage(screen, used, all).spans);
-    let words = if name == "cpu" {
+    spans.extend(instances::usage(screen, row, of).spans);
+    let mut words = if name == "cpu" {
         format!("  {} of {} vCPU taken", text::vcpu(used), text::vcpu(all))
     } else {
         format!("  {} of {} taken", text::mib(used), text::mib(all))
     };
+    if let Some(since) = row.instance.disconnected_since() {
+        words.push_str(&format!(", as last heard {} ago", screen.age_exact(since)));
+    }
     spans.push(Span::raw(words));
     sheet.line(spans);
 }

@@ -7,6 +7,7 @@ use crate::model::{Service, validate};
 
 use super::super::super::fleet::Mood;
 use super::super::super::text::count;
+use super::super::silent;
 use super::{Sheet, definition, deployments, refusals, service_state, spread};
 
 pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
@@ -15,10 +16,14 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     sheet.field_in("state", state, style);
     if let Some(row) = screen.model.fleet.row_of(service) {
         let t = row.tally;
+        let unknown = match t.unreachable {
+            0 => String::new(),
+            n => format!(" · {n} not known, on silent instances"),
+        };
         sheet.field(
             "tasks",
             format!(
-                "{} wanted · {} running · {} starting · {} stopping · {} lost",
+                "{} wanted · {} running{unknown} · {} starting · {} stopping · {} lost",
                 service.desired_count,
                 t.up(),
                 t.starting,
@@ -44,10 +49,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
             bounds.maximum_percent
         ),
     );
-    sheet.field(
-        "grace period",
-        format!("{} s for an instance that does not answer", service.grace_s),
-    );
+    sheet.field("grace period", silent::grace(screen, service));
     sheet.field("created", screen.moment(service.created_at));
     sheet.tags(&service.tags);
     if service.backoff.failures > 0 {

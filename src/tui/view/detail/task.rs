@@ -9,7 +9,7 @@ use crate::model::{DesiredStatus, LastStatus, Task, TimeMs};
 
 use super::super::super::fleet::{Mood, stage};
 use super::super::super::text;
-use super::super::{stats, tasks, theme};
+use super::super::{silent, stats, tasks, theme};
 use super::parameters::Fact;
 use super::{Sheet, definition, pinned, short_digest};
 
@@ -19,8 +19,14 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     if let Some(row) = model.fleet.task(task.id) {
         let style = screen.theme.mood(row.mood);
         sheet.field_in("state", tasks::state(model, row), style);
+        if let Some(words) = silent::outlook(screen, row) {
+            sheet.field_in("what comes", words, style);
+        }
     }
-    sheet.field("status", status(task));
+    let heard = silent::since(model, task);
+    let heard = heard.map(|since| format!(" · as last heard, {} ago", screen.age_exact(since)));
+    let heard = heard.unwrap_or_default();
+    sheet.field("status", format!("{}{heard}", status(task)));
     if let Some(pull) = model.snapshot.live.pulls.get(&task.id) {
         let words = format!("{} · {}", super::pulled(model, task.id, pull), pull.image);
         let amount = (pull.done_bytes, pull.total_bytes);
@@ -62,7 +68,11 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
 fn stopped(sheet: &mut Sheet<'_>, task: &Task) {
     let style = sheet.screen.theme.mood(Mood::Warn);
     if let Some(at) = task.lost_at {
-        let words = format!("given up for lost {} ago", sheet.screen.age(at));
+        let then = match task.is_stopped() {
+            true => "; when it was heard of again, it had been replaced",
+            false => "",
+        };
+        let words = format!("given up for lost {} ago{then}", sheet.screen.age(at));
         sheet.field_in("lost", words, style);
     }
     if let Some(code) = task.stop_code {
@@ -141,8 +151,11 @@ pub(crate) fn binding(port: &NetworkBinding) -> String {
 fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
     let screen = sheet.screen;
     let reachable = true;
+    let silent = silent::since(screen.model, task).is_some();
     let ended_badly = container.oom_killed || container.exit_code.is_some_and(|code| code != 0);
     let mood = match container.last_status {
+        // It went with its host, or nobody can know.
+        _ if task.lost_at.is_some() || silent => Mood::Quiet,
         _ if ended_badly => Mood::Bad,
         LastStatus::Running if container.health == Health::Unhealthy => Mood::Bad,
         LastStatus::Running => Mood::Calm,
@@ -151,7 +164,8 @@ fn write_container(sheet: &mut Sheet<'_>, task: &Task, container: &Container) {
         _ => Mood::Busy,
     };
     let words: Vec<String> = condition(container).into_iter().map(|it| it.1).collect();
-    let words = format!(" {}", words.join(" · "));
+    let mark = if silent { "?" } else { "" };
+    let words = format!(" {}{mark}", words.join(" · "));
     sheet.line(vec![
         Span::styled(format!("  {} ", theme::sign(mood)), screen.theme.mood(mood)),
         Span::styled(container.name.to_string(), screen.theme.strong()),

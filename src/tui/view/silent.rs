@@ -1,0 +1,60 @@
+//! What is not known of a host that is silent, and what comes of its tasks meanwhile.
+
+use crate::model::service::{DEFAULT_GRACE_S, SchedulingStrategy};
+use crate::model::{LaunchType, Service, Task, TimeMs};
+
+use super::super::fleet::{Stage, TaskRow};
+use super::super::state::Model;
+use super::Screen;
+
+/// Since when the host of a task that is not known to have stopped has not been heard.
+pub(crate) fn since(model: &Model, task: &Task) -> Option<TimeMs> {
+    let row = model.fleet.instance(&task.instance)?;
+    let since = row.instance.disconnected_since();
+    since.filter(|_| !task.is_stopped())
+}
+
+/// What a task's host is called.
+pub(crate) fn host(task: &Task) -> &str {
+    match task.launch_type {
+        LaunchType::Ec2 => task.instance.as_str(),
+        LaunchType::Fargate => "its host",
+    }
+}
+
+/// What comes of a task whose host is silent, in a few words.
+pub(crate) fn outlook(screen: &Screen<'_>, row: &TaskRow) -> Option<String> {
+    let task = &row.task;
+    let (since, host) = (since(screen.model, task)?, host(task));
+    let service = task.service.as_ref();
+    let service = service.and_then(|name| screen.model.snapshot.state.service(&task.cluster, name));
+    Some(match (row.stage, service) {
+        (Stage::Lost, _) => format!("given up: {host} stayed silent; what it wants runs elsewhere"),
+        (Stage::Stopping, _) => format!("its stop is known only once {host} answers"),
+        (_, None) => format!("run by hand: waits for {host}, nothing replaces it"),
+        (_, Some(service)) => waits(screen, service, since, host),
+    })
+}
+
+fn waits(screen: &Screen<'_>, service: &Service, since: TimeMs, host: &str) -> String {
+    let end = since.plus_ms(u64::from(service.grace_s) * 1_000);
+    let becomes = match service.scheduling_strategy {
+        SchedulingStrategy::Daemon => "given up",
+        _ => "replaced",
+    };
+    if end > screen.now {
+        format!("{becomes} in {} if {host} stays silent", screen.until(end))
+    } else {
+        format!("about to be {becomes}: {host} stayed silent")
+    }
+}
+
+/// How long a service waits for a silent host; beside it what the demo has otherwise.
+pub(crate) fn grace(screen: &Screen<'_>, service: &Service) -> String {
+    let words = format!("{} s for an instance that does not answer", service.grace_s);
+    let short = screen.model.is_simulated() && service.grace_s < DEFAULT_GRACE_S;
+    match short {
+        true => format!("{words} (short, to be watched here: {DEFAULT_GRACE_S} s unless set)"),
+        false => words,
+    }
+}
