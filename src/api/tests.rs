@@ -422,7 +422,7 @@ async fn logs_stats_and_shells_come_through_the_socket() {
     assert_eq!(noted.len(), 1, "once, and before it began");
     assert_eq!(noted[0].task, Some(task));
     let message = &noted[0].message;
-    assert!(message.contains("was asked to run `sh` by"), "{message}");
+    assert!(message.contains(" to run a program: sh"), "{message}");
 
     let nobody = crate::model::TaskId(1);
     let refusal = client.exec(nobody, None, options).await.err().unwrap();

@@ -20,16 +20,16 @@ pub(super) fn execute(
     let cluster = find::cluster(work, request.cluster.as_deref(), &request.task)?;
     let task = find::task(work, &cluster, &request.task)?;
     let what = if request.interactive {
-        "open a terminal with"
+        "open a terminal"
     } else {
-        "run"
+        "run a program"
     };
     let container = match &request.container {
         Some(name) => format!(" in container {name}"),
         None => String::new(),
     };
     let message = format!(
-        "{} on {} was asked to {what} `{}`{container} by {who}.",
+        "{} on {} was asked by {who} to {what}{container}: {}",
         words(&task),
         task.instance,
         command_line(&request.command),

@@ -120,8 +120,8 @@ fn a_program_run_in_a_container_is_written_down_with_its_words_once_a_minute() {
     assert_eq!(
         deeds[0].message,
         format!(
-            "(service web) (task {}) on a was asked to run `cat /etc/passwd [2J` in container app \
-             by deploy (ssh from 10.0.0.5).",
+            "(service web) (task {}) on a was asked by deploy (ssh from 10.0.0.5) to run a program \
+             in container app: cat /etc/passwd [2J",
             task.short()
         )
     );
