@@ -1,7 +1,9 @@
 //! What does the same on the command line: one table from an act to its words.
 
+use crate::client::LogTarget;
 use crate::model::ClusterName;
 
+use super::logs::Reach;
 use super::state::Act;
 
 /// Why a task was stopped, as its stopped reason tells.
@@ -27,6 +29,26 @@ pub(crate) fn qd(cluster: &ClusterName, words: &[&str]) -> String {
     let flag = named.then(|| ["--cluster", cluster.as_str()]);
     let all = ["qd"].into_iter().chain(flag.into_iter().flatten());
     shell_words::join(all.chain(words.iter().copied()))
+}
+
+/// The command that reads the same logs. `shown` is the cluster of what does not name its own.
+pub(crate) fn logs(target: &LogTarget, reach: Reach, shown: &ClusterName) -> String {
+    let (cluster, thing) = match target {
+        LogTarget::Task { task, container } => {
+            let container = container.iter();
+            let only = container.flat_map(|it| ["--container".to_owned(), it.to_string()]);
+            (shown, [task.short()].into_iter().chain(only).collect())
+        }
+        LogTarget::Service { cluster, service } => (cluster, vec![service.to_string()]),
+        LogTarget::Instance { instance } => {
+            (shown, vec!["--instance".to_owned(), instance.to_string()])
+        }
+    };
+    let mut words = vec!["logs".to_owned()];
+    words.extend(thing);
+    words.extend(reach.flags());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    qd(cluster, &words)
 }
 
 fn words(act: &Act) -> Vec<String> {
@@ -62,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::cli::args::{Arguments, InstanceVerb, ServiceVerb, TaskVerb, Verb};
-    use crate::model::{InstanceName, ServiceName, TaskId};
+    use crate::model::{InstanceName, ServiceName, TaskId, TimeMs};
 
     /// What a shell and the program make of a line, in words of this test.
     fn read(line: &str) -> (String, String) {
@@ -127,5 +149,45 @@ mod tests {
         let there = ClusterName::new("staging").unwrap();
         let elsewhere = line(&Act::Drain(host()), &there);
         assert_eq!(read(&elsewhere).0, "staging");
+    }
+
+    #[test]
+    fn what_is_read_of_logs_is_read_by_its_command() {
+        let shown = ClusterName::default_cluster();
+        let read = |target: &LogTarget, reach| {
+            let line = logs(target, reach, &shown);
+            let parsed = Arguments::try_parse_from(shell_words::split(&line).unwrap());
+            match parsed.unwrap_or_else(|error| panic!("{line}: {error}")) {
+                Arguments {
+                    command: Some(Verb::Logs(it)),
+                    global,
+                } => (global.cluster, it),
+                other => panic!("{other:?}"),
+            }
+        };
+        let service = LogTarget::Service {
+            cluster: ClusterName::new("staging").unwrap(),
+            service: ServiceName::new("web").unwrap(),
+        };
+        let (cluster, asked) = read(&service, Reach::Newest);
+        assert_eq!(
+            (cluster.as_str(), asked.target.as_deref()),
+            ("staging", Some("web"))
+        );
+        assert_eq!((asked.tail, asked.follow), (Some(500), true));
+        let host = LogTarget::Instance {
+            instance: InstanceName::new("h-1.lan").unwrap(),
+        };
+        let (_, asked) = read(&host, Reach::Minutes(90));
+        assert_eq!(asked.instance.as_deref(), Some("h-1.lan"));
+        assert_eq!((asked.since.as_deref(), asked.follow), (Some("90m"), true));
+        let task = LogTarget::Task {
+            task: TaskId(0xab << 120),
+            container: Some(crate::model::ContainerName::new("app").unwrap()),
+        };
+        let (_, asked) = read(&task, Reach::Around(TimeMs(1_790_000_000_000)));
+        assert_eq!(asked.container.as_deref(), Some("app"));
+        assert_eq!(asked.since.as_deref(), Some("2026-09-21T14:12:50Z"));
+        assert!(!asked.follow);
     }
 }

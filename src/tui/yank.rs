@@ -4,10 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::agent::streams::LogTarget;
 use crate::model::{ClusterName, Event, Instance, Task, TaskDefinitionId, TaskId};
 
-use super::command_line::qd;
+use super::command_line::{self, qd};
 use super::logs::{Entry, LogPage, Sight};
 use super::state::{Model, Pane, Subject};
 use super::text;
@@ -199,11 +198,7 @@ fn of_logs(page: &LogPage, sight: Sight, cluster: &ClusterName) -> Vec<Piece> {
         _ => String::new(),
     };
     let shown = page.window(sight).into_iter().map(|(number, _)| number);
-    let command = match &page.target {
-        LogTarget::Task { task, .. } => qd(cluster, &["logs", &task.short()]),
-        LogTarget::Service { cluster, service } => qd(cluster, &["logs", service.as_str()]),
-        LogTarget::Instance { instance } => qd(cluster, &["logs", "--instance", instance.as_str()]),
-    };
+    let command = command_line::logs(&page.target, page.reach, cluster);
     vec![
         piece("line found", found),
         piece("lines on the screen", page.lines_of(shown)),

@@ -57,6 +57,21 @@ impl Reach {
         }
     }
 
+    /// What asks `qd logs` for the same; of a moment, for what begins there.
+    pub(crate) fn flags(self) -> Vec<String> {
+        let words: &[&str] = match self {
+            Self::Newest => &["-f", "-n", &NEWEST.to_string()],
+            Self::Minutes(minutes) => &["-f", "--since", &format!("{minutes}m")],
+            Self::Everything => &["-f"],
+            Self::Around(at) => {
+                let from = i64::try_from(at.0.saturating_sub(AROUND_MS)).unwrap_or(i64::MAX);
+                let from = jiff::Timestamp::from_millisecond(from).unwrap_or_default();
+                &["--since", &from.to_string()]
+            }
+        };
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
     /// What it is called.
     pub(crate) fn words(self) -> String {
         match self {

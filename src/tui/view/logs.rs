@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use crate::agent::streams::LogTarget;
 use crate::model::TaskId;
 
+use super::super::command_line;
 use super::super::fleet::Mood;
 use super::super::layout::Layout;
 use super::super::logs::{
@@ -78,7 +79,12 @@ fn status(screen: &Screen<'_>, log: &LogPage, area: Rect, buffer: &mut Buffer) {
     right.push(format!("{held} · {}", text::bytes(log.book.bytes() as u64)));
     let right = Line::from(Span::styled(right.join(" · "), screen.theme.dim()));
     let used = u16::try_from(right.width()).unwrap_or(0) + 1;
-    let left = Line::from(asked(screen, log));
+    let mut left = asked(screen, log);
+    if left.is_empty() {
+        let command = command_line::logs(&log.target, log.reach, &screen.model.cluster);
+        left.push(Span::styled(format!("$ {command}"), screen.theme.dim()));
+    }
+    let left = Line::from(left);
     let room = area.width.saturating_sub(2);
     grid::put(buffer, area.x + 1, area.y, &left, room);
     // What is asked for goes first; what is held only where both have room.
