@@ -31,3 +31,4 @@ mod silent;
 mod simulation;
 mod stats;
 mod timeline;
+mod tours;

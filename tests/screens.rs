@@ -54,7 +54,14 @@ pub fn text(buffer: &Buffer) -> String {
 
 /// Presses keys: plain characters as they are, others as `<enter>`.
 pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
-    let mut effects = Vec::new();
+    let keys = keys_of(keys).into_iter();
+    keys.flat_map(|key| update(model, NOW, Event::Key(key)))
+        .collect()
+}
+
+/// The keys of a text such as `jj<enter>`.
+pub fn keys_of(keys: &str) -> Vec<KeyEvent> {
+    let mut all = Vec::new();
     let mut rest = keys;
     while let Some(c) = rest.chars().next() {
         let (code, used) = match rest.split_once('>') {
@@ -62,10 +69,9 @@ pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
             _ => (KeyCode::Char(c), c.len_utf8()),
         };
         rest = &rest[used..];
-        let key = KeyEvent::new(code, KeyModifiers::NONE);
-        effects.extend(update(model, NOW, Event::Key(key)));
+        all.push(KeyEvent::new(code, KeyModifiers::NONE));
     }
-    effects
+    all
 }
 
 /// Answers what was asked for plans with the real ones of that fleet; how many there were.
@@ -103,6 +109,7 @@ fn planned(fleet: &Snapshot, commands: &[Command]) -> Result<PlanReport, Command
 fn named(name: &str) -> KeyCode {
     match name {
         "enter" => KeyCode::Enter,
+        "space" => KeyCode::Char(' '),
         "esc" => KeyCode::Esc,
         "tab" => KeyCode::Tab,
         "back" => KeyCode::Backspace,

@@ -58,6 +58,7 @@ use crate::docker::ExecOptions;
 pub use bindings::KeyMap;
 pub use effect::Effect;
 pub use event::{Event, Saved, Ticket};
+pub use runner::Runner;
 pub use settings::ConsoleSettings;
 pub use shell::ShellAsk;
 pub use state::{Model, TuiOptions};
@@ -69,7 +70,6 @@ pub use view::view;
 
 use lent::Keys;
 use pace::Pace;
-use runner::Runner;
 use terminal::Screen;
 
 /// The most keys handled between two looks at anything else.

@@ -25,7 +25,7 @@ const EVENTS_MAX: usize = 64;
 const BATCH_MAX: usize = 512;
 
 /// Carries effects out. Dropping it ends what is under way.
-pub(super) struct Runner {
+pub struct Runner {
     client: Arc<dyn Client>,
     out: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
@@ -37,7 +37,8 @@ pub(super) struct Runner {
 
 impl Runner {
     /// A runner, and where its events come out.
-    pub(super) fn new(client: Arc<dyn Client>) -> (Self, mpsc::Receiver<Event>) {
+    #[must_use]
+    pub fn new(client: Arc<dyn Client>) -> (Self, mpsc::Receiver<Event>) {
         let (out, events) = mpsc::channel(EVENTS_MAX);
         let runner = Self {
             client,
@@ -55,7 +56,7 @@ impl Runner {
     }
 
     /// Begins an effect; never waits.
-    pub(super) fn run(&mut self, effect: Effect) {
+    pub fn run(&mut self, effect: Effect) {
         while self.tasks.try_join_next().is_some() {}
         self.open.retain(|_, task| !task.is_finished());
         let (client, out) = (self.client.clone(), self.out.clone());
