@@ -21,6 +21,7 @@ mod map;
 mod marks;
 mod mouse;
 mod notices;
+mod offers;
 mod picture;
 mod proposal;
 mod pty;

@@ -133,6 +133,15 @@ fn nothing_of_the_past_can_be_changed_sampled_or_explained() {
             "{shown}"
         );
     }
+    let first = text(&frame(&model, LARGE));
+    assert!(
+        first.lines().next().unwrap().contains("SIMULATED"),
+        "{first}"
+    );
+    press(&mut model, ":restart");
+    let offered = text(&frame(&model, LARGE));
+    assert!(!offered.contains("restart web"), "{offered}");
+    press(&mut model, "<esc>");
     assert_eq!(press(&mut model, "2<enter>"), []);
     let shown = text(&frame(&model, LARGE));
     assert!(shown.contains("what it used then is not kept"), "{shown}");

@@ -4,6 +4,7 @@
 //! cursor is moved only over gaps, and what a resize left behind is overwritten line by line
 //! instead of cleared, so that nothing flickers on a slow link.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use ratatui::backend::{Backend, ClearType, WindowSize};
@@ -78,6 +79,10 @@ pub(super) struct Ink<W> {
     at: Option<(u16, u16)>,
     /// Whether what the screen shows is unknown: all of it has to be written.
     unknown: bool,
+    /// Where characters of two columns stand.
+    wide: BTreeSet<(u16, u16)>,
+    /// The second half of one that was overwritten: what a terminal leaves there is its own affair.
+    half: Option<(u16, u16)>,
     /// The frame so far; written as a whole.
     frame: Vec<u8>,
 }
@@ -91,6 +96,8 @@ impl<W: Write> Ink<W> {
             pen: None,
             at: None,
             unknown: true,
+            wide: BTreeSet::new(),
+            half: None,
             frame: Vec::new(),
         }
     }
@@ -131,6 +138,10 @@ impl<W: Write> Ink<W> {
     }
 
     fn cell(&mut self, x: u16, y: u16, cell: &Cell, columns: u16) {
+        if self.half != Some((x, y)) {
+            self.blank_half(columns);
+        }
+        self.half = None;
         self.go(x, y);
         let symbol = cell.symbol();
         self.dip(match (symbol, self.pen) {
@@ -141,6 +152,18 @@ impl<W: Write> Ink<W> {
         let width = u16::try_from(text::width(symbol)).unwrap_or(1).max(1);
         // Behind the last column a terminal is in two minds about where it is.
         self.at = (x + width < columns).then_some((x + width, y));
+        if width > 1 {
+            self.wide.insert((x, y));
+        } else if self.wide.remove(&(x, y)) && x + 1 < columns {
+            self.half = Some((x + 1, y));
+        }
+    }
+
+    /// Blanks the half that is left of a wide character, which no change of the frame names.
+    fn blank_half(&mut self, columns: u16) {
+        if let Some((x, y)) = self.half.take() {
+            self.cell(x, y, &Cell::EMPTY, columns);
+        }
     }
 
     /// Overwrites what may stand from here to the end of the line.
@@ -264,11 +287,14 @@ impl<W: Write> Backend for Ink<W> {
     {
         let size = self.size()?;
         if std::mem::take(&mut self.unknown) {
+            self.wide.clear();
+            self.half = None;
             self.write_all(content, size);
         } else {
             for (x, y, cell) in content {
                 self.cell(x, y, cell, size.width);
             }
+            self.blank_half(size.width);
         }
         Ok(())
     }
@@ -506,6 +532,31 @@ mod tests {
             parser.process(&written(&mut terminal));
             assert_shows(&parser, &frame);
         }
+    }
+
+    #[test]
+    fn the_half_that_is_left_of_a_wide_character_is_written_over() {
+        let mut terminal = terminal();
+        let marked = Style::new().bg(Color::Indexed(24));
+        draw(&mut terminal, &[Piece(3, 2, "日本", Style::new())]);
+        written(&mut terminal);
+        // The cell after it is blank as it was, so that nobody names it.
+        let frame = [Piece(3, 2, "a", marked), Piece(5, 2, "本", Style::new())];
+        draw(&mut terminal, &frame);
+        let bytes = String::from_utf8(written(&mut terminal)).unwrap();
+        assert_eq!(
+            bytes,
+            "\u{1b}[?2026h\u{1b}[3;4H\u{1b}[48;5;24ma\u{1b}[m \u{1b}[?2026l"
+        );
+        // Where the next cell is named, it is not written twice.
+        draw(&mut terminal, &[Piece(3, 2, "日本", Style::new())]);
+        written(&mut terminal);
+        draw(
+            &mut terminal,
+            &[Piece(3, 2, "ab", marked), Piece(5, 2, "本", Style::new())],
+        );
+        let bytes = String::from_utf8(written(&mut terminal)).unwrap();
+        assert!(bytes.contains("ab") && !bytes.contains(' '), "{bytes:?}");
     }
 
     #[test]

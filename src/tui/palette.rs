@@ -96,9 +96,9 @@ impl Palette {
     fn offer_keys(&self, model: &Model, sieve: &mut Sieve) -> Vec<Offer> {
         let (mut here, mut done) = (Vec::new(), Vec::new());
         let offered = |place| {
-            let (read_only, simulated) = (model.options.read_only, model.is_simulated());
+            let (fixed, simulated) = (is_fixed(model), model.is_simulated());
             let keys = &model.options.keys;
-            keys.offered(place, read_only, simulated)
+            keys.offered(place, fixed, simulated)
                 .filter(|bound| bound.binding.action != Action::Palette)
         };
         for bound in offered(self.place) {
@@ -109,20 +109,22 @@ impl Palette {
             }
             here.push(action);
             let named = !binding.foot.is_empty();
-            let words = match self.target(model, binding).filter(|_| named) {
-                Some(target) => {
-                    let words = act_words(model, binding, &target);
-                    done.push(Offer::On(action, target));
-                    words
-                }
-                None => told(binding).0.to_owned(),
-            };
             let key = bound.keys.first().copied().unwrap_or_default();
-            sieve.offer(&words, key, || Offer::Key(action));
+            if let Some(target) = self.target(model, binding).filter(|_| named) {
+                let words = act_words(model, binding, &target);
+                done.push(Offer::On(action, target));
+                sieve.offer(&words, key, || Offer::Key(action));
+            } else {
+                let names = [bound.name(), binding.foot.to_owned()];
+                sieve.offer_told(told(binding).0, &names, key, || Offer::Key(action));
+            }
         }
-        for binding in offered(Places::PANES).map(|bound| bound.binding) {
+        for bound in offered(Places::PANES) {
+            let binding = bound.binding;
             if is_screen(binding.action) && !here.contains(&binding.action) {
-                sieve.offer(told(binding).0, "", || Offer::Screen(binding.action));
+                let names = [bound.name(), binding.foot.to_owned()];
+                let screen = || Offer::Screen(binding.action);
+                sieve.offer_told(told(binding).0, &names, "", screen);
             }
         }
         done
@@ -160,6 +162,11 @@ fn act_words(model: &Model, binding: &Binding, target: &Subject) -> String {
         Subject::Event(_) | Subject::Schedules | Subject::Definition(_) | Subject::Replicas(_) => {}
     }
     words
+}
+
+/// Whether nothing can be changed from here.
+fn is_fixed(model: &Model) -> bool {
+    model.options.read_only || model.past.is_some()
 }
 
 /// What a binding does in a few words, and what there is to say beside it.
@@ -230,10 +237,10 @@ struct Verbs<'a> {
 impl<'a> Verbs<'a> {
     fn of(model: &Model, typed: &'a str) -> Self {
         let words: Vec<&str> = typed.split_whitespace().collect();
-        let (read_only, simulated) = (model.options.read_only, model.is_simulated());
+        let (fixed, simulated) = (is_fixed(model), model.is_simulated());
         let at = |place| {
             let keys = &model.options.keys;
-            let offered = keys.offered(place, read_only, simulated);
+            let offered = keys.offered(place, fixed, simulated);
             let meant = offered.map(|bound| bound.binding).filter(|it| {
                 // An instance that is drained offers to be activated with the same key.
                 let other = (it.action == Action::Drain).then_some("activate");
@@ -400,10 +407,13 @@ fn told_of(action: Action) -> String {
     binding.map_or("", |it| told(it).1).to_owned()
 }
 
+/// How well a line matches: as it was typed, by its name or only by what is told of it, and how much
+/// of that.
+type Worth = (bool, bool, u32);
+
 /// A line that matches, and how well; of the same, what was offered first comes first.
 struct Scored {
-    exact: bool,
-    score: u32,
+    worth: Worth,
     turn: usize,
     words: String,
     key: String,
@@ -413,8 +423,15 @@ struct Scored {
 impl Scored {
     fn rank(&self) -> impl Ord + use<> {
         use std::cmp::Reverse;
-        (Reverse((self.exact, self.score)), self.turn)
+        (Reverse(self.worth), self.turn)
     }
+}
+
+/// Whether every word that was typed begins a word of those told.
+fn begin_words(typed: &str, told: &str) -> bool {
+    let told = told.to_lowercase();
+    let mut typed = typed.split_whitespace().map(str::to_lowercase);
+    typed.all(|word| told.split_whitespace().any(|it| it.starts_with(&word)))
 }
 
 /// Keeps the best of what is offered.
@@ -425,7 +442,7 @@ struct Sieve {
     characters: Vec<char>,
     best: Vec<Scored>,
     /// The score that must be exceeded to be among the best, once there are enough of them.
-    floor: Option<(bool, u32)>,
+    floor: Option<Worth>,
     turn: usize,
     matches: usize,
 }
@@ -455,18 +472,46 @@ impl Sieve {
     /// Keeps a line if it matches and is better than what there is.
     fn offer(&mut self, words: &str, key: &str, offer: impl FnOnce() -> Offer) {
         self.turn += 1;
-        let line = Utf32Str::new(words, &mut self.characters);
-        let Some(score) = self.pattern.score(line, &mut self.matcher) else {
-            return;
-        };
-        self.matches += 1;
+        if let Some(score) = self.score(words) {
+            let exact = words.eq_ignore_ascii_case(&self.typed);
+            self.keep((exact, true, score), words, key, offer);
+        }
+    }
+
+    /// The same of a line that tells about something: its names are what is typed, mostly. Of the
+    /// words told, only whole beginnings count, and less than any name.
+    fn offer_told(
+        &mut self,
+        words: &str,
+        names: &[String],
+        key: &str,
+        offer: impl FnOnce() -> Offer,
+    ) {
+        self.turn += 1;
+        let names = names.iter().filter(|name| !name.is_empty());
+        let scores = names.filter_map(|name| self.score(&name.replace('-', " ")));
+        let best = scores.collect::<Vec<_>>().into_iter().max();
         let exact = words.eq_ignore_ascii_case(&self.typed);
-        if self.floor.is_some_and(|floor| (exact, score) <= floor) {
+        let worth = match best {
+            Some(score) => (exact, true, score),
+            None if begin_words(&self.typed, words) => (exact, exact, 0),
+            None => return,
+        };
+        self.keep(worth, words, key, offer);
+    }
+
+    fn score(&mut self, words: &str) -> Option<u32> {
+        let line = Utf32Str::new(words, &mut self.characters);
+        self.pattern.score(line, &mut self.matcher)
+    }
+
+    fn keep(&mut self, worth: Worth, words: &str, key: &str, offer: impl FnOnce() -> Offer) {
+        self.matches += 1;
+        if self.floor.is_some_and(|floor| worth <= floor) {
             return;
         }
         self.best.push(Scored {
-            exact,
-            score,
+            worth,
             turn: self.turn,
             words: words.to_owned(),
             key: key.to_owned(),
@@ -481,7 +526,7 @@ impl Sieve {
         self.best.sort_by_key(Scored::rank);
         self.best.truncate(LISTED);
         if self.best.len() == LISTED {
-            self.floor = self.best.last().map(|last| (last.exact, last.score));
+            self.floor = self.best.last().map(|last| last.worth);
         }
     }
 

@@ -105,6 +105,11 @@ impl Timeline {
         }
     }
 
+    /// Whether the log has older ones than were read.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(&self.history, Some(Ok(history)) if history.more)
+    }
+
     /// The happening of a row that is shown.
     pub(crate) fn at(&self, row: usize) -> Option<&Happening> {
         self.happenings().get(*self.shown.get(row)?)

@@ -23,9 +23,13 @@ pub const IMAGE_WEB: &str = "shop/web:1.8.2";
 pub const IMAGE_WEB_NEXT: &str = "shop/web:1.9.0";
 const IMAGE_PROXY: &str = "shop/edge-proxy:0.31";
 const IMAGE_API: &str = "shop/api:2.7.1";
+/// What `api` was before, oldest first.
+const IMAGES_API_BEFORE: [&str; 2] = ["shop/api:2.6.4", "shop/api:2.7.0"];
 const IMAGE_WORKER: &str = "shop/worker:3.1.0";
 const IMAGE_CHECKOUT: &str = "shop/checkout:5.0.4";
+/// What `search` runs, and what it can be updated to.
 const IMAGE_SEARCH: &str = "shop/search:0.12.0";
+const IMAGE_SEARCH_NEXT: &str = "shop/search:0.13.0";
 const IMAGE_DB: &str = "shop/postgres:16.9";
 const IMAGE_MAILER: &str = "shop/mailer:1.3.0";
 const IMAGE_THUMBNAILS: &str = "shop/thumbnails:0.9.2";
@@ -39,7 +43,10 @@ pub(super) const PROVIDER_SPOT: &str = "spot";
 pub(super) const PROVIDER_STEADY: &str = "steady";
 
 /// What most hosts have already.
-pub(super) const IMAGES: [&str; 10] = [
+pub(super) const IMAGES: [&str; 13] = [
+    IMAGES_API_BEFORE[0],
+    IMAGES_API_BEFORE[1],
+    IMAGE_SEARCH_NEXT,
     IMAGE_WEB,
     IMAGE_PROXY,
     IMAGE_API,
@@ -146,22 +153,38 @@ pub fn web_definition(image: &str) -> Result<Command, IdError> {
     define("web", vec![web, proxy])
 }
 
-fn api() -> Result<Vec<Command>, IdError> {
-    let mut migrate = container("migrate", IMAGE_API, 64, 128)?;
+fn variable(name: &str, value: &str) -> KeyValue {
+    KeyValue {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+/// A revision of `api`: it migrates its database, then serves.
+fn api_definition(image: &str, cpu: u64, pool: &str) -> Result<Command, IdError> {
+    let mut migrate = container("migrate", image, 64, 128)?;
     migrate.essential = false;
-    migrate.environment.push(KeyValue {
-        name: "SIM_EXIT_AFTER_MS".to_owned(),
-        value: "300".to_owned(),
-    });
-    let mut api = container("api", IMAGE_API, 512, 512)?;
+    migrate
+        .environment
+        .push(variable("SIM_EXIT_AFTER_MS", "300"));
+    let mut api = container("api", image, cpu, 512)?;
+    api.environment.push(variable("DB_POOL", pool));
     api.port_mappings = port(8080, None);
     api.health_check = check(":8080/health");
     api.depends_on = vec![Dependency {
         container_name: migrate.name.clone(),
         condition: DependencyCondition::Success,
     }];
+    define("api", vec![migrate, api])
+}
+
+/// `api` has a past: two revisions that it can be rolled back to.
+fn api() -> Result<Vec<Command>, IdError> {
+    let [first, second] = IMAGES_API_BEFORE;
     Ok(vec![
-        define("api", vec![migrate, api])?,
+        api_definition(first, 256, "8")?,
+        api_definition(second, 512, "8")?,
+        api_definition(IMAGE_API, 512, "20")?,
         create(service("api", 6)?),
     ])
 }
@@ -215,13 +238,20 @@ fn checkout() -> Result<Vec<Command>, IdError> {
     Ok(vec![register(definition), create(service)])
 }
 
-fn search() -> Result<Vec<Command>, IdError> {
-    let mut search = container("search", IMAGE_SEARCH, 512, 1536)?;
+fn search_definition(image: &str, cpu: u64, ranking: &str) -> Result<Command, IdError> {
+    let mut search = container("search", image, cpu, 1536)?;
+    search.environment.push(variable("RANKING", ranking));
     search.memory_reservation = Some(MemoryMib(1024));
     search.port_mappings = port(9200, None);
+    define("search", vec![search])
+}
+
+fn search() -> Result<Vec<Command>, IdError> {
     Ok(vec![
-        define("search", vec![search])?,
+        search_definition(IMAGE_SEARCH, 512, "plain")?,
         create(service("search", 4)?),
+        // Registered and run by nothing yet: u on the service offers it.
+        search_definition(IMAGE_SEARCH_NEXT, 384, "bm25")?,
     ])
 }
 
@@ -323,6 +353,6 @@ mod tests {
                 assert!(faults.is_empty(), "{faults:?}");
             }
         }
-        assert_eq!((services, commands.len()), (8, 20));
+        assert_eq!((services, commands.len()), (8, 23));
     }
 }

@@ -194,6 +194,68 @@ const fn change(
     }
 }
 
+/// What the help says of an action, where it is first told.
+pub(crate) fn help(action: Action) -> Option<&'static str> {
+    KEYS.iter().find(|b| b.action == action).map(|b| b.help)
+}
+
+/// How soon the footer of a place offers an action, the lowest first: what is most at hand for what
+/// is selected there. Within one rank the table's order holds.
+pub(crate) fn rank(place: Places, action: Action) -> u8 {
+    use Action as A;
+    let own: &[Action] = if place.has(Places::TASKS.and(Places::TASK_PAGE)) {
+        &[
+            A::Open,
+            A::Logs,
+            A::Stop,
+            A::Shell,
+            A::Against,
+            A::Stats,
+            A::Filter,
+            A::Definition,
+        ]
+    } else if place.has(Places::SERVICES.and(Places::SERVICE_PAGE)) {
+        &[
+            A::Open,
+            A::Logs,
+            A::Scale,
+            A::Update,
+            A::Restart,
+            A::Filter,
+            A::Stats,
+            A::Rollback,
+        ]
+    } else if place.has(Places::INSTANCES.and(Places::INSTANCE_PAGE)) {
+        &[
+            A::Open,
+            A::Logs,
+            A::Drain,
+            A::Fault,
+            A::Filter,
+            A::Stats,
+            A::Map,
+        ]
+    } else {
+        &[]
+    };
+    let at = own.iter().position(|it| *it == action);
+    u8::try_from(at.unwrap_or(own.len())).unwrap_or(u8::MAX)
+}
+
+/// Whether an action is done to all that is marked in the list of that place.
+pub(crate) fn is_for_marked(place: Places, action: Action) -> bool {
+    use Action as A;
+    match action {
+        A::Mark | A::MarkAll | A::Back | A::Filter | A::Help | A::Quit | A::Palette => true,
+        A::Stop => place.has(Places::TASKS),
+        A::Drain | A::Fault => place.has(Places::INSTANCES),
+        A::Restart | A::Rollback | A::Rebalance | A::Delete => {
+            place.has(Places::SERVICES.and(Places::TASKS))
+        }
+        _ => false,
+    }
+}
+
 /// Whether an action changes the fleet.
 pub(crate) fn changes(action: Action) -> bool {
     KEYS.iter().any(|b| b.action == action && b.changes)

@@ -145,7 +145,7 @@ pub(crate) const KEYS: &[Binding] = &[
         OF_SERVICE,
         &["R"],
         Action::Rollback,
-        "",
+        "rollback",
         "roll the service back to what last completed",
     ),
     change(

@@ -535,7 +535,9 @@ impl LogPage {
                 row: row.min(last),
             })
         });
-        held.unwrap_or_else(|| self.end_spot(sight))
+        // A held window is filled as far as there are lines: a filter may have left few below it.
+        let end = self.end_spot(sight);
+        held.map_or(end, |spot| spot.min(end))
     }
 
     /// The entries in the window, each with how many of its rows are above it.
@@ -588,6 +590,15 @@ impl LogPage {
     /// Holds the window where it is.
     pub(crate) fn hold(&mut self, sight: Sight) {
         self.top = Some(self.spot(sight));
+    }
+
+    /// After another filter, the line that a search is at stays in sight if it passes.
+    pub(crate) fn keep_in_sight(&mut self, sight: Sight) {
+        let at = self.search.at.filter(|_| self.top.is_some());
+        let passes = |at: &u64| self.at_or_after(*at) == Some(*at);
+        if let Some(at) = at.filter(passes) {
+            self.show(at, sight);
+        }
     }
 
     /// Brings an entry into the window, a third from its top if it was not there, and holds it.

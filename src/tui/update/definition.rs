@@ -73,7 +73,10 @@ fn compare(model: &mut Model, id: &TaskDefinitionId) {
     let choice = Choice::Compared(id.clone());
     let items = layers::picker_items(model, &choice, "");
     let Some(selected) = items.into_iter().next() else {
-        model.toast(format!("There is no other revision of {}.", id.family));
+        model.toast_here(format!(
+            "{id} is the only revision of {}: there is none to compare it with.",
+            id.family
+        ));
         return;
     };
     model.layers.push(Layer::Picker {

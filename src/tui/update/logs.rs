@@ -132,6 +132,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             page.left = 0;
         }
         Action::Stamps => page.stamps = page.stamps.next(),
+        Action::Fields if page.book.seen.iter().next().is_none() => {
+            model.toast_here("No line of these logs is JSON: they are shown as they are.");
+        }
         Action::Fields => page.toggle_fields(),
         Action::Left => page.left = page.left.saturating_sub(SIDE_STEP),
         Action::Right if !page.wrap => page.left += SIDE_STEP,
@@ -187,7 +190,10 @@ pub(super) fn retyped(model: &mut Model) {
                 go(page, number, sight);
             }
         }
-        Some(Typing::Filter { .. }) => page.read_filter(),
+        Some(Typing::Filter { .. }) => {
+            page.read_filter();
+            page.keep_in_sight(sight);
+        }
         // Another name is another file.
         Some(Typing::Save { ref mut over, .. }) => *over = false,
         None => {}
@@ -237,10 +243,19 @@ pub(super) fn left(model: &mut Model) {
 /// Asks where to save what is held.
 fn ask_path(model: &mut Model) {
     let (now, zone) = (model.now, model.options.time_zone.clone());
-    if let Some((page, _)) = top_page(model) {
+    let Some((page, _)) = top_page(model) else {
+        return;
+    };
+    if page.lines_to_save() > 0 {
         let path = page.default_path(now, &zone);
         page.typing = Some(Typing::Save { path, over: false });
+        return;
     }
+    let why = match page.is_filtered() {
+        true => "There is nothing to save: no line passes the filter.",
+        false => "There is nothing to save: no line has come yet.",
+    };
+    model.toast_here(why);
 }
 
 /// What became of saving.

@@ -183,8 +183,35 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         let done = palette::pressed(model, key);
         return done.unwrap_or_else(|| layers::typed(model, key));
     };
-    let action = model.options.keys.action(key, place);
-    action.map_or_else(Vec::new, |action| perform(model, action))
+    match model.options.keys.action(key, place) {
+        Some(action) => perform(model, action),
+        None => {
+            elsewhere(model, key, place);
+            Vec::new()
+        }
+    }
+}
+
+/// Says of a key that does nothing here what it is for.
+fn elsewhere(model: &mut Model, key: &KeyEvent, here: Places) {
+    let things = [
+        (Places::SERVICES, "services"),
+        (Places::TASKS, "tasks"),
+        (Places::INSTANCES, "instances"),
+    ];
+    if !here.has(Places::PANES.and(Places::DETAILS)) {
+        return;
+    }
+    let keys = &model.options.keys;
+    let found = things
+        .into_iter()
+        .find_map(|(place, word)| Some((keys.action(key, place)?, word)));
+    if let Some((action, word)) = found
+        && let Some(help) = keymap::help(action)
+    {
+        let name = bindings::key_name(key);
+        model.toast_here(format!("{name} does nothing here. On {word}: {help}."));
+    }
 }
 
 /// A key while the screen says only that it is too small: all that it may do is to quit.

@@ -17,7 +17,12 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     pane_frame(screen, layout, Pane::Events, title, buffer);
     let area = layout.panes[Pane::Events.index()].rows;
     if model.shown.events.is_empty() {
-        empty(screen, area, "Nothing has happened yet.", buffer);
+        let filter = &model.filters[Pane::Events.index()];
+        let words = match (filter.is_empty(), model.snapshot.state.events.is_empty()) {
+            (false, false) => "No event passes the filter. esc lets go of it.",
+            _ => "Nothing has happened yet. H shows what the log has kept.",
+        };
+        empty(screen, area, words, buffer);
     }
     let pane = &layout.panes[Pane::Events.index()];
     let window = (model.events.top, model.shown.events.len());

@@ -6,12 +6,13 @@ use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 
 use crate::client::Standing;
-use crate::model::InstanceStatus;
+use crate::model::{InstanceStatus, TaskDefinitionId};
 
 use super::super::bindings;
 use super::super::fleet::Mood;
 use super::super::hit::Target;
-use super::super::state::{Choice, Layer};
+use super::super::keymap::{self, Action};
+use super::super::state::{Choice, Layer, Model, Subject};
 use super::super::text;
 use super::{Screen, detail as details, grid};
 
@@ -103,7 +104,7 @@ fn lost(screen: &Screen<'_>, all: usize) -> Option<String> {
     })
 }
 
-fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
+pub(super) fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
     let model = screen.model;
     let mut spans = Vec::new();
     let mut badge = |words: String, colour| {
@@ -184,11 +185,33 @@ pub(super) fn footer(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
         Some(place) => {
             let fixed = model.options.read_only || model.past.is_some();
             let keys = &model.options.keys;
+            let marked = model.layers.is_empty() && model.marks.count(model.focus) > 0;
             let offered = keys.offered(place, fixed, model.is_simulated());
-            offered
-                .filter(|bound| !bound.binding.foot.is_empty())
-                .filter_map(|bound| Some((*bound.keys.first()?, bound.binding.foot)))
-                .collect()
+            let mut offered: Vec<_> = offered
+                .filter(|it| !marked || keymap::is_for_marked(place, it.binding.action))
+                .filter(|it| !is_vain(model, it.binding.action))
+                .filter_map(|bound| {
+                    let lets_go = marked && bound.binding.action == Action::Back;
+                    let foot = if lets_go {
+                        "unmark all"
+                    } else {
+                        bound.binding.foot
+                    };
+                    let key = *bound.keys.first()?;
+                    let rank = match bound.binding.action {
+                        Action::Stop | Action::Drain => 0,
+                        Action::Back => 1,
+                        Action::Mark => 2,
+                        _ => 3,
+                    };
+                    let of_place = keymap::rank(place, bound.binding.action);
+                    Some((if marked { rank } else { of_place }, key, foot))
+                })
+                .filter(|(_, _, foot)| !foot.is_empty())
+                .collect();
+            offered.sort_by_key(|(rank, ..)| *rank);
+            let offered = offered.into_iter();
+            offered.map(|(_, key, foot)| (key, foot)).collect()
         }
         None if model.layers.is_empty() => vec![("enter", "keep filter"), ("esc", "no filter")],
         None => match model.layers.last() {
@@ -248,6 +271,21 @@ pub(super) fn hit_keys(screen: &Screen<'_>, line: &Line<'_>, area: Rect) {
             screen.hit(there, || Target::Key(key));
         }
         x = x.saturating_add(used);
+    }
+}
+
+/// Whether a key would only say that there is nothing to do it with.
+fn is_vain(model: &Model, action: Action) -> bool {
+    let revisions = |id: &TaskDefinitionId| model.snapshot.state.family(&id.family).count();
+    match (model.layers.last(), action) {
+        (
+            Some(Layer::Details {
+                subject: Subject::Definition(of),
+                ..
+            }),
+            Action::Compare | Action::OlderRevision | Action::NewerRevision,
+        ) => revisions(&of.id) < 2,
+        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@ use ratatui::text::{Line, Span};
 
 use super::super::fleet::{Mood, Stage};
 use super::super::keymap;
+use super::super::text;
 use super::Screen;
 use super::page::Page;
 use super::theme::{pip, sign};
@@ -24,7 +25,8 @@ const FILTER: [(&str, &str); 6] = [
     ),
 ];
 
-pub(super) fn page(screen: &Screen<'_>) -> Page {
+pub(super) fn page(screen: &Screen<'_>, columns: u16) -> Page {
+    let columns = usize::from(columns.saturating_sub(2));
     let mut lines = Vec::new();
     // What the config file calls them, where there is room.
     let named = screen.model.size.0 >= NAMES_COLUMNS;
@@ -41,8 +43,7 @@ pub(super) fn page(screen: &Screen<'_>) -> Page {
                 let name = format!("{:<24}", bound.name());
                 spans.push(Span::styled(name, screen.theme.dim()));
             }
-            spans.push(Span::raw(bound.binding.help));
-            lines.push(Line::from(spans));
+            told(&mut lines, spans, bound.binding.help, columns);
         }
         lines.push(Line::default());
     }
@@ -51,10 +52,8 @@ pub(super) fn page(screen: &Screen<'_>) -> Page {
         screen.theme.strong(),
     )));
     for (term, words) in FILTER {
-        lines.push(Line::from(vec![
-            Span::styled(format!("  {term:<16}"), screen.theme.accent()),
-            Span::raw(words),
-        ]));
+        let term = Span::styled(format!("  {term:<16}"), screen.theme.accent());
+        told(&mut lines, vec![term], words, columns);
     }
     lines.push(Line::default());
     lines.push(Line::from(Span::styled("Signs", screen.theme.strong())));
@@ -90,12 +89,27 @@ pub(super) fn page(screen: &Screen<'_>) -> Page {
     }
     lines.push(sign_line(screen, "○", Mood::Quiet, "wanted and not there"));
     lines.push(Line::default());
-    lines.push(Line::from(
+    for words in [
         "A bar ▎ at a row's left: it belongs to what is selected in the focused list.",
-    ));
+        "A ? after a number or a word: as it was last heard, from an instance that is silent now.",
+    ] {
+        told(&mut lines, Vec::new(), words, columns);
+    }
     Page {
         title: "Help".to_owned(),
         lines,
+    }
+}
+
+/// Words after what stands before them, in as many lines as they take.
+fn told(lines: &mut Vec<Line<'static>>, before: Vec<Span<'static>>, words: &str, columns: usize) {
+    let indent: usize = before.iter().map(Span::width).sum();
+    let mut before = Some(before);
+    for piece in text::wrap(words, columns.saturating_sub(indent)) {
+        let taken = before.take();
+        let mut spans = taken.unwrap_or_else(|| vec![Span::raw(" ".repeat(indent))]);
+        spans.push(Span::raw(piece));
+        lines.push(Line::from(spans));
     }
 }
 

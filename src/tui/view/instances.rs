@@ -49,9 +49,9 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let pane = &layout.panes[Pane::Instances.index()];
     if model.shown.instances.is_empty() {
         let words = if all == 0 {
-            "No instance in this cluster: the config names none."
+            "No instance in this cluster. Name one in the config: [[instance]]."
         } else {
-            "No instance matches the filter."
+            "No instance passes the filter. esc lets go of it."
         };
         empty(screen, pane.rows, words, buffer);
     }

@@ -34,7 +34,20 @@ pub(super) fn draw(screen: &Screen<'_>, log: &LogPage, layout: &Layout, buffer: 
     }
     if log.book.end_number() == 0 {
         let below = Rect::new(area.x, y, area.width, 1);
-        super::empty(screen, below, "Waiting for the first line …", buffer);
+        super::empty(
+            screen,
+            below,
+            "Waiting for the first line … (S reads further back)",
+            buffer,
+        );
+    } else if log.is_filtered() && log.window(sight).is_empty() {
+        let below = Rect::new(area.x, y, area.width, 1);
+        super::empty(
+            screen,
+            below,
+            "No line passes the filter. esc lets go of it.",
+            buffer,
+        );
     }
     for (number, above) in log.window(sight) {
         for line in lines(screen, log, number, sight).into_iter().skip(above) {

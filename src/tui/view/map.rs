@@ -71,7 +71,7 @@ pub(super) fn draw(screen: &Screen<'_>, page: &MapPage, layout: &Layout, buffer:
     let title = format!("Stowage map · {}{plan}", page.measure.word());
     page::title(screen, &title, &position, layout.body, buffer);
     if fleet.instances.is_empty() {
-        let words = "No instance in this cluster: the config names none.";
+        let words = "No instance in this cluster. Name one in the config: [[instance]].";
         super::empty(screen, area, words, buffer);
     }
     for bay in 0..map.chart.bays.len() {

@@ -157,8 +157,24 @@ pub fn view(model: &Model, now: TimeMs, frame: &mut Frame<'_>) -> Option<u64> {
         }
         _ => too_small(model, area, buffer),
     }
+    drop_halves(buffer);
     screen.theme.finish(buffer);
     screen.stale_in.get()
+}
+
+/// Blanks every character of two columns whose second one something else was drawn over: no terminal
+/// shows half of one.
+fn drop_halves(buffer: &mut Buffer) {
+    let columns = usize::from(buffer.area.width);
+    for at in 1..buffer.content.len() {
+        if at % columns.max(1) == 0 || buffer.content[at].symbol() == " " {
+            continue;
+        }
+        let before = buffer.content[at - 1].symbol();
+        if before.len() > 1 && text::width(before) > 1 {
+            buffer.content[at - 1].set_symbol(" ");
+        }
+    }
 }
 
 /// What stands at a place of the screen, if a click on it means something: drawn once more to be
@@ -280,12 +296,42 @@ pub(crate) fn pane_frame(
     spans.extend(marked(screen, pane));
     spans.push(Span::raw(" "));
     spans.extend(filter_spans(screen, pane));
-    let room = area.width.saturating_sub(4);
+    let hidden = hidden(screen, layout, pane);
+    let taken = u16::try_from(text::width(&hidden)).unwrap_or(0);
+    if taken > 0 {
+        let x = area.right().saturating_sub(taken + 2);
+        let line = Line::from(Span::styled(hidden, screen.theme.dim()));
+        buffer.set_style(Rect::new(x, area.y, taken, 1), Style::reset());
+        grid::put(buffer, x, area.y, &line, taken);
+    }
+    let room = area.width.saturating_sub(4 + taken);
     let line = Line::from(spans);
     let used = u16::try_from(line.width()).unwrap_or(room).min(room);
     let place = Rect::new(area.x + 2, area.y, used, 1);
     buffer.set_style(place, Style::reset());
     grid::put(buffer, place.x, place.y, &line, room);
+}
+
+/// How many rows there are above and below those that a pane shows.
+fn hidden(screen: &Screen<'_>, layout: &Layout, pane: Pane) -> String {
+    let model = screen.model;
+    let (all, top) = match pane {
+        Pane::Services => (model.shown.services.len(), model.services.top),
+        Pane::Tasks => (model.shown.tasks.len(), model.tasks.top),
+        Pane::Instances => (model.shown.instances.len(), model.instances.top),
+        Pane::Events => (model.shown.events.len(), model.events.top),
+    };
+    let shown = usize::from(layout.panes[pane.index()].rows.height);
+    let below = all.saturating_sub(top + shown);
+    let part = |sign: &str, n: usize| match n {
+        0 => String::new(),
+        n => format!("{sign}{} ", text::number(n as u64)),
+    };
+    let words = format!("{}{}", part("▴", top), part("▾", below));
+    match words.as_str() {
+        "" => words,
+        some => format!(" {some}"),
+    }
 }
 
 /// How many rows of a list are marked, and how many of those it does not show.

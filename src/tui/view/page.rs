@@ -19,7 +19,7 @@ pub(crate) struct Page {
 fn page(screen: &Screen<'_>, layer: &Layer, columns: u16) -> Option<Page> {
     match layer {
         Layer::Details { subject, .. } => Some(detail::page(screen, subject, columns)),
-        Layer::Help { .. } => Some(help::page(screen)),
+        Layer::Help { .. } => Some(help::page(screen, columns)),
         _ => None,
     }
 }

@@ -46,9 +46,9 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let pane = &layout.panes[Pane::Services.index()];
     if model.shown.services.is_empty() {
         let words = if fleet.services.is_empty() {
-            "No service yet. Make one with: qd apply FILE"
+            "No service yet. qd apply FILE makes one; qd demo shows some."
         } else {
-            "No service matches the filter."
+            "No service passes the filter. esc lets go of it."
         };
         empty(screen, pane.rows, words, buffer);
     }

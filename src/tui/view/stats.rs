@@ -121,7 +121,12 @@ pub(super) fn draw(screen: &Screen<'_>, open: &StatsPage, body: Rect, buffer: &m
         lines,
     );
     if open.rows.is_empty() {
-        super::empty(screen, rows, "No task of it is there.", buffer);
+        super::empty(
+            screen,
+            rows,
+            "No task of it is there: nothing to sample.",
+            buffer,
+        );
     }
 }
 

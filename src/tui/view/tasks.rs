@@ -100,10 +100,10 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     if model.shown.tasks.is_empty() {
         let words = match of {
             _ if !model.filters[Pane::Tasks.index()].is_empty() => {
-                "No task matches the filter.".to_owned()
+                "No task passes the filter. esc lets go of it.".to_owned()
             }
-            Some(of) => format!("{of} has no tasks. Press a for all tasks."),
-            None => "No task yet.".to_owned(),
+            Some(of) => format!("{of} has no tasks. a shows all tasks."),
+            None => "No task yet. qd apply FILE makes services, qd run FAMILY runs one.".to_owned(),
         };
         empty(screen, pane.rows, &words, buffer);
     }
@@ -252,8 +252,23 @@ pub(crate) fn ports(task: &Task) -> String {
     ports.join(" ")
 }
 
-/// Why it stopped, or else why it is where it is.
+/// Why it stopped, or else why it is where it is: what differs from task to task comes first. Its
+/// page tells the whole of it.
 pub(crate) fn why(task: &Task) -> String {
-    let words = task.stopped_reason.as_deref().unwrap_or(&task.placement);
-    text::clean(words).into_owned()
+    let words = match task.stopped_reason.as_deref() {
+        Some(reason) => {
+            let ends = task.containers.iter().filter_map(|c| c.reason.as_deref());
+            let parts: Vec<&str> = ends.chain([reason]).collect();
+            parts.join("; ")
+        }
+        None => {
+            let clauses = task.placement.split("; ").map(|clause| {
+                let spread = clause.strip_prefix("spread over ");
+                let value = spread.and_then(|it| it.split_once(": "));
+                value.map_or(clause, |(_, value)| value)
+            });
+            clauses.collect::<Vec<_>>().join("; ")
+        }
+    };
+    text::clean(&words).into_owned()
 }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
-use crate::model::{Happening, Severity};
+use crate::model::{Happening, Severity, TimeMs};
 
 use super::super::hit::Target;
 use super::super::layout::Layout;
@@ -22,9 +22,16 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let area = layout.body;
     let timeline = &screen.model.timeline;
     let right = match &timeline.history {
-        Some(Ok(history)) => history.begins.map_or_else(String::new, |begins| {
-            format!("the log begins at {}", screen.moment(begins))
-        }),
+        Some(Ok(history)) => match history.begins {
+            Some(begins) if !history.more => {
+                format!("the log begins at {}", screen.moment(begins))
+            }
+            Some(_) => format!(
+                "the newest {}",
+                text::number(history.happenings.len() as u64)
+            ),
+            None => String::new(),
+        },
         _ => String::new(),
     };
     page::title(screen, &title(timeline), &right, area, buffer);
@@ -32,7 +39,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         None => Some("Asking for what happened …".to_owned()),
         Some(Err(error)) => Some(format!("What happened is not to be had: {error}")),
         Some(Ok(_)) if timeline.shown.is_empty() => {
-            Some("Nothing of that happened; the filter may hide it.".to_owned())
+            Some("Nothing of that happened, or the filter hides it: esc lets go of it.".to_owned())
         }
         Some(Ok(_)) => None,
     };
@@ -174,6 +181,12 @@ fn sentence(screen: &Screen<'_>, timeline: &Timeline, area: Rect, buffer: &mut B
         return;
     }
     let words = match timeline.current() {
+        // Here it ends, though the log does not.
+        Some(it) if timeline.row == 0 && timeline.is_cut() => format!(
+            "The oldest of the newest {}. For what was before: qd history --until {}",
+            text::number(timeline.happenings().len() as u64),
+            utc(it.at),
+        ),
         Some(it) => format!(
             "{} ago. Enter shows the whole fleet as it was right after this.",
             screen.age_exact(it.at)
@@ -191,9 +204,11 @@ pub(super) fn banner(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let ago = past.present.at.plus_ms(ago).since_ms(model.snapshot.at);
     let moment = screen.moment(model.snapshot.at);
     let ago = text::age_exact(ago).0;
+    let badges = Line::from(header::badges(screen));
+    let taken = u16::try_from(badges.width()).unwrap_or(0).min(area.width);
     let long = format!(" AS IT WAS at {moment}, {ago} ago — esc returns to now, < and > step ");
     let short = format!(" AS IT WAS at {moment}, {ago} ago — esc: now ");
-    let room = usize::from(area.width);
+    let room = usize::from(area.width - taken);
     let words = if text::width(&long) <= room {
         long
     } else {
@@ -202,4 +217,15 @@ pub(super) fn banner(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let words = format!("{words:<room$}");
     let style = screen.theme.badge(Color::LightMagenta);
     buffer.set_stringn(area.x, area.y, words, room, style);
+    grid::put(buffer, area.right() - taken, area.y, &badges, taken);
+}
+
+/// A moment as the command line takes it, whatever the time zone there.
+fn utc(at: TimeMs) -> String {
+    let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let stamp = jiff::Timestamp::from_millisecond(ms);
+    stamp.map_or_else(
+        |_| "TIME".to_owned(),
+        |stamp| stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }
