@@ -21,6 +21,7 @@ use crate::fleet::{NOW, console, instance_name};
 use crate::picture;
 
 pub const SMALL: (u16, u16) = (80, 24);
+pub const MIDDLE: (u16, u16) = (120, 40);
 pub const LARGE: (u16, u16) = (200, 60);
 
 pub fn frame(model: &Model, size: (u16, u16)) -> Buffer {
@@ -164,7 +165,9 @@ fn log_items() -> Vec<LogItem> {
 }
 
 /// The screens that a terminal of a middle size shows otherwise.
-const BETWEEN: [&str; 5] = [
+const BETWEEN: [&str; 7] = [
+    "empty",
+    "stale",
     "map",
     "palette",
     "services-sorted",
@@ -340,25 +343,90 @@ fn empty(size: (u16, u16)) -> Model {
     model
 }
 
-#[test]
-fn every_screen_is_as_it_was() {
+/// The sizes that screens are kept in.
+pub const SIZES: [(u16, u16); 3] = [SMALL, MIDDLE, LARGE];
+
+/// Holds that screens are as they were: each by its name, at its size.
+pub fn as_they_were<'a>(size: (u16, u16), screens: impl IntoIterator<Item = (&'a str, Model)>) {
+    for (name, model) in screens {
+        keep(name, size, text(&frame(&model, size)));
+    }
+}
+
+fn keep(name: &str, (columns, rows): (u16, u16), shown: String) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("screens");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| {
-        let middle = ((120, 40), "120x40");
-        for (size, label) in [(SMALL, "80x24"), middle, (LARGE, "200x60")] {
-            let all = screens(size).into_iter();
-            // In between, only what is laid out otherwise there.
-            let between = |name: &str| {
-                name.ends_with("question") || BETWEEN.iter().any(|it| name.starts_with(it))
-            };
-            for (name, model) in all.filter(|(name, _)| size != middle.0 || between(name)) {
-                insta::assert_snapshot!(format!("{name}-{label}"), text(&frame(&model, size)));
+    settings.bind(|| insta::assert_snapshot!(format!("{name}-{columns}x{rows}"), shown));
+}
+
+#[test]
+fn every_screen_is_as_it_was() {
+    for size in SIZES {
+        let all = screens(size).into_iter();
+        // In between, only what is laid out otherwise there.
+        let between = |name: &str| {
+            name.ends_with("question") || BETWEEN.iter().any(|it| name.starts_with(it))
+        };
+        as_they_were(
+            size,
+            all.filter(|(name, _)| size != MIDDLE || between(name)),
+        );
+    }
+}
+
+/// The states that a screen may be in: nothing heard yet, nothing there, what was heard is old,
+/// a question over it, a notice of a failure.
+#[test]
+fn the_colours_of_every_state_are_as_they_were() {
+    let loading = Model::new(crate::fleet::options(), MIDDLE, NOW);
+    as_they_were(MIDDLE, [("loading", loading.clone())]);
+    let wanted = [
+        "services",
+        "tasks",
+        "empty",
+        "stale",
+        "stop-question",
+        "toasts",
+    ];
+    let all = screens(MIDDLE).into_iter();
+    let mut states: Vec<_> = all.filter(|(name, _)| wanted.contains(name)).collect();
+    assert_eq!(states.len(), wanted.len());
+    states.push(("loading", loading));
+    states.push(("past", crate::timeline::past(MIDDLE)));
+    for (name, model) in states {
+        let shown = styles(&frame(&model, MIDDLE));
+        keep(&format!("{name}-styles"), MIDDLE, shown);
+    }
+}
+
+/// Which style each cell has: a letter a style, blanks for the plain one, and what they are.
+fn styles(buffer: &Buffer) -> String {
+    let mut known: Vec<ratatui::style::Style> = Vec::new();
+    let mut out = String::new();
+    for row in buffer.content.chunks(usize::from(buffer.area.width)) {
+        let letters = row.iter().map(|cell| {
+            let style = cell.style();
+            if style == ratatui::buffer::Cell::EMPTY.style() {
+                return ' ';
             }
-        }
-    });
+            let at = known.iter().position(|it| *it == style);
+            let at = at.unwrap_or_else(|| {
+                known.push(style);
+                known.len() - 1
+            });
+            (b'a'..=b'z').chain(b'A'..=b'Z').nth(at).unwrap().into()
+        });
+        let line: String = letters.collect();
+        writeln!(out, "{}", line.trim_end()).unwrap();
+    }
+    for (letter, style) in (b'a'..=b'z').chain(b'A'..=b'Z').zip(known) {
+        let (fg, bg) = (style.fg.unwrap(), style.bg.unwrap());
+        let more = style.add_modifier;
+        writeln!(out, "{}: {fg} on {bg} {more:?}", char::from(letter)).unwrap();
+    }
+    out
 }
 
 #[test]

@@ -8,7 +8,7 @@ use quarterdeck::model::{Change, ContainerName, LastStatus, Snapshot, Task, Task
 use quarterdeck::tui::{Effect, Event, Model, update};
 
 use crate::fleet::{NOW, console, instance_name, snapshot};
-use crate::screens::{LARGE, SMALL, frame, press, text};
+use crate::screens::{LARGE, SIZES, SMALL, as_they_were, frame, press, text};
 
 const MIB: u64 = 1 << 20;
 
@@ -61,29 +61,24 @@ fn see(model: &mut Model, snapshot: Snapshot) {
 
 #[test]
 fn figures_are_as_they_were() {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("screens");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind(|| {
-        for (size, label) in [(SMALL, "80x24"), ((120, 40), "120x40"), (LARGE, "200x60")] {
-            for (name, keys) in [
-                ("figures-service", "%"),
-                ("figures-instance", "3%"),
-                ("figures-task", "2<enter>"),
-                ("figures-host", "3<enter>"),
-                ("figures-list", "2"),
-                ("figures-list-sorted", "2oooooooo"),
-            ] {
-                let model = sampled(size, keys, 150);
-                insta::assert_snapshot!(format!("{name}-{label}"), text(&frame(&model, size)));
-            }
-            let mut early = console(size);
-            press(&mut early, "%");
-            let shown = text(&frame(&early, size));
-            assert!(shown.contains("No sample yet."), "{shown}");
-        }
-    });
+    for size in SIZES {
+        let screens = [
+            ("figures-service", "%"),
+            ("figures-instance", "3%"),
+            ("figures-task", "2<enter>"),
+            ("figures-host", "3<enter>"),
+            ("figures-list", "2"),
+            ("figures-list-sorted", "2oooooooo"),
+        ];
+        as_they_were(
+            size,
+            screens.map(|(name, keys)| (name, sampled(size, keys, 150))),
+        );
+        let mut early = console(size);
+        press(&mut early, "%");
+        let shown = text(&frame(&early, size));
+        assert!(shown.contains("No sample yet."), "{shown}");
+    }
 }
 
 #[test]

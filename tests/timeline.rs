@@ -7,7 +7,7 @@ use quarterdeck::model::{Happening, History, Snapshot, TimeMs};
 use quarterdeck::tui::{Effect, Event, Model, update};
 
 use crate::fleet::{NOW, console, service_name, snapshot};
-use crate::screens::{LARGE, SMALL, frame, press, text};
+use crate::screens::{LARGE, SIZES, as_they_were, frame, press, text};
 
 fn history() -> History {
     let events = snapshot().state.events;
@@ -69,7 +69,7 @@ fn answer(model: &mut Model, ticket: u64, snapshot: Snapshot) {
 }
 
 /// A console that shows the past right after the happening before the last.
-fn past(size: (u16, u16)) -> Model {
+pub fn past(size: (u16, u16)) -> Model {
     let mut model = timeline(size);
     press(&mut model, "<left>");
     let (ticket, moment) = asked(&press(&mut model, "<enter>"));
@@ -170,18 +170,9 @@ fn angles_step_through_the_past_and_a_late_answer_is_dropped() {
 
 #[test]
 fn the_timeline_and_the_past_look_as_they_did() {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("screens");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind(|| {
-        for (size, label) in [(SMALL, "80x24"), ((120, 40), "120x40"), (LARGE, "200x60")] {
-            let shown = text(&frame(&timeline(size), size));
-            insta::assert_snapshot!(format!("timeline-{label}"), shown);
-            let shown = text(&frame(&past(size), size));
-            insta::assert_snapshot!(format!("past-{label}"), shown);
-        }
-    });
+    for size in SIZES {
+        as_they_were(size, [("timeline", timeline(size)), ("past", past(size))]);
+    }
 }
 
 #[test]

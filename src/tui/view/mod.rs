@@ -367,6 +367,11 @@ fn filter_spans(screen: &Screen<'_>, pane: Pane) -> Vec<Span<'static>> {
 
 /// Says why a list is empty, in the middle of where its rows would be.
 pub(crate) fn empty(screen: &Screen<'_>, area: Rect, words: &str, buffer: &mut Buffer) {
+    // Nothing was heard yet: what there is not, nobody knows.
+    let words = match screen.model.fleet.edition {
+        0 => "Waiting for the first picture of the fleet …",
+        _ => words,
+    };
     let line = Line::from(Span::styled(words.to_owned(), screen.theme.dim()));
     grid::put(
         buffer,
