@@ -146,6 +146,18 @@ impl Session {
         self.child.wait().unwrap().exit_code()
     }
 
+    /// Keys still do what they do, again and again.
+    pub fn assert_answers(&mut self) {
+        for _ in 0..5 {
+            self.press("?");
+            self.wait_for("Everywhere in the fleet");
+            self.press("q");
+            self.wait("panes again", |screen| {
+                !screen.contents().contains("Everywhere")
+            });
+        }
+    }
+
     pub fn assert_given_back(&self) {
         let screen = self.screen.screen();
         assert!(!screen.alternate_screen(), "still on the alternate screen");
@@ -311,14 +323,7 @@ fn a_dead_host_does_not_hold_keys_up() {
     let mut session = demo(120, 40);
     session.press("3f");
     session.wait_for("LOST");
-    for _ in 0..5 {
-        session.press("?");
-        session.wait_for("Everywhere in the fleet");
-        session.press("q");
-        session.wait("panes again", |screen| {
-            !screen.contents().contains("Everywhere")
-        });
-    }
+    session.assert_answers();
     session.press("q");
     assert_eq!(session.end(), 0);
 }
@@ -400,14 +405,7 @@ fn a_console_with_nothing_going_on_hears_every_key() {
     command.env("LANG", "C.UTF-8");
     let mut session = Session::start(command, 80, 24);
     session.wait_for("? help");
-    for _ in 0..5 {
-        session.press("?");
-        session.wait_for("Everywhere in the fleet");
-        session.press("q");
-        session.wait("panes again", |screen| {
-            !screen.contents().contains("Everywhere")
-        });
-    }
+    session.assert_answers();
     session.press("q");
     assert_eq!(session.end(), 0);
     session.assert_given_back();

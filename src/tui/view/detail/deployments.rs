@@ -4,7 +4,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use crate::model::service::{Deployment, PastDeployment};
-use crate::model::{RolloutState, Service};
+use crate::model::{RolloutState, Service, TaskDefinitionId};
 
 use super::super::super::fleet::{Mood, Stage};
 use super::super::super::text::{self, count};
@@ -76,21 +76,9 @@ fn one(sheet: &mut Sheet<'_>, service: &Service, deployment: &Deployment, primar
         RolloutState::Failed => ("FAILED", Mood::Bad),
     };
     let rank = if primary { "PRIMARY" } else { "being replaced" };
-    let of = deployment.task_definition.to_string();
-    sheet.line(vec![
-        Span::raw("  "),
-        Span::styled(of, screen.theme.strong()),
-        Span::raw("  "),
-        Span::styled(word, screen.theme.mood(mood)),
-        Span::styled(
-            format!(
-                "  {rank} · {} ago · {}",
-                screen.age(deployment.created_at),
-                deployment.id
-            ),
-            screen.theme.dim(),
-        ),
-    ]);
+    let age = screen.age(deployment.created_at);
+    let rest = format!("{rank} · {age} ago · {}", deployment.id);
+    head(sheet, &deployment.task_definition, (word, mood), &rest);
     let tasks = tasks(screen, service, deployment);
     let mut words = match primary {
         true => format!("{} of {} serve", tasks.serving, service.desired_count),
@@ -122,6 +110,18 @@ fn one(sheet: &mut Sheet<'_>, service: &Service, deployment: &Deployment, primar
     }
 }
 
+/// A deployment's first line: of what, how it stands, and the rest.
+fn head(sheet: &mut Sheet<'_>, of: &TaskDefinitionId, state: (&'static str, Mood), rest: &str) {
+    let theme = sheet.screen.theme;
+    sheet.line(vec![
+        Span::raw("  "),
+        Span::styled(of.to_string(), theme.strong()),
+        Span::raw("  "),
+        Span::styled(state.0, theme.mood(state.1)),
+        Span::styled(format!("  {rest}"), theme.dim()),
+    ]);
+}
+
 fn over(sheet: &mut Sheet<'_>, past: &PastDeployment) {
     let screen = sheet.screen;
     let (word, mood) = match past.rollout_state {
@@ -134,21 +134,9 @@ fn over(sheet: &mut Sheet<'_>, past: &PastDeployment) {
         "" => String::new(),
         who => format!(" · by {}", text::clean(who)),
     };
-    let of = past.task_definition.to_string();
-    sheet.line(vec![
-        Span::raw("  "),
-        Span::styled(of, screen.theme.strong()),
-        Span::raw("  "),
-        Span::styled(word, screen.theme.mood(mood)),
-        Span::styled(
-            format!(
-                "  {} · for {took}{by} · {}",
-                screen.moment(past.created_at),
-                past.id
-            ),
-            screen.theme.dim(),
-        ),
-    ]);
+    let began = screen.moment(past.created_at);
+    let rest = format!("{began} · for {took}{by} · {}", past.id);
+    head(sheet, &past.task_definition, (word, mood), &rest);
     if past.rollout_state == RolloutState::Failed {
         sheet.field_in("", &past.rollout_state_reason, Style::new());
     }
