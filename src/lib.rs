@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod apply;
 pub mod cli;
 pub mod client;
 pub mod config;

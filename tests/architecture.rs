@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["agent"],
     &["controller"],
     &["api", "client"],
-    &["demo"],
+    &["apply", "demo"],
     &["cli", "tui"],
     &["main"],
 ];

@@ -1,6 +1,6 @@
 //! What the console asks of the terminal beside pictures, seen from the terminal's side.
 
-use crate::pty::{Session, demo};
+use crate::pty::{Session, demo, demo_with};
 
 #[test]
 fn a_name_is_copied_by_the_terminal() {
@@ -76,4 +76,96 @@ fn the_mouse_is_given_back_by_a_console_that_is_told_to_end() {
     assert_eq!(session.end(), 0);
     assert_eq!(mouse(&session), vt100::MouseProtocolMode::None);
     session.assert_given_back();
+}
+
+/// The demo, with an editor that is this script.
+fn editing(script: &str) -> (tempfile::TempDir, Session) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let editor = folder.path().join("editor");
+    std::fs::write(&editor, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let session = demo_with(120, 40, |command| {
+        command.env_remove("VISUAL");
+        command.env("EDITOR", &editor);
+        command.env("TMPDIR", folder.path());
+    });
+    (folder, session)
+}
+
+/// What lies in the folder for temporary files beside the editor.
+fn left(folder: &tempfile::TempDir) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder.path()).unwrap();
+    let paths = entries.map(|it| it.unwrap().path());
+    paths.filter(|it| !it.ends_with("editor")).collect()
+}
+
+#[test]
+fn the_editor_has_the_terminal_and_what_it_leaves_is_asked_about_and_done() {
+    use vt100::MouseProtocolMode as Mode;
+    // A line is read as a shell's would be: the terminal is as it was before the console.
+    let (folder, mut session) = editing(
+        "stat -c 'mode %a' \"$1\"; echo 'how many?'; read count\n\
+         sed -i \"s/\\\"minimumHealthyPercent\\\": [0-9]*/\\\"minimumHealthyPercent\\\": $count/\" \"$1\"",
+    );
+    session.press("/web\re");
+    session.wait_for("how many?");
+    assert!(session.text().contains("mode 600"), "{}", session.text());
+    assert!(!session.screen.screen().alternate_screen());
+    assert!(!session.screen.screen().bracketed_paste());
+    assert_eq!(mouse(&session), Mode::None);
+    session.press("70\r");
+    session.wait_for("Change service web");
+    session.wait_for("minimumHealthyPercent:");
+    assert!(session.screen.screen().alternate_screen());
+    assert_eq!(mouse(&session), Mode::PressRelease);
+    assert_eq!(
+        left(&folder),
+        Vec::<std::path::PathBuf>::new(),
+        "nothing is left behind"
+    );
+    session.wait_for("do exactly this");
+    session.press("\r");
+    session.wait_for("Done: Change service web");
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    session.assert_given_back();
+}
+
+#[test]
+fn an_editor_that_cannot_be_or_fails_changes_nothing_and_ctrl_c_in_it_does_not_end_the_console() {
+    let (_folder, mut session) =
+        editing("trap 'exit 3' INT; echo waiting; while :; do sleep 0.1; done");
+    session.press("e");
+    session.wait_for("waiting");
+    session.press("\u{3}");
+    session.wait_for("Nothing was changed");
+    session.press("?");
+    session.wait_for("Everywhere in the fleet");
+    session.press("qq");
+    assert_eq!(session.end(), 0);
+    session.assert_given_back();
+}
+
+#[test]
+fn a_console_that_is_told_to_end_while_something_is_edited_keeps_the_text_and_says_where() {
+    let (folder, mut session) = editing("echo 'half of it' > \"$1\"; echo waiting; exec sleep 600");
+    session.press("e");
+    session.wait_for("waiting");
+    let pid = session.child.process_id().unwrap().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status();
+    assert!(sent.unwrap().success());
+    assert_eq!(session.end(), 0);
+    session.assert_given_back();
+    assert!(session.text().contains("is kept in"), "{}", session.text());
+    let [kept] = left(&folder).try_into().unwrap();
+    let file = std::fs::read_dir(kept)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "half of it\n");
 }

@@ -13,6 +13,7 @@ mod cli;
 mod console;
 mod copying;
 mod demo;
+mod editing;
 mod fleet;
 mod hands;
 mod lent;

@@ -246,11 +246,17 @@ fn the_terminal_is_given_back_before_a_panic_is_reported() {
 
 /// `qd demo` in a terminal of that size.
 pub fn demo(columns: u16, rows: u16) -> Session {
+    demo_with(columns, rows, |_| {})
+}
+
+/// The same with something more said to it.
+pub fn demo_with(columns: u16, rows: u16, more: impl FnOnce(&mut CommandBuilder)) -> Session {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_qd"));
     command.arg("demo");
     command.env("TERM", "xterm-256color");
     command.env("LANG", "C.UTF-8");
     command.env_remove("NO_COLOR");
+    more(&mut command);
     let mut session = Session::start(command, columns, rows);
     session.wait_for("STEADY");
     session

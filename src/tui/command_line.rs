@@ -74,6 +74,7 @@ fn words(act: &Act) -> Vec<String> {
         Act::Stop(_) => of(&["task", "stop"], &["--reason", STOP_REASON]),
         Act::Drain(_) => of(&["instance", "drain"], &[]),
         Act::Activate(_) => of(&["instance", "activate"], &[]),
+        Act::Apply(change) => vec!["apply".to_owned(), change.ask.file.clone()],
         Act::Quit => Vec::new(),
     }
 }

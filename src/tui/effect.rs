@@ -7,6 +7,7 @@ use crate::controller::Command;
 use crate::docker::LogOptions;
 use crate::model::{InstanceName, TaskId, TimeMs};
 
+use super::edit::EditAsk;
 use super::event::Ticket;
 use super::shell::ShellAsk;
 
@@ -92,6 +93,8 @@ pub enum Effect {
     Mouse(bool),
     /// Have the terminal copy a text to the clipboard of the machine that it is on.
     Copy(String),
+    /// Lend the terminal to the operator's editor; the console waits until it has ended.
+    Edit(Box<EditAsk>),
     /// Give up a sample: what it is of is no longer on the screen.
     CloseStats(Ticket),
 }

@@ -8,6 +8,7 @@ use crate::client::{ClientError, Explanation, LogItem, PlanReport, Reply, Standi
 use crate::docker::StatsSample;
 use crate::model::{ContainerName, History, Snapshot};
 
+use super::edit::EditAsk;
 use super::lent::Parting;
 use super::shell::ShellAsk;
 
@@ -119,6 +120,13 @@ pub enum Event {
         how: Result<Parting, String>,
         /// How long it had the terminal, in milliseconds.
         after_ms: u64,
+    },
+    /// The terminal is ours again after something was edited.
+    Edited {
+        /// What.
+        ask: Box<EditAsk>,
+        /// What it says now, or why that is not known.
+        outcome: Result<String, String>,
     },
     /// Time has passed that something on the screen waits for.
     Clock,

@@ -7,6 +7,8 @@ mod ansi;
 mod bindings;
 mod command_line;
 mod compare;
+mod edit;
+mod editor;
 mod effect;
 mod event;
 mod filter;
@@ -41,13 +43,14 @@ mod yank;
 
 use std::future::poll_fn;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, bail};
 use crossterm::event::{EventStream, MouseEventKind};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -56,6 +59,7 @@ use crate::client::{Client, Standing};
 use crate::docker::ExecOptions;
 
 pub use bindings::KeyMap;
+pub use edit::EditAsk;
 pub use effect::Effect;
 pub use event::{Event, Saved, Ticket};
 pub use runner::Runner;
@@ -68,6 +72,7 @@ pub use view::palette::Palette;
 pub use view::theme::{Colours, Theme};
 pub use view::view;
 
+use editor::Editing;
 use lent::Keys;
 use pace::Pace;
 use terminal::Screen;
@@ -87,6 +92,14 @@ pub async fn run(client: Arc<dyn Client>, options: TuiOptions) -> color_eyre::Re
     let mut console = Console::new(client, options, &screen)?;
     let ended = console.events(&mut screen, &mut signals).await;
     drop(guard);
+    if let Some(file) = &console.kept {
+        let told = writeln!(
+            io::stderr(),
+            "qd: what you were editing is kept in {}",
+            file.display()
+        );
+        told.wrap_err("standard error")?;
+    }
     if terminal::has_panicked() {
         bail!("the console ended because a part of the program failed; see the report above");
     }
@@ -108,6 +121,18 @@ impl Signals {
         })
     }
 
+    /// The console itself is told to end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+
+    fn forget_interrupts(&mut self) {
+        while self.interrupt.recv().now_or_never().is_some() {}
+    }
+
     async fn any(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -115,6 +140,14 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// Who the terminal is lent to.
+enum Borrower {
+    /// A program in a container.
+    Shell(Box<ShellAsk>),
+    /// The operator's editor.
+    Editor(Box<EditAsk>),
 }
 
 /// What became of the terminal that was lent.
@@ -135,7 +168,9 @@ struct Console {
     /// Opened when it is listened to; closed while the terminal is lent.
     keys: Option<EventStream>,
     /// What the terminal is to be lent to.
-    lending: Option<Box<ShellAsk>>,
+    lending: Option<Borrower>,
+    /// Where a text lies whose editing was broken off.
+    kept: Option<PathBuf>,
     /// Whether the terminal is to give us the mouse or to keep it, said with the next frame.
     mouse: Option<bool>,
     /// What the terminal is to copy, sent with the next frame.
@@ -175,6 +210,7 @@ impl Console {
             standings,
             keys: None,
             lending: None,
+            kept: None,
             mouse: Some(mouse),
             copying: None,
             dirty: true,
@@ -197,8 +233,12 @@ impl Console {
             if frame.is_some_and(|at| Instant::now() >= at) {
                 self.draw(screen)?;
             }
-            if let Some(ask) = self.lending.take() {
-                match self.lend(ask, screen, signals).await? {
+            if let Some(borrower) = self.lending.take() {
+                let loan = match borrower {
+                    Borrower::Shell(ask) => self.lend(ask, screen, signals).await?,
+                    Borrower::Editor(ask) => self.edit(ask, screen, signals).await?,
+                };
+                match loan {
                     Loan::Over => continue,
                     Loan::ToldToEnd => return Ok(()),
                 }
@@ -296,7 +336,8 @@ impl Console {
         self.dirty = true;
         for effect in effects {
             match effect {
-                Effect::Shell(ask) => self.lending = Some(ask),
+                Effect::Shell(ask) => self.lending = Some(Borrower::Shell(ask)),
+                Effect::Edit(ask) => self.lending = Some(Borrower::Editor(ask)),
                 Effect::Copy(text) => self.copying = Some(text),
                 Effect::Mouse(taken) => self.mouse = Some(taken),
                 effect => self.runner.run(effect),
@@ -344,6 +385,41 @@ impl Console {
         let how = how.map_err(|error| error.to_string());
         self.newer = true;
         self.take(Event::ShellEnded { ask, how, after_ms });
+        Ok(Loan::Over)
+    }
+
+    /// Lends the terminal to the operator's editor until it ends, then draws the same screen again.
+    async fn edit(
+        &mut self,
+        ask: Box<EditAsk>,
+        screen: &mut Screen,
+        signals: &mut Signals,
+    ) -> color_eyre::Result<Loan> {
+        self.keys = None;
+        blocking(terminal::lend_cooked).wrap_err("the terminal cannot be lent")?;
+        let outcome = match Editing::begin(&ask) {
+            Ok(mut editing) => {
+                let ended = tokio::select! {
+                    biased;
+                    () = terminal::panicked() => None,
+                    () = signals.end() => None,
+                    text = editing.end() => Some(text),
+                };
+                match ended {
+                    Some(outcome) => outcome,
+                    None => {
+                        self.kept = Some(editing.break_off().await);
+                        return Ok(Loan::ToldToEnd);
+                    }
+                }
+            }
+            Err(why) => Err(why),
+        };
+        // Ctrl-c was meant for the editor.
+        signals.forget_interrupts();
+        *screen = terminal::take_back_raw().wrap_err("the terminal cannot be taken back")?;
+        self.newer = true;
+        self.take(Event::Edited { ask, outcome });
         Ok(Loan::Over)
     }
 

@@ -159,7 +159,11 @@ fn act_words(model: &Model, binding: &Binding, target: &Subject) -> String {
                 task_words(&mut words, task);
             }
         }
-        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) | Subject::Replicas(_) => {}
+        Subject::Event(_)
+        | Subject::Schedules
+        | Subject::Definition(_)
+        | Subject::Replicas(_)
+        | Subject::Refused(_) => {}
     }
     words
 }
@@ -205,9 +209,11 @@ fn page_place(subject: &Subject) -> Option<Places> {
         Subject::Service(_) => Some(Places::SERVICE_PAGE),
         Subject::Task(_) => Some(Places::TASK_PAGE),
         Subject::Instance(_) => Some(Places::INSTANCE_PAGE),
-        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) | Subject::Replicas(_) => {
-            None
-        }
+        Subject::Event(_)
+        | Subject::Schedules
+        | Subject::Definition(_)
+        | Subject::Replicas(_)
+        | Subject::Refused(_) => None,
     }
 }
 
@@ -398,6 +404,7 @@ fn note(model: &Model, offer: &Offer) -> String {
         Subject::Schedules => "schedules".to_owned(),
         Subject::Definition(_) => "task definition".to_owned(),
         Subject::Replicas(_) => "two tasks".to_owned(),
+        Subject::Refused(_) => "a text of yours".to_owned(),
     }
 }
 

@@ -135,7 +135,7 @@ impl Runner {
                 }
             }
             // The console itself has the terminal.
-            Effect::Shell(_) | Effect::Copy(_) | Effect::Mouse(_) => {}
+            Effect::Shell(_) | Effect::Edit(_) | Effect::Copy(_) | Effect::Mouse(_) => {}
             Effect::Explain {
                 ticket,
                 about,

@@ -15,6 +15,7 @@ use crate::model::{
 
 use super::bindings::KeyMap;
 use super::compare::Replicas;
+use super::edit::{Change, EditAsk, Refused};
 use super::event::Ticket;
 use super::fleet::{Fleet, InstanceRow, Rows, belongs};
 use super::keymap::Places;
@@ -280,6 +281,8 @@ pub(crate) enum Subject {
     Definition(Compared),
     /// Two tasks side by side.
     Replicas(Replicas),
+    /// An edited text that was not applied.
+    Refused(Arc<Refused>),
 }
 
 /// A revision of a task definition, and which one it is compared with.
@@ -303,6 +306,8 @@ pub(crate) enum Act {
     Stop(TaskId),
     Drain(InstanceName),
     Activate(InstanceName),
+    /// What an edited text asks for.
+    Apply(Arc<Change>),
     Quit,
 }
 
@@ -316,6 +321,7 @@ impl Act {
             | Self::Rollback(key, _)
             | Self::Rebalance(key)
             | Self::Delete(key) => Some(key),
+            Self::Apply(change) => change.service.as_ref(),
             Self::Stop(_) | Self::Drain(_) | Self::Activate(_) | Self::Quit => None,
         }
     }
@@ -326,7 +332,16 @@ impl Act {
             (Some(key), _) => key.1.to_string(),
             (None, Self::Stop(task)) => task.short(),
             (None, Self::Drain(name) | Self::Activate(name)) => name.to_string(),
+            (None, Self::Apply(change)) => change.thing(),
             (None, _) => String::new(),
+        }
+    }
+
+    /// The text that asks for it, if an edited one does.
+    pub(crate) fn edited(&self) -> Option<&EditAsk> {
+        match self {
+            Self::Apply(change) => Some(&change.ask),
+            _ => None,
         }
     }
 }
@@ -567,6 +582,7 @@ impl Model {
                 Subject::Instance(_) => Places::DETAILS.and(Places::INSTANCE_PAGE),
                 Subject::Definition(_) => Places::DETAILS.and(Places::DEFINITION_PAGE),
                 Subject::Replicas(_) => Places::DETAILS.and(Places::REPLICAS),
+                Subject::Refused(_) => Places::DETAILS.and(Places::REFUSED),
                 Subject::Event(_) | Subject::Schedules => Places::DETAILS,
             }),
             Some(Layer::Logs(page)) => page.typing.is_none().then_some(Places::LOGS),

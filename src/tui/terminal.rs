@@ -132,6 +132,19 @@ pub(super) fn lend() -> io::Result<Vec<u8>> {
     Ok(typed)
 }
 
+/// Lends the terminal to a program that expects it as the shell before us had it.
+pub(super) fn lend_cooked() -> io::Result<()> {
+    // What was typed ahead cannot be handed on to a program that reads for itself.
+    let _typed = lend()?;
+    disable_raw_mode()
+}
+
+/// Takes it back from there.
+pub(super) fn take_back_raw() -> io::Result<Screen> {
+    enable_raw_mode()?;
+    take_back()
+}
+
 /// Has the terminal copy a text.
 pub(super) fn copy(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();

@@ -121,6 +121,10 @@ fn of_subject(model: &Model, subject: &Subject) -> Vec<Piece> {
             piece("id of the left task", both.left.to_string()),
             piece("id of the right task", both.right.to_string()),
         ],
+        Subject::Refused(refused) => vec![
+            piece("text", refused.ask.text.as_str()),
+            piece("what is wrong", refused.why.join("\n")),
+        ],
         Subject::Schedules => Vec::new(),
     }
 }

@@ -1,8 +1,6 @@
 //! `apply`, `plan` and `taskdef register`: from files to what is kept running.
 
 mod plan;
-pub mod read;
-pub mod steps;
 
 use serde_json::{Value, json};
 
@@ -13,6 +11,7 @@ use super::out;
 use super::session::Session;
 use super::wait;
 use crate::agent::{Clock as _, SystemClock};
+pub use crate::apply::{read, steps};
 use crate::client::{ClientError, PlanReport};
 use crate::controller::{Command, ErrorKind};
 use crate::model::State;

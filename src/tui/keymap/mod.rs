@@ -32,6 +32,10 @@ pub(crate) enum Action {
     Stop,
     Drain,
     Delete,
+    /// Opens the service or the task definition in the operator's editor.
+    Edit,
+    /// Goes on with an edited text.
+    EditAgain,
     Filter,
     /// Marks the selected row, to be changed with others.
     Mark,
@@ -125,6 +129,9 @@ impl Places {
 
     /// Two tasks side by side.
     pub(crate) const REPLICAS: Self = Self(1 << 14);
+
+    /// An edited text that was not applied.
+    pub(crate) const REFUSED: Self = Self(1 << 16);
 
     const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)

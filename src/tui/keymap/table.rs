@@ -188,6 +188,20 @@ pub(crate) const KEYS: &[Binding] = &[
         "delete",
         "delete the service and stop its tasks",
     ),
+    change(
+        OF_SERVICE.or(P::TASK_PAGE).or(P::DEFINITION_PAGE),
+        &["e"],
+        Action::Edit,
+        "",
+        "edit: the service, or the task definition, in $EDITOR; the difference is shown first",
+    ),
+    change(
+        P::CONFIRM.or(P::REFUSED),
+        &["e"],
+        Action::EditAgain,
+        "",
+        "edit again what you had typed",
+    ),
     key(
         P::LOGS,
         &["/"],

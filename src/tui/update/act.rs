@@ -2,6 +2,7 @@
 //! the command line.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::controller::Command;
 use crate::controller::command::{
@@ -12,6 +13,7 @@ use crate::model::state::ServiceKey;
 use crate::model::{InstanceName, InstanceStatus, Task, TaskDefinitionId, TaskId, validate};
 
 use super::super::command_line::STOP_REASON;
+use super::super::edit::Change;
 use super::super::effect::Effect;
 use super::super::fleet::Tally;
 use super::super::state::{Act, Layer, Model};
@@ -95,6 +97,7 @@ pub(super) fn command(model: &Model, act: &Act) -> Option<Command> {
         }),
         Act::Drain(name) => instance(name, InstanceStatus::Draining),
         Act::Activate(name) => instance(name, InstanceStatus::Active),
+        Act::Apply(change) => change.command.clone(),
         Act::Quit => return None,
     })
 }
@@ -119,6 +122,7 @@ pub(crate) fn question(model: &Model, act: &Act) -> Question {
             ],
             danger: false,
         },
+        Act::Apply(change) => applied(model, change),
         Act::Quit => leave(model),
     }
 }
@@ -366,6 +370,38 @@ fn drain(model: &Model, name: &InstanceName) -> Question {
     Question {
         title: format!("Drain instance {name}"),
         estimate,
+        notes,
+        danger: false,
+    }
+}
+
+/// What an edited text changes, member by member.
+fn applied(model: &Model, change: &Change) -> Question {
+    let thing = change.thing();
+    let title = match &change.command {
+        Command::RegisterTaskDefinition(_) => format!("Register a new revision of {thing}"),
+        Command::CreateService(_) => format!("Create service {thing}"),
+        Command::UpdateService(_) => format!("Change service {thing}"),
+        _ => format!("Change {thing}"),
+    };
+    let mut notes = change.lines.clone();
+    if let Command::RegisterTaskDefinition(it) = &change.command {
+        let runs = |service: &&Arc<Service>| {
+            let primary = service.primary();
+            primary.is_some_and(|it_runs| it_runs.task_definition.family == it.family)
+        };
+        let services = model.snapshot.state.services.values().filter(runs).count();
+        if services > 0 {
+            notes.push(String::new());
+            notes.push(format!(
+                "That alone rolls nothing out: {} it run on what they have until updated (u).",
+                count(services as u64, "service that runs of")
+            ));
+        }
+    }
+    Question {
+        title,
+        estimate: Vec::new(),
         notes,
         danger: false,
     }

@@ -174,6 +174,7 @@ fn verb(act: &Act, how_many: usize) -> String {
         Act::Stop(_) => format!("Stop {}", of("task")),
         Act::Drain(_) => format!("Drain {}", of("instance")),
         Act::Activate(_) => format!("Activate {}", of("instance")),
+        Act::Apply(_) => format!("Apply {}", of("change")),
         Act::Quit => "Quit".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use super::super::keymap::Action;
 use super::super::sort;
 use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
 use super::super::yank::Source;
-use super::{act, bulk, compare, definition, layers, logs, map, shell, stats, yank};
+use super::{act, bulk, compare, definition, edit, layers, logs, map, shell, stats, yank};
 
 /// How many pages may lie over one another: the lowest one goes when there is one more.
 const LAYERS_MAX: usize = 50;
@@ -213,7 +213,8 @@ fn about(subject: &Subject) -> Option<About> {
         | Subject::Event(_)
         | Subject::Schedules
         | Subject::Definition(_)
-        | Subject::Replicas(_) => None,
+        | Subject::Replicas(_)
+        | Subject::Refused(_) => None,
     }
 }
 
@@ -229,6 +230,7 @@ pub(super) fn on_subject(
     };
     match (action, subject) {
         (Action::Stats, subject) => stats::open(model, &subject),
+        (Action::Edit | Action::EditAgain, subject) => return edit::begin(model, &subject),
         (Action::Copy, subject) => return yank::of(model, &Source::Thing(subject)),
         (Action::Logs, Subject::Task(task)) => return task_logs(model, task),
         (Action::Logs, Subject::Service(key)) => return service_logs(model, key),
@@ -277,7 +279,8 @@ fn service_of(model: &Model, subject: &Subject) -> Option<ServiceKey> {
         | Subject::Event(_)
         | Subject::Schedules
         | Subject::Definition(_)
-        | Subject::Replicas(_) => None,
+        | Subject::Replicas(_)
+        | Subject::Refused(_) => None,
     }
 }
 

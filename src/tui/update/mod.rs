@@ -4,6 +4,7 @@ mod act;
 mod bulk;
 mod compare;
 mod definition;
+mod edit;
 mod fleet;
 mod layers;
 mod logs;
@@ -134,8 +135,9 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
             what,
             result,
         } => {
-            proposal::applied(model, ticket, &what, result);
-            Vec::new()
+            let effects = proposal::applied(model, ticket, &what, result);
+            settle::settle(model);
+            effects
         }
         Event::Fault(Ok(message)) => {
             model.toast(message);
@@ -158,6 +160,11 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
             shell::ended(model, &ask, how, after_ms);
             settle::settle(model);
             Vec::new()
+        }
+        Event::Edited { ask, outcome } => {
+            let effects = edit::ended(model, &ask, outcome);
+            settle::settle(model);
+            effects
         }
         Event::Clock => Vec::new(),
     }
@@ -277,7 +284,7 @@ fn guarded(model: &mut Model, mut effects: Vec<Effect>) -> Vec<Effect> {
     effects.retain(|effect| {
         !matches!(
             effect,
-            Effect::Apply { .. } | Effect::Fault(_) | Effect::Shell(_)
+            Effect::Apply { .. } | Effect::Fault(_) | Effect::Shell(_) | Effect::Edit(_)
         )
     });
     if effects.len() < all {

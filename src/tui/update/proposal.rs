@@ -9,7 +9,7 @@ use super::super::event::Ticket;
 use super::super::keymap::Action;
 use super::super::proposal::{Foreseen, Proposal};
 use super::super::state::{Act, Layer, Model};
-use super::{act, bulk, layers, map};
+use super::{act, bulk, edit, layers, map};
 
 /// How long a fleet that has moved is let move on before it is planned anew, in milliseconds.
 const SETTLE_MS: u64 = 500;
@@ -152,7 +152,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 false => Vec::new(),
             };
         }
-        Action::No | Action::Back => return layers::back(model),
+        Action::EditAgain => return edit::again(model),
+        Action::No | Action::Back => {
+            edit::keep(model);
+            return layers::back(model);
+        }
         Action::Map => {
             map::open_planned(model);
             return Vec::new();
@@ -223,7 +227,7 @@ pub(super) fn applied(
     of: Ticket,
     what: &str,
     result: Result<Vec<Reply>, ClientError>,
-) {
+) -> Vec<Effect> {
     model.waiting = model.waiting.saturating_sub(1);
     let sent = |it: &Proposal| it.sent == Some(of);
     if let Err(ClientError::Refused(refusal)) = &result
@@ -237,7 +241,7 @@ pub(super) fn applied(
         proposal.plan = None;
         proposal.typed.clear();
         proposal.top = 0;
-        return;
+        return Vec::new();
     }
     let cluster = model.cluster.clone();
     let asked = find(model, sent);
@@ -245,6 +249,9 @@ pub(super) fn applied(
         [one] => Some(format!(" $ {}", command_line::line(one, &cluster))),
         _ => None,
     });
+    let text = asked
+        .as_ref()
+        .and_then(|it| it.acts.iter().find_map(Act::edited).cloned());
     let marked = asked.and_then(|it| it.marked);
     if let (Ok(_), Some(pane)) = (&result, marked) {
         model.marks.clear(pane);
@@ -265,8 +272,15 @@ pub(super) fn applied(
                 }
             }
         }
-        Err(error) => model.toast_bad(format!("Not done: {what}: {error}")),
+        Err(error) => {
+            model.toast_bad(format!("Not done: {what}: {error}"));
+            if let Some(ask) = text {
+                let why = vec![format!("It was refused: {error}")];
+                return edit::refuse(model, ask, why);
+            }
+        }
     }
+    Vec::new()
 }
 
 /// What an operation on several things could not do.

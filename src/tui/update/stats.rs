@@ -34,7 +34,11 @@ pub(super) fn open(model: &mut Model, subject: &Subject) {
             };
             (scope, Some(*id))
         }
-        Subject::Event(_) | Subject::Schedules | Subject::Definition(_) | Subject::Replicas(_) => {
+        Subject::Event(_)
+        | Subject::Schedules
+        | Subject::Definition(_)
+        | Subject::Replicas(_)
+        | Subject::Refused(_) => {
             return;
         }
     };

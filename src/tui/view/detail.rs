@@ -16,6 +16,7 @@ use crate::model::{
 
 use crate::scheduler::smallest::Smallest;
 
+use super::super::edit::Refused;
 use super::super::fleet::{InstanceRow, Mood, Stage, belongs};
 use super::super::progress::Drain;
 use super::super::state::{Model, Pane, Subject};
@@ -79,6 +80,10 @@ pub(super) fn page(screen: &Screen<'_>, subject: &Subject, columns: u16) -> Page
             schedules::write(&mut sheet);
             format!("Schedules of {}", screen.model.cluster)
         }
+        Subject::Refused(refused) => {
+            sheet.refused(refused);
+            format!("Not applied: {}", refused.ask.name)
+        }
         Subject::Replicas(of) => return compare::page(screen, of, columns),
         Subject::Definition(compared) => {
             revisions::write(&mut sheet, compared);
@@ -103,6 +108,28 @@ impl Sheet<'_> {
         let style = self.screen.theme.mood(Mood::Warn);
         self.lines
             .push(Line::from(Span::styled(words.to_owned(), style)));
+    }
+
+    /// What is wrong with an edited text, each fault with its line.
+    fn refused(&mut self, refused: &Refused) {
+        for fault in &refused.why {
+            let mut lines = fault.lines();
+            let first = lines.next().unwrap_or_default();
+            let style = self.screen.theme.mood(Mood::Bad);
+            for piece in text::wrap(&text::clean(first), self.columns) {
+                self.lines.push(Line::from(Span::styled(piece, style)));
+            }
+            for line in lines {
+                let line = text::clean(line).into_owned();
+                self.lines.push(Line::from(line));
+            }
+            self.lines.push(Line::default());
+        }
+        let dim = self.screen.theme.dim();
+        let words = "What you typed is kept: e edits it again, esc leaves it, ] comes back here.";
+        for piece in text::wrap(words, self.columns) {
+            self.lines.push(Line::from(Span::styled(piece, dim)));
+        }
     }
 
     /// A heading with an empty line before it.

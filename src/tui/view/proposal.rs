@@ -356,6 +356,9 @@ impl Pen<'_> {
         if matches!(proposal.plan, Some(Ok(_))) {
             key(if typing { "tab" } else { "m" }, "on the map");
         }
+        if !typing && proposal.acts.iter().any(|act| act.edited().is_some()) {
+            key("e", "edit again");
+        }
         key(if typing { "esc" } else { "n" }, "leave it");
         spans
     }

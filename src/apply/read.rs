@@ -435,16 +435,8 @@ mod tests {
 
     #[test]
     fn the_examples_ask_for_the_same_in_both_languages() {
-        let toml = read(
-            "web.toml",
-            include_str!("../../../config/examples/web.toml"),
-        )
-        .unwrap();
-        let json = read(
-            "web.json",
-            include_str!("../../../config/examples/web.json"),
-        )
-        .unwrap();
+        let toml = read("web.toml", include_str!("../../config/examples/web.toml")).unwrap();
+        let json = read("web.json", include_str!("../../config/examples/web.json")).unwrap();
         assert_eq!(shape(&toml), ["definition web", "service web true"]);
         for (a, b) in toml.iter().zip(&json) {
             match (&a.wanted, &b.wanted) {

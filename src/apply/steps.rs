@@ -122,7 +122,7 @@ fn definition(request: &RegisterTaskDefinition, state: &State) -> Step {
 }
 
 /// The request that would register this definition again.
-pub(in crate::cli) fn request_of(definition: &TaskDefinition) -> RegisterTaskDefinition {
+pub fn request_of(definition: &TaskDefinition) -> RegisterTaskDefinition {
     let definition = definition.clone();
     RegisterTaskDefinition {
         tags: definition.tags,
@@ -139,6 +139,28 @@ pub(in crate::cli) fn request_of(definition: &TaskDefinition) -> RegisterTaskDef
         unsupported: definition.unsupported,
         ..RegisterTaskDefinition::new(definition.family, definition.container_definitions)
     }
+}
+
+/// The request that would create this service again; `None` where it runs no definition.
+pub fn service_request(service: &Service) -> Option<CreateService> {
+    let definition = service.primary()?.task_definition.to_string();
+    let shares = &service.capacity_provider_strategy;
+    Some(CreateService {
+        cluster: Some(service.cluster.to_string()),
+        desired_count: service.desired_count,
+        deployment_configuration: service.deployment_configuration.clone(),
+        placement_constraints: service.placement_constraints.clone(),
+        placement_strategy: service.placement_strategy.clone(),
+        host_loss_grace_period_seconds: Some(service.grace_s),
+        scheduling_strategy: service.scheduling_strategy,
+        health_check_grace_period_seconds: service.health_check_grace_period_s,
+        launch_type: shares.is_empty().then_some(service.launch_type),
+        capacity_provider_strategy: shares.clone(),
+        availability_zone_rebalancing: Some(service.availability_zone_rebalancing),
+        propagate_tags: service.propagate_tags,
+        unsupported: service.unsupported.clone(),
+        ..CreateService::new(service.name.clone(), definition)
+    })
 }
 
 fn service(

@@ -1,0 +1,5 @@
+//! From text to what is asked for: the files of `qd apply`, and what an operator edits in the
+//! console, become steps against the state as it is.
+
+pub mod read;
+pub mod steps;

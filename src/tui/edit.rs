@@ -1,0 +1,160 @@
+//! A service or a task definition as text, for the operator's editor; and what became of it, read
+//! by the code that reads the files of `qd apply`.
+
+use std::sync::Arc;
+
+use crate::apply::read::document_items;
+use crate::apply::steps::{Step, request_of, service_request, steps};
+use crate::controller::{Command, wire};
+use crate::document::{Document, Faults};
+use crate::model::state::ServiceKey;
+use crate::model::{ClusterName, State, TaskDefinitionId, TimeMs};
+
+use super::state::Subject;
+
+/// A text that is to be edited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EditAsk {
+    /// What it is, in words: `service web`.
+    pub name: String,
+    /// What its file is called.
+    pub file: String,
+    /// What it says while nothing is changed.
+    pub original: String,
+    /// What the editor begins with: what was typed last, if something was.
+    pub text: String,
+}
+
+impl EditAsk {
+    /// The same, to go on with another text.
+    pub(crate) fn with(&self, text: String) -> Self {
+        Self {
+            text,
+            ..self.clone()
+        }
+    }
+}
+
+/// A text that was not applied: kept, to be edited again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub ask: EditAsk,
+    /// Why, a fault each, with its line of the text.
+    pub why: Vec<String>,
+}
+
+/// What an edited text asks for, of one thing.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Change {
+    pub ask: EditAsk,
+    pub command: Command,
+    /// The difference: a headline, then a line for each member.
+    pub lines: Vec<String>,
+    /// The service that it is about, if it is about one.
+    pub service: Option<ServiceKey>,
+}
+
+/// Commands hold JSON, whose numbers are none that differ from themselves.
+impl Eq for Change {}
+
+impl Change {
+    /// What it is about, by name.
+    pub(crate) fn thing(&self) -> String {
+        match (&self.service, &self.command) {
+            (Some((_, name)), _) => name.to_string(),
+            (None, Command::RegisterTaskDefinition(it)) => it.family.to_string(),
+            (None, _) => self.ask.name.clone(),
+        }
+    }
+}
+
+/// What an edited text comes to.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// What there is already.
+    Same,
+    /// It cannot be read, or asks for what cannot be.
+    Faulty(Vec<String>),
+    Changes(Vec<Change>),
+}
+
+/// The text of a service, or of the task definition that something runs; `None` if there is none.
+pub(crate) fn ask(state: &State, subject: &Subject) -> Option<EditAsk> {
+    match subject {
+        Subject::Service(key) => of_service(state, key),
+        Subject::Definition(compared) => of_definition(state, &compared.id),
+        Subject::Task(id) => of_definition(state, &state.tasks.get(id)?.task_definition),
+        Subject::Refused(refused) => Some(refused.ask.clone()),
+        Subject::Instance(_) | Subject::Event(_) | Subject::Schedules | Subject::Replicas(_) => {
+            None
+        }
+    }
+}
+
+fn of_service(state: &State, key: &ServiceKey) -> Option<EditAsk> {
+    let request = service_request(state.services.get(key)?)?;
+    let name = &key.1;
+    let command = Command::CreateService(Box::new(request));
+    text(format!("service {name}"), name.as_str(), &command)
+}
+
+fn of_definition(state: &State, id: &TaskDefinitionId) -> Option<EditAsk> {
+    let request = request_of(state.task_definitions.get(id)?);
+    let command = Command::RegisterTaskDefinition(Box::new(request));
+    text(
+        format!("task definition {id}"),
+        id.family.as_str(),
+        &command,
+    )
+}
+
+fn text(name: String, file: &str, command: &Command) -> Option<EditAsk> {
+    let text = serde_json::to_string_pretty(&wire::encode(command)).ok()?;
+    let text = format!("{text}\n");
+    Some(EditAsk {
+        name,
+        file: format!("{file}.json"),
+        original: text.clone(),
+        text,
+    })
+}
+
+/// Reads an edited text as `qd apply` reads a file.
+pub(crate) fn read(
+    ask: &EditAsk,
+    text: &str,
+    (state, now): (&State, TimeMs),
+    cluster: &ClusterName,
+) -> Verdict {
+    match steps_of(ask, text, (state, now), cluster) {
+        Err(faults) => Verdict::Faulty(faults.0.iter().map(ToString::to_string).collect()),
+        Ok(steps) => {
+            let ask = ask.with(text.to_owned());
+            let change = |step: Step| {
+                Some(Change {
+                    ask: ask.clone(),
+                    command: step.command?,
+                    lines: step.lines,
+                    service: step.service,
+                })
+            };
+            match steps.into_iter().filter_map(change).collect::<Vec<_>>() {
+                none if none.is_empty() => Verdict::Same,
+                changes => Verdict::Changes(changes),
+            }
+        }
+    }
+}
+
+fn steps_of(
+    ask: &EditAsk,
+    text: &str,
+    (state, now): (&State, TimeMs),
+    cluster: &ClusterName,
+) -> Result<Vec<Step>, Faults> {
+    let document = Arc::new(Document::parse(&ask.file, text)?);
+    let mut faults = Faults::default();
+    let items = document_items(&document, &mut faults);
+    let items = faults.or(items)?;
+    steps(&items, state, now, cluster.as_str())
+}

@@ -1,0 +1,210 @@
+//! The operator's own editor: a text goes there in a file that nobody else can read, and comes
+//! back.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use tokio::process::{Child, Command};
+
+use crate::document::TEXT_MAX;
+
+use super::edit::EditAsk;
+
+/// The editor where the environment names none.
+const FALLBACK: &str = "vi";
+/// How many names of folders are tried, should some be taken.
+const FOLDERS_MAX: u32 = 100;
+
+/// A folder of one's own with the text in a file; both go when it is dropped, unless it is kept.
+struct Desk {
+    folder: PathBuf,
+    file: PathBuf,
+    keep: bool,
+}
+
+impl Desk {
+    /// Editors leave backups beside a file: so the folder, too, is for nobody else.
+    fn lay(ask: &EditAsk) -> io::Result<Self> {
+        let base = std::env::temp_dir();
+        let mut taken = 0;
+        let folder = loop {
+            let name = format!("qd-edit-{}-{taken}", std::process::id());
+            let folder = base.join(name);
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Ok(()) => break folder,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken += 1,
+                Err(error) => return Err(error),
+            }
+            if taken == FOLDERS_MAX {
+                return Err(io::Error::other("its names are all taken"));
+            }
+        };
+        let file = folder.join(&ask.file);
+        let desk = Self {
+            folder,
+            file,
+            keep: false,
+        };
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        options.open(&desk.file)?.write_all(ask.text.as_bytes())?;
+        Ok(desk)
+    }
+
+    fn read(&self) -> Result<String, String> {
+        let length = fs::metadata(&self.file).map_err(|it| it.to_string())?.len();
+        if length > TEXT_MAX {
+            return Err(format!(
+                "it is {length} bytes long; at most {TEXT_MAX} are read"
+            ));
+        }
+        fs::read_to_string(&self.file).map_err(|it| it.to_string())
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if !self.keep {
+            // What cannot be taken away is still for nobody else to read.
+            let _left = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Program and arguments of the editor: `$VISUAL`, else `$EDITOR`, else vi.
+fn program(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, String> {
+    for name in ["VISUAL", "EDITOR"] {
+        let Some(line) = variable(name).filter(|it| !it.trim().is_empty()) else {
+            continue;
+        };
+        let words = shell_words::split(&line);
+        return words.map_err(|_| format!("${name} has a quote that is not closed: {line}"));
+    }
+    Ok(vec![FALLBACK.to_owned()])
+}
+
+/// An editor at work.
+pub(super) struct Editing {
+    child: Child,
+    program: String,
+    desk: Desk,
+    /// How the terminal was before: an editor that is ended may leave it otherwise.
+    cooked: Option<rustix::termios::Termios>,
+}
+
+impl Editing {
+    /// Begins to edit. The terminal has to be as programs expect it, and nobody may read from it.
+    pub(super) fn begin(ask: &EditAsk) -> Result<Self, String> {
+        let words = program(|name| std::env::var(name).ok())?;
+        let (program, arguments) = words.split_first().ok_or("there is no editor")?;
+        let desk = Desk::lay(ask).map_err(|it| format!("no file to edit could be made: {it}"))?;
+        let child = Command::new(program)
+            .args(arguments)
+            .arg(&desk.file)
+            .kill_on_drop(true)
+            .spawn();
+        let child = child.map_err(|error| {
+            format!("{program} cannot be begun: {error}. $VISUAL or $EDITOR names your editor")
+        })?;
+        Ok(Self {
+            child,
+            program: program.clone(),
+            desk,
+            cooked: tcgetattr(io::stdin()).ok(),
+        })
+    }
+
+    /// Waits until it has ended, and reads what it has left.
+    pub(super) async fn end(&mut self) -> Result<String, String> {
+        let ended = self.child.wait().await;
+        self.straighten();
+        let program = &self.program;
+        match ended {
+            Ok(status) if status.success() => self.desk.read().map_err(|why| {
+                self.desk.keep = true;
+                let file = self.desk.file.display();
+                format!("what {program} left cannot be read: {why}. It is kept in {file}")
+            }),
+            Ok(status) => Err(format!("{program} ended with {status}")),
+            Err(error) => Err(format!("{program}: {error}")),
+        }
+    }
+
+    /// Tells it to end at once. What was written so far is kept; gives where.
+    pub(super) async fn break_off(mut self) -> PathBuf {
+        let id = self.child.id().and_then(|it| i32::try_from(it).ok());
+        if let Some(pid) = id.and_then(Pid::from_raw) {
+            // One that has ended already needs no telling.
+            let _gone = kill_process(pid, Signal::TERM);
+        }
+        let patience = std::time::Duration::from_secs(2);
+        if tokio::time::timeout(patience, self.child.wait())
+            .await
+            .is_err()
+        {
+            let _gone = self.child.kill().await;
+        }
+        self.straighten();
+        self.desk.keep = true;
+        Path::to_path_buf(&self.desk.file)
+    }
+
+    fn straighten(&self) {
+        if let Some(cooked) = &self.cooked {
+            // A terminal that is gone needs no mode.
+            let _gone = tcsetattr(io::stdin(), OptionalActions::Now, cooked);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn ask() -> EditAsk {
+        EditAsk {
+            name: "service web".to_owned(),
+            file: "web.json".to_owned(),
+            original: "{}\n".to_owned(),
+            text: "{ \"desiredCount\": 3 }\n".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_text_lies_where_nobody_else_reads_it_and_is_gone_afterwards() {
+        let desk = Desk::lay(&ask()).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&desk.folder), mode(&desk.file)), (0o700, 0o600));
+        assert_eq!(desk.read().unwrap(), ask().text);
+        assert!(desk.file.ends_with("web.json"));
+        let other = Desk::lay(&ask()).unwrap();
+        assert_ne!(other.folder, desk.folder);
+        let folder = desk.folder.clone();
+        drop(desk);
+        assert!(!folder.exists());
+        fs::write(&other.file, [0xff, 0xfe]).unwrap();
+        assert!(other.read().unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn visual_goes_before_editor_and_may_have_arguments() {
+        let of = |visual: Option<&str>, editor: Option<&str>| {
+            program(|name| match name {
+                "VISUAL" => visual.map(ToOwned::to_owned),
+                _ => editor.map(ToOwned::to_owned),
+            })
+        };
+        assert_eq!(of(None, None).unwrap(), ["vi"]);
+        assert_eq!(of(None, Some("nano")).unwrap(), ["nano"]);
+        assert_eq!(of(Some(" "), Some("nano")).unwrap(), ["nano"]);
+        let code = of(Some("'my code' --wait"), Some("nano")).unwrap();
+        assert_eq!(code, ["my code", "--wait"]);
+        assert!(of(Some("'open"), None).unwrap_err().contains("$VISUAL"));
+    }
+}
