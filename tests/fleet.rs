@@ -53,6 +53,7 @@ pub fn options() -> TuiOptions {
         },
         keys: KeyMap::default(),
         mouse: true,
+        view: None,
         time_zone: jiff::tz::TimeZone::UTC,
     }
 }

@@ -1,5 +1,7 @@
 //! What the console asks of the terminal beside pictures, seen from the terminal's side.
 
+use portable_pty::CommandBuilder;
+
 use crate::pty::{Session, demo, demo_with};
 
 #[test]
@@ -168,4 +170,68 @@ fn a_console_that_is_told_to_end_while_something_is_edited_keeps_the_text_and_sa
         .unwrap()
         .path();
     assert_eq!(std::fs::read_to_string(file).unwrap(), "half of it\n");
+}
+
+/// The console over an empty fleet whose state is kept in that folder, with that said about it.
+fn at_home(folder: &tempfile::TempDir, console: &str) -> Session {
+    let config = folder.path().join("quarterdeck.toml");
+    let text = format!("[[cluster]]\nname = \"default\"\n[console]\n{console}\n");
+    std::fs::write(&config, text).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_qd"));
+    command.arg("--config");
+    command.arg(&config);
+    command.arg("--state");
+    command.arg(folder.path().join("state"));
+    command.env("TERM", "xterm-256color");
+    command.env("LANG", "C.UTF-8");
+    let mut session = Session::start(command, 120, 40);
+    session.wait_for("? help");
+    session
+}
+
+#[test]
+fn the_console_looks_the_next_time_as_it_did_when_it_was_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state/console.json");
+    let mut session = at_home(&folder, "");
+    session.press("2/nginx\rM");
+    session.wait_for("/nginx");
+    session.wait("the mouse left", |screen| {
+        screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+    });
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.contains("\"focus\": \"tasks\""), "{kept}");
+
+    let mut session = at_home(&folder, "");
+    session.wait_for("/nginx");
+    session.wait("the mouse left", |screen| {
+        screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+    });
+    session.press("q");
+    assert_eq!(session.end(), 0);
+
+    // Told not to, it neither looks nor writes.
+    let mut session = at_home(&folder, "restore = false");
+    session.press("3/other\r");
+    session.wait_for("/other");
+    assert!(!session.text().contains("/nginx"), "{}", session.text());
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), kept);
+
+    // What cannot be read is said, and begun afresh.
+    std::fs::write(&file, "{ half of").unwrap();
+    let mut session = at_home(&folder, "");
+    session.wait_for("cannot be read, so it");
+    assert!(!session.text().contains("/nginx"), "{}", session.text());
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains("\"version\": 1")
+    );
+    session.assert_given_back();
 }

@@ -28,6 +28,7 @@ mod proposal;
 mod pty;
 mod real;
 mod replicas;
+mod restoring;
 mod screens;
 mod silent;
 mod simulation;

@@ -43,6 +43,9 @@ fn not_opened(error: OpenError) -> CliError {
     }
 }
 
+/// Where in the state folder it is kept how the console looked when it was left.
+const VIEW_FILE: &str = "console.json";
+
 fn state_dir(global: &Global) -> CliResult<PathBuf> {
     folder::resolve(global.state.clone()).map_err(|error| CliError::Usage(error.to_string()))
 }
@@ -175,6 +178,7 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
     let dir = state_dir(global)?;
     trace::to_file(&dir, global.verbose)
         .map_err(|error| failed(format!("the log in {}: {error}", dir.display())))?;
+    let view = console.restore.unwrap_or(true).then(|| dir.join(VIEW_FILE));
     let again = move || options(dir.clone(), settings.clone(), "console");
     let opened = client::open(again()).await.map_err(not_opened)?;
     // Whoever carries it may end while the console stays open: then the console carries it.
@@ -185,9 +189,14 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
         super::resolve::cluster(&snapshot.state, &global.cluster)
     };
     let done = match cluster {
-        Ok(cluster) => tui::run(client, screen(global, cluster, &console))
-            .await
-            .map_err(super::Ended::Broken),
+        Ok(cluster) => {
+            let options = TuiOptions {
+                view,
+                ..screen(global, cluster, &console)
+            };
+            let done = tui::run(client, options).await;
+            done.map_err(super::Ended::Broken)
+        }
         Err(error) => Err(error.into()),
     };
     if let Err(error) = succession.close().await {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ratatui::layout::Rect;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{InstanceName, Resources, TaskId};
 
@@ -32,7 +33,8 @@ const SHAPES: [Shape; 5] = [
 ];
 
 /// What blocks are sized by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Measure {
     /// In MiB.
     #[default]

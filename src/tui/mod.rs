@@ -16,6 +16,7 @@ mod fleet;
 mod ghosts;
 mod hit;
 mod ink;
+mod kept;
 mod keymap;
 mod layout;
 pub mod lent;
@@ -43,7 +44,7 @@ mod yank;
 
 use std::future::poll_fn;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -62,6 +63,7 @@ pub use bindings::KeyMap;
 pub use edit::EditAsk;
 pub use effect::Effect;
 pub use event::{Event, Saved, Ticket};
+pub use kept::View;
 pub use runner::Runner;
 pub use settings::ConsoleSettings;
 pub use shell::ShellAsk;
@@ -89,9 +91,23 @@ pub async fn run(client: Arc<dyn Client>, options: TuiOptions) -> color_eyre::Re
     let mut signals = Signals::new().wrap_err("cannot listen for signals")?;
     let guard = TerminalGuard::enter().wrap_err("the console needs a terminal")?;
     let mut screen = guard.screen().wrap_err("the terminal cannot be drawn on")?;
+    let kept = options.view.clone();
     let mut console = Console::new(client, options, &screen)?;
+    if let Some(file) = &kept {
+        console.look_as(file);
+    }
     let ended = console.events(&mut screen, &mut signals).await;
     drop(guard);
+    if let (Some(file), false) = (&kept, terminal::has_panicked())
+        && let Err(error) = console.model.view().write(file)
+    {
+        let file = file.display();
+        let told = writeln!(
+            io::stderr(),
+            "qd: how it looked is not kept in {file}: {error}"
+        );
+        told.wrap_err("standard error")?;
+    }
     if let Some(file) = &console.kept {
         let told = writeln!(
             io::stderr(),
@@ -220,6 +236,18 @@ impl Console {
             pressed: false,
             ages_at: None,
         })
+    }
+
+    /// Looks as it did when it was left.
+    fn look_as(&mut self, file: &Path) {
+        match View::read(file) {
+            Ok(Some(view)) => self.model.restore(view),
+            Ok(None) => {}
+            Err(why) => self.model.toast_bad(format!(
+                "How this console looked last time cannot be read, so it begins afresh: {why} ({})",
+                file.display()
+            )),
+        }
     }
 
     /// Takes events until the end; keys first, so that a busy fleet never makes a person wait.

@@ -19,6 +19,7 @@ const CONSOLE: &[&str] = &[
     "themes",
     "keys",
     "mouse",
+    "restore",
 ];
 /// Names of the two kinds of signs.
 const SIGNS: [(&str, bool); 2] = [("unicode", true), ("ascii", false)];
@@ -59,6 +60,8 @@ pub struct ConsoleSettings {
     pub keys: KeyMap,
     /// Whether the mouse is taken; else it is.
     pub mouse: Option<bool>,
+    /// Whether the console looks as it did when it was left; else it does.
+    pub restore: Option<bool>,
 }
 
 impl ConsoleSettings {
@@ -82,6 +85,9 @@ impl ConsoleSettings {
             palette: one_of(reader, console, "theme", &themes),
             keys: keys(reader, console),
             mouse: console.get("mouse").map(|_| reader.flag(console, "mouse")),
+            restore: console
+                .get("restore")
+                .map(|_| reader.flag(console, "restore")),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::model::TaskDefinitionId;
 
 use super::fleet::{InstanceRow, Mood, ServiceRow, TaskRow};
 use super::state::{Model, PANES, Pane};
-use super::view::{columns, services as services_view, tasks as tasks_view};
+use super::view::{columns, services as services_view, tasks as tasks_view, titles};
 
 /// Columns whose largest values come first: what is fullest, what there is most of.
 const LARGEST_FIRST: [&str; 5] = ["RUN", "TASKS", "CPU", "MEMORY", tasks_view::MEMORY];
@@ -61,6 +61,17 @@ pub(crate) fn by(model: &mut Model, pane: Pane, column: &'static str) {
         column: Some(column),
         reversed: again && !sort.reversed,
     };
+}
+
+/// Sorts a list by a column as it was sorted before; one that there is no more is let go.
+pub(crate) fn restore(model: &mut Model, pane: Pane, column: &str, reversed: bool) {
+    let known = titles(model, pane).into_iter();
+    if let Some(column) = known.filter(|it| !it.is_empty()).find(|it| *it == column) {
+        model.sorting.by[pane.index()] = Sort {
+            column: Some(column),
+            reversed,
+        };
+    }
 }
 
 /// Turns the order of the focused list round.

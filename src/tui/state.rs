@@ -1,9 +1,11 @@
 //! What the console knows and shows. Changed only by [`update`](super::update()).
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::client::{About, Explanation, Standing};
 use crate::docker::StatsSample;
@@ -18,10 +20,11 @@ use super::compare::Replicas;
 use super::edit::{Change, EditAsk, Refused};
 use super::event::Ticket;
 use super::fleet::{Fleet, InstanceRow, Rows, belongs};
+use super::kept::View;
 use super::keymap::Places;
 use super::layout::Layout;
-use super::logs::{LogPage, Sight};
-use super::map::MapPage;
+use super::logs::{LogPage, Looks, Sight};
+use super::map::{MapPage, Measure};
 use super::marks::Marks;
 use super::palette::Palette;
 use super::progress::Progress;
@@ -53,6 +56,8 @@ pub struct TuiOptions {
     pub keys: KeyMap,
     /// Whether the mouse is taken from the beginning.
     pub mouse: bool,
+    /// The file in which it is kept how the console looks when it is left; nothing is without.
+    pub view: Option<PathBuf>,
     /// Where the clock times of the screen are.
     pub time_zone: TimeZone,
 }
@@ -70,6 +75,7 @@ impl TuiOptions {
             theme: settings.theme(Theme::detect(|name| std::env::var(name).ok())),
             keys: settings.keys.clone(),
             mouse: settings.mouse.unwrap_or(true),
+            view: None,
             time_zone: TimeZone::system(),
         }
     }
@@ -79,7 +85,8 @@ impl TuiOptions {
 pub(crate) const PANES: usize = 4;
 
 /// The lists of the main screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Pane {
     Services,
     Tasks,
@@ -452,6 +459,12 @@ pub struct Model {
     pub(crate) past: Option<Past>,
     /// Which past is asked for, and right after which happening that is.
     pub(crate) looking: Option<(Ticket, u64)>,
+    /// How log lines are shown.
+    pub(crate) log_looks: Looks,
+    /// What the stowage map's blocks are sized by.
+    pub(crate) measure: Measure,
+    /// How it looked when it was left, until there is a picture to look so at.
+    pub(crate) restoring: Option<Box<View>>,
     /// Whether the mouse is taken; else it is the terminal's.
     pub(crate) mouse: bool,
     /// The last click, to tell a double one.
@@ -471,6 +484,9 @@ impl Model {
     pub fn new(options: TuiOptions, size: (u16, u16), now: TimeMs) -> Self {
         Self {
             cluster: options.cluster.clone(),
+            log_looks: Looks::default(),
+            measure: Measure::default(),
+            restoring: None,
             mouse: options.mouse,
             clicked: None,
             options,
@@ -511,6 +527,17 @@ impl Model {
     /// Shows everything in other colours and signs from now on.
     pub fn set_theme(&mut self, theme: Theme) {
         self.options.theme = theme;
+    }
+
+    /// Looks, with the first picture, as it did when it was left.
+    pub fn restore(&mut self, view: View) {
+        self.restoring = Some(Box::new(view));
+    }
+
+    /// How it looks, for the next time.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::of(self)
     }
 
     /// Whether the console is to be closed.

@@ -11,6 +11,8 @@ mod search;
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::agent::streams::LogTarget;
 use crate::client::LogItem;
 use crate::docker::LogStream;
@@ -78,7 +80,8 @@ pub(crate) enum Typing {
 }
 
 /// What is shown of a line's time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Stamps {
     None,
     /// `12:34:56`.
@@ -103,6 +106,26 @@ impl Stamps {
             Self::None => 0,
             Self::Clock => 9,
             Self::Date => 20,
+        }
+    }
+}
+
+/// How lines are shown, of whatever they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Looks {
+    pub stamps: Stamps,
+    pub wrap: bool,
+    /// Whether JSON lines are shown as fields.
+    pub fields: bool,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self {
+            stamps: Stamps::default(),
+            wrap: false,
+            fields: true,
         }
     }
 }
@@ -165,6 +188,21 @@ impl LogPage {
             passing: Numbers::default(),
             heads: Vec::new(),
             typing: None,
+        }
+    }
+
+    /// Shows lines that way.
+    pub(crate) fn look_as(mut self, looks: Looks) -> Self {
+        (self.stamps, self.wrap, self.fields) = (looks.stamps, looks.wrap, looks.fields);
+        self
+    }
+
+    /// How lines are shown.
+    pub(crate) fn looks(&self) -> Looks {
+        Looks {
+            stamps: self.stamps,
+            wrap: self.wrap,
+            fields: self.fields,
         }
     }
 

@@ -37,7 +37,7 @@ fn open_at(model: &mut Model, target: LogTarget, title: String, reach: Reach) ->
     model.tickets += 1;
     let ticket = model.tickets;
     let options = reach.options(model.plane_time(model.now));
-    let page = LogPage::new(ticket, target.clone(), title, reach);
+    let page = LogPage::new(ticket, target.clone(), title, reach).look_as(model.log_looks);
     model.layers.push(Layer::Logs(Box::new(page)));
     vec![Effect::OpenLogs {
         ticket,
@@ -149,6 +149,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             });
         }
         _ => {}
+    }
+    // Other logs are shown like these from here on, and so are those of the next time.
+    if let Some(looks) = top_page(model).map(|(page, _)| page.looks()) {
+        model.log_looks = looks;
     }
     Vec::new()
 }

@@ -15,7 +15,10 @@ const PAGE: usize = 10;
 
 /// Opens the map at what is selected in the focused list.
 pub(super) fn open(model: &mut Model) {
-    let mut page = MapPage::default();
+    let mut page = MapPage {
+        measure: model.measure,
+        ..MapPage::default()
+    };
     let wanted = fleet::selected(model);
     let fleet = &model.fleet;
     let start = match &wanted {
@@ -44,6 +47,7 @@ pub(super) fn open_planned(model: &mut Model) {
     let first = foreseen.report.steps.first();
     let page = MapPage {
         planned: true,
+        measure: model.measure,
         host: first.map(|step| step.instance.clone()),
         cargo: first.map(|step| step.task.map_or(Cargo::Ghost(0), Cargo::Task)),
         ..MapPage::default()
@@ -89,7 +93,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     let mut page = page.clone();
     match action {
         Action::Back => return layers::back(model),
-        Action::Measure => page.measure = page.measure.other(),
+        Action::Measure => {
+            page.measure = page.measure.other();
+            model.measure = page.measure;
+        }
         Action::Open => {
             let subject = subject(&page);
             return subject.map_or_else(Vec::new, |subject| fleet::open(model, subject));

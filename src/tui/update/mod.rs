@@ -12,6 +12,7 @@ mod map;
 mod mouse;
 mod palette;
 mod proposal;
+mod restore;
 mod rows;
 mod settle;
 mod shell;
@@ -93,7 +94,7 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
                 }
                 None => settle::adopt(model, snapshot),
             }
-            Vec::new()
+            restore::restore(model)
         }
         Event::Logs { ticket, items } => {
             logs::came(model, ticket, items);

@@ -132,14 +132,25 @@ impl Screen<'_> {
     }
 }
 
-/// The heads of the columns of a list that are shown.
-pub(crate) fn columns(model: &Model, pane: Pane) -> Vec<&'static str> {
-    let columns = match pane {
+/// The columns of a list, shown or not.
+fn all_columns(model: &Model, pane: Pane) -> Vec<grid::Column> {
+    match pane {
         Pane::Services => services::columns(model),
         Pane::Tasks => tasks::columns(model),
         Pane::Instances => instances::columns(model),
-        Pane::Events => return Vec::new(),
-    };
+        Pane::Events => Vec::new(),
+    }
+}
+
+/// The heads of all columns of a list.
+pub(crate) fn titles(model: &Model, pane: Pane) -> Vec<&'static str> {
+    let columns = all_columns(model, pane).into_iter();
+    columns.map(|it| it.title).collect()
+}
+
+/// The heads of the columns of a list that are shown.
+pub(crate) fn columns(model: &Model, pane: Pane) -> Vec<&'static str> {
+    let columns = all_columns(model, pane);
     model.layout().map_or_else(Vec::new, |layout| {
         grid::heads(&columns, &layout.panes[pane.index()])
     })
