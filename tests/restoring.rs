@@ -48,10 +48,7 @@ fn what_is_gone_meanwhile_is_let_go_without_a_word() {
     later.state.apply(&gone);
     let (mut again, _) = next(kept(&model), later);
     let screen = shown(&again);
-    assert!(
-        screen.contains("No service matches the filter."),
-        "{screen}"
-    );
+    assert!(screen.contains("No service passes the filter."), "{screen}");
     assert!(!screen.contains("cannot"), "{screen}");
     press(&mut again, "<esc>");
     assert!(shown(&again).contains("▸ ◐  api"), "{}", shown(&again));
