@@ -12,7 +12,7 @@ use quarterdeck::model::snapshot::Holder;
 use quarterdeck::model::task::{Container, Health, NetworkBinding, PullProgress};
 use quarterdeck::model::task_definition::{HealthCheck, KeyValue, PortMapping};
 use quarterdeck::model::*;
-use quarterdeck::tui::{Colours, KeyMap, Model, Palette, Theme, TuiOptions};
+use quarterdeck::tui::{ClusterView, Colours, KeyMap, Model, Palette, Theme, TuiOptions};
 
 /// 2026-09-21 12:53:20 UTC.
 pub const NOW: TimeMs = TimeMs(1_790_000_000_000);
@@ -42,7 +42,7 @@ fn definition_id(text: &str) -> TaskDefinitionId {
 /// Options that do not depend on the machine the test runs on.
 pub fn options() -> TuiOptions {
     TuiOptions {
-        cluster: cluster(),
+        cluster_view: ClusterView::One(cluster()),
         read_only: false,
         simulated: true,
         pid: PID,

@@ -27,6 +27,7 @@ mod picture;
 mod proposal;
 mod pty;
 mod real;
+mod regions;
 mod replicas;
 mod restoring;
 mod screens;

@@ -311,9 +311,14 @@ pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandEr
         let detail = Some(&failure.detail).filter(|detail| !detail.is_empty());
         names.said(detail.unwrap_or(&failure.reason))
     }));
-    let moved: BTreeSet<&str> = steps.iter().map(|it| it.subject.as_str()).collect();
+    // Equal names in two clusters are two services.
+    let moved = steps.iter().filter_map(|it| {
+        let instance = course.end.instances.get(&it.instance)?;
+        Some((&instance.cluster, it.subject.as_str()))
+    });
+    let moved: BTreeSet<_> = moved.collect();
     let of_interest = |key: &ServiceKey, _: &Served| {
-        moved.contains(key.1.as_str()) || unplaced_count(&course.end, key) > 0
+        moved.contains(&(&key.0, key.1.as_str())) || unplaced_count(&course.end, key) > 0
     };
     Ok(PlanReport {
         services: services(&course, of_interest),

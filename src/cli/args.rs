@@ -36,9 +36,9 @@ pub struct Global {
     /// State folder; else quarterdeck in the XDG state folder
     #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Cluster
-    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
-    pub cluster: String,
+    /// Cluster; else the one called default, and in the console all of them
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cluster: Option<String>,
     /// Table for people, or JSON in the shape of ECS's Describe* answers
     #[arg(
         long,
@@ -54,6 +54,14 @@ pub struct Global {
     /// Tells on standard error what is going on (-vv: in detail)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl Global {
+    /// The cluster that a command is about.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.cluster.as_deref().unwrap_or("default")
+    }
 }
 
 /// How results are printed.
@@ -644,7 +652,7 @@ mod tests {
         let read = |line: &str| Arguments::try_parse_from(line.split(' ')).unwrap();
         let arguments = read("qd service ls --output json --cluster blue");
         assert_eq!(arguments.global.output, Output::Json);
-        assert_eq!(arguments.global.cluster, "blue");
+        assert_eq!(arguments.global.cluster(), "blue");
         let arguments = read("qd -v exec ab12 -- sh -c ls");
         let Some(Verb::Exec(exec)) = arguments.command else {
             panic!("not exec");

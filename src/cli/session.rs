@@ -44,7 +44,7 @@ impl Session {
         Self {
             client,
             carried: end.is_some(),
-            cluster: global.cluster.clone(),
+            cluster: global.cluster().to_owned(),
             end,
         }
     }

@@ -12,17 +12,17 @@ use super::error::{CliError, CliResult};
 use super::session::{End, Session};
 use super::{out, trace};
 use crate::agent::{Clock as _, SystemClock, Tuning};
-use crate::client::{self, Carried, LocalClient, OpenError, OpenOptions, Succession};
+use crate::client::{self, Carried, Client, LocalClient, OpenError, OpenOptions, Succession};
 use crate::config::Settings;
 use crate::controller::{ControlPlane, Start, StartError, start};
 use crate::docker::Connector;
 use crate::docker::connector::RealConnector;
+use crate::model::Surface;
 use crate::model::snapshot::Holder;
-use crate::model::{ClusterName, Surface};
 use crate::sim::demo::Crowd;
 use crate::sim::{Fleet, demo};
 use crate::store::{MemoryStore, folder, lock};
-use crate::tui::{self, ConsoleSettings, TuiOptions};
+use crate::tui::{self, ClusterView, ConsoleSettings, TuiOptions};
 
 /// How often `serve` asks again for a folder that a short command holds just now.
 const SERVE_ATTEMPTS: u32 = 40;
@@ -160,12 +160,21 @@ async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
     }
 }
 
-fn screen(global: &Global, cluster: ClusterName, console: &ConsoleSettings) -> TuiOptions {
-    let options = TuiOptions::new(cluster, console);
+fn screen(global: &Global, clusters: ClusterView, console: &ConsoleSettings) -> TuiOptions {
+    let options = TuiOptions::new(clusters, console);
     TuiOptions {
         read_only: options.read_only || global.read_only,
         ..options
     }
+}
+
+/// The cluster that was asked for, or all of them.
+fn clusters(global: &Global, client: &dyn Client) -> CliResult<ClusterView> {
+    let Some(name) = &global.cluster else {
+        return Ok(ClusterView::All);
+    };
+    let snapshot = client.snapshots().borrow().clone();
+    super::resolve::cluster(&snapshot.state, name).map(ClusterView::One)
 }
 
 /// The console: attached to a running control plane, else carrying it; also from then on when
@@ -184,15 +193,11 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
     // Whoever carries it may end while the console stays open: then the console carries it.
     let succession = Succession::over(opened, again);
     let client = succession.client();
-    let cluster = {
-        let snapshot = client.snapshots().borrow().clone();
-        super::resolve::cluster(&snapshot.state, &global.cluster)
-    };
-    let done = match cluster {
-        Ok(cluster) => {
+    let done = match clusters(global, client.as_ref()) {
+        Ok(clusters) => {
             let options = TuiOptions {
                 view,
-                ..screen(global, cluster, &console)
+                ..screen(global, clusters, &console)
             };
             let done = tui::run(client, options).await;
             done.map_err(super::Ended::Broken)
@@ -206,12 +211,12 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
 }
 
 /// A control plane over the simulated fleet, with nothing stored.
-async fn simulated(crowd: Option<Crowd>) -> color_eyre::Result<(ControlPlane, Fleet, LocalClient)> {
+async fn simulated(
+    fleet: &Fleet,
+    settings: Settings,
+    tuning: Tuning,
+) -> color_eyre::Result<(ControlPlane, LocalClient)> {
     let clock = SystemClock;
-    let (fleet, settings) = match crowd {
-        Some(crowd) => (crowd.fleet(DEMO_SEED, clock.now())?, crowd.settings()?),
-        None => (demo::fleet(DEMO_SEED, clock.now())?, demo::settings()?),
-    };
     let plane = start(Start {
         settings,
         store: Box::new(MemoryStore::new()),
@@ -225,12 +230,11 @@ async fn simulated(crowd: Option<Crowd>) -> color_eyre::Result<(ControlPlane, Fl
             since: clock.now(),
             simulated: true,
         },
-        // The shop notices a lost instance sooner than real fleets do; a crowd is as they are.
-        tuning: crowd.map_or_else(demo::tuning, |_| Tuning::default()),
+        tuning,
     })
     .await?;
     let client = LocalClient::new(plane.handle.clone(), client::operator(Surface::Console));
-    Ok((plane, fleet, client))
+    Ok((plane, client))
 }
 
 /// The console over the simulated fleet.
@@ -239,22 +243,41 @@ async fn simulated(crowd: Option<Crowd>) -> color_eyre::Result<(ControlPlane, Fl
 /// When the configuration has faults, it cannot start, or the console broke down.
 pub async fn demo_console(global: &Global, crowd: Option<Crowd>) -> Result<(), super::Ended> {
     let console = super::console_settings(global)?;
-    let sailed = async {
-        let (plane, _fleet, client) = simulated(crowd).await?;
-        let commands = match crowd {
-            Some(crowd) => crowd.commands()?,
-            None => demo::commands()?,
+    let loaded = async {
+        let now = SystemClock.now();
+        let (fleet, settings, commands) = match crowd {
+            Some(crowd) => (
+                crowd.fleet(DEMO_SEED, now)?,
+                crowd.settings()?,
+                crowd.commands()?,
+            ),
+            None => (
+                demo::world::fleet(DEMO_SEED, now)?,
+                demo::world::settings()?,
+                demo::world::commands()?,
+            ),
         };
+        // The shop notices a lost instance sooner than real fleets do; a crowd is as they are.
+        let tuning = crowd.map_or_else(demo::tuning, |_| Tuning::default());
+        let (plane, client) = simulated(&fleet, settings, tuning).await?;
         demo::load(&client, commands).await?;
-        let options = TuiOptions {
-            simulated: true,
-            ..screen(global, ClusterName::default_cluster(), &console)
-        };
-        let done = tui::run(Arc::new(client), options).await;
-        plane.stop().await.wrap_err("the simulated fleet")?;
-        done
+        Ok((plane, client))
     };
-    sailed.await.map_err(super::Ended::Broken)
+    let (plane, client) = loaded.await.map_err(super::Ended::Broken)?;
+    let done = match clusters(global, &client) {
+        Ok(clusters) => {
+            let options = TuiOptions {
+                simulated: true,
+                ..screen(global, clusters, &console)
+            };
+            let shown = tui::run(Arc::new(client), options).await;
+            shown.map_err(super::Ended::Broken)
+        }
+        Err(error) => Err(error.into()),
+    };
+    let stopped = plane.stop().await.wrap_err("the simulated fleet");
+    stopped.map_err(super::Ended::Broken)?;
+    done
 }
 
 /// The simulated fleet's scripted voyage, for a reader that is no terminal.
@@ -266,7 +289,10 @@ pub async fn demo_voyage(crowd: Option<Crowd>) -> CliResult {
         let words = "--instances and --tasks are for the console: run qd demo on a terminal";
         return Err(CliError::Usage(words.to_owned()));
     }
-    let (plane, fleet, client) = simulated(None).await.map_err(failed)?;
+    let fleet = demo::fleet(DEMO_SEED, SystemClock.now()).map_err(failed)?;
+    let settings = demo::settings().map_err(failed)?;
+    let begun = simulated(&fleet, settings, demo::tuning()).await;
+    let (plane, client) = begun.map_err(failed)?;
     let sailed = demo::voyage(Arc::new(client), fleet, &mut std::io::stdout()).await;
     let stopped = plane.stop().await;
     match sailed {

@@ -1,7 +1,7 @@
 //! What does the same on the command line: one table from an act to its words.
 
 use crate::client::LogTarget;
-use crate::model::ClusterName;
+use crate::model::{ClusterName, State};
 
 use super::logs::Reach;
 use super::state::Act;
@@ -9,16 +9,15 @@ use super::state::Act;
 /// Why a task was stopped, as its stopped reason tells.
 pub(crate) const STOP_REASON: &str = "Stopped from the console";
 
-/// The command that does what an act does, quoted for a shell. `shown` is the cluster of what
-/// is not a service.
-pub(crate) fn line(act: &Act, shown: &ClusterName) -> String {
+/// The command that does what an act does, quoted for a shell, in the cluster of what it is about.
+pub(crate) fn line(act: &Act, state: &State) -> String {
     if *act == Act::Quit {
         return "qd serve    (keeps them without a screen)".to_owned();
     }
-    let cluster = act.service().map_or(shown, |key| &key.0);
+    let default = ClusterName::default_cluster();
     let words = words(act);
     qd(
-        cluster,
+        act.cluster(state).unwrap_or(&default),
         &words.iter().map(String::as_str).collect::<Vec<_>>(),
     )
 }
@@ -31,17 +30,21 @@ pub(crate) fn qd(cluster: &ClusterName, words: &[&str]) -> String {
     shell_words::join(all.chain(words.iter().copied()))
 }
 
-/// The command that reads the same logs. `shown` is the cluster of what does not name its own.
-pub(crate) fn logs(target: &LogTarget, reach: Reach, shown: &ClusterName) -> String {
+/// The command that reads the same logs, in the cluster of what writes them.
+pub(crate) fn logs(target: &LogTarget, reach: Reach, state: &State) -> String {
+    let default = ClusterName::default_cluster();
     let (cluster, thing) = match target {
         LogTarget::Task { task, container } => {
             let container = container.iter();
             let only = container.flat_map(|it| ["--container".to_owned(), it.to_string()]);
-            (shown, [task.short()].into_iter().chain(only).collect())
+            let cluster = state.tasks.get(task).map_or(&default, |it| &it.cluster);
+            (cluster, [task.short()].into_iter().chain(only).collect())
         }
         LogTarget::Service { cluster, service } => (cluster, vec![service.to_string()]),
         LogTarget::Instance { instance } => {
-            (shown, vec!["--instance".to_owned(), instance.to_string()])
+            let host = state.instances.get(instance);
+            let cluster = host.map_or(&default, |it| &it.cluster);
+            (cluster, vec!["--instance".to_owned(), instance.to_string()])
         }
     };
     let mut words = vec!["logs".to_owned()];
@@ -81,11 +84,13 @@ fn words(act: &Act) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use clap::Parser;
 
     use super::*;
     use crate::cli::args::{Arguments, InstanceVerb, ServiceVerb, TaskVerb, Verb};
-    use crate::model::{InstanceName, ServiceName, TaskId, TimeMs};
+    use crate::model::{Change, Connection, Instance, InstanceName, ServiceName, TaskId, TimeMs};
 
     /// What a shell and the program make of a line, in words of this test.
     fn read(line: &str) -> (String, String) {
@@ -105,7 +110,18 @@ mod tests {
             Verb::Instance(InstanceVerb::Activate { names, .. }) => format!("activate {names:?}"),
             other => panic!("{other:?}"),
         };
-        (parsed.global.cluster, what)
+        (parsed.global.cluster().to_owned(), what)
+    }
+
+    /// A state with the test's host in that cluster.
+    fn with_host(cluster: &str) -> State {
+        let name = InstanceName::new("h-1.lan").unwrap();
+        let cluster = ClusterName::new(cluster).unwrap();
+        let connection = Connection::Connected { since: TimeMs(1) };
+        let host = Instance::new(name, cluster, "simulated".to_owned(), connection);
+        let mut state = State::default();
+        state.apply(&Change::Instance(Arc::new(host)));
+        state
     }
 
     #[test]
@@ -117,7 +133,7 @@ mod tests {
         let here = || web("default");
         let host = || InstanceName::new("h-1.lan").unwrap();
         let task = TaskId(0xab << 120);
-        let shown = ClusterName::default_cluster();
+        let state = with_host("default");
         for (act, means) in [
             (Act::Scale(here(), 5), "web to 5".to_owned()),
             (
@@ -139,30 +155,29 @@ mod tests {
             (Act::Activate(host()), "activate [\"h-1.lan\"]".to_owned()),
         ] {
             assert_eq!(
-                read(&line(&act, &shown)),
-                (shown.to_string(), means),
+                read(&line(&act, &state)),
+                ("default".to_owned(), means),
                 "{act:?}"
             );
         }
-        let elsewhere = line(&Act::Restart(web("staging")), &shown);
+        let elsewhere = line(&Act::Restart(web("staging")), &state);
         let cluster = "staging".to_owned();
         assert_eq!(read(&elsewhere), (cluster, "restart web".to_owned()));
-        let there = ClusterName::new("staging").unwrap();
-        let elsewhere = line(&Act::Drain(host()), &there);
+        let elsewhere = line(&Act::Drain(host()), &with_host("staging"));
         assert_eq!(read(&elsewhere).0, "staging");
     }
 
     #[test]
     fn what_is_read_of_logs_is_read_by_its_command() {
-        let shown = ClusterName::default_cluster();
+        let state = with_host("staging");
         let read = |target: &LogTarget, reach| {
-            let line = logs(target, reach, &shown);
+            let line = logs(target, reach, &state);
             let parsed = Arguments::try_parse_from(shell_words::split(&line).unwrap());
             match parsed.unwrap_or_else(|error| panic!("{line}: {error}")) {
                 Arguments {
                     command: Some(Verb::Logs(it)),
                     global,
-                } => (global.cluster, it),
+                } => (global.cluster().to_owned(), it),
                 other => panic!("{other:?}"),
             }
         };
@@ -179,7 +194,8 @@ mod tests {
         let host = LogTarget::Instance {
             instance: InstanceName::new("h-1.lan").unwrap(),
         };
-        let (_, asked) = read(&host, Reach::Minutes(90));
+        let (cluster, asked) = read(&host, Reach::Minutes(90));
+        assert_eq!(cluster, "staging", "its own");
         assert_eq!(asked.instance.as_deref(), Some("h-1.lan"));
         assert_eq!((asked.since.as_deref(), asked.follow), (Some("90m"), true));
         let task = LogTarget::Task {

@@ -368,6 +368,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::clusters::ClusterView;
     use super::super::fleet::Fleet;
     use super::super::settings::ConsoleSettings;
     use super::super::state::TuiOptions;
@@ -380,8 +381,7 @@ mod tests {
     const SECOND: u64 = 1_000;
 
     fn model(tasks: Vec<Task>, definitions: Vec<serde_json::Value>) -> Model {
-        let cluster = ClusterName::default_cluster();
-        let options = TuiOptions::new(cluster, &ConsoleSettings::default());
+        let options = TuiOptions::new(ClusterView::All, &ConsoleSettings::default());
         let mut snapshot = Snapshot {
             at: TimeMs(1_000 * SECOND),
             ..Snapshot::default()
@@ -395,7 +395,7 @@ mod tests {
             snapshot.state.apply(&Change::Task(Arc::new(task)));
         }
         let mut model = Model::new(options, (80, 24), snapshot.at);
-        model.fleet = Fleet::new(&snapshot.state, &model.cluster);
+        model.fleet = Fleet::new(&snapshot.state, &model.cluster_view);
         model.snapshot = Arc::new(snapshot);
         model
     }

@@ -17,6 +17,8 @@ use super::state::Subject;
 pub struct EditAsk {
     /// What it is, in words: `service web`.
     pub name: String,
+    /// In which cluster it is applied, where its text names none.
+    pub cluster: ClusterName,
     /// What its file is called.
     pub file: String,
     /// What it says while nothing is changed.
@@ -95,7 +97,12 @@ fn of_service(state: &State, key: &ServiceKey) -> Option<EditAsk> {
     let request = service_request(state.services.get(key)?)?;
     let name = &key.1;
     let command = Command::CreateService(Box::new(request));
-    text(format!("service {name}"), name.as_str(), &command)
+    text(
+        format!("service {name}"),
+        key.0.clone(),
+        name.as_str(),
+        &command,
+    )
 }
 
 fn of_definition(state: &State, id: &TaskDefinitionId) -> Option<EditAsk> {
@@ -103,16 +110,18 @@ fn of_definition(state: &State, id: &TaskDefinitionId) -> Option<EditAsk> {
     let command = Command::RegisterTaskDefinition(Box::new(request));
     text(
         format!("task definition {id}"),
+        ClusterName::default_cluster(),
         id.family.as_str(),
         &command,
     )
 }
 
-fn text(name: String, file: &str, command: &Command) -> Option<EditAsk> {
+fn text(name: String, cluster: ClusterName, file: &str, command: &Command) -> Option<EditAsk> {
     let text = serde_json::to_string_pretty(&wire::encode(command)).ok()?;
     let text = format!("{text}\n");
     Some(EditAsk {
         name,
+        cluster,
         file: format!("{file}.json"),
         original: text.clone(),
         text,
@@ -120,13 +129,8 @@ fn text(name: String, file: &str, command: &Command) -> Option<EditAsk> {
 }
 
 /// Reads an edited text as `qd apply` reads a file.
-pub(crate) fn read(
-    ask: &EditAsk,
-    text: &str,
-    (state, now): (&State, TimeMs),
-    cluster: &ClusterName,
-) -> Verdict {
-    match steps_of(ask, text, (state, now), cluster) {
+pub(crate) fn read(ask: &EditAsk, text: &str, (state, now): (&State, TimeMs)) -> Verdict {
+    match steps_of(ask, text, (state, now)) {
         Err(faults) => Verdict::Faulty(faults.0.iter().map(ToString::to_string).collect()),
         Ok(steps) => {
             let ask = ask.with(text.to_owned());
@@ -150,11 +154,10 @@ fn steps_of(
     ask: &EditAsk,
     text: &str,
     (state, now): (&State, TimeMs),
-    cluster: &ClusterName,
 ) -> Result<Vec<Step>, Faults> {
     let document = Arc::new(Document::parse(&ask.file, text)?);
     let mut faults = Faults::default();
     let items = document_items(&document, &mut faults);
     let items = faults.or(items)?;
-    steps(&items, state, now, cluster.as_str())
+    steps(&items, state, now, ask.cluster.as_str())
 }

@@ -170,6 +170,7 @@ mod tests {
     fn ask() -> EditAsk {
         EditAsk {
             name: "service web".to_owned(),
+            cluster: crate::model::ClusterName::default_cluster(),
             file: "web.json".to_owned(),
             original: "{}\n".to_owned(),
             text: "{ \"desiredCount\": 3 }\n".to_owned(),

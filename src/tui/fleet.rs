@@ -132,6 +132,8 @@ pub(crate) struct ServiceRow {
     pub updated: u32,
     /// Tasks that are up or coming up, by zone.
     pub zones: BTreeMap<String, u32>,
+    /// Its region is lost: what runs of it is not known.
+    pub adrift: bool,
     pub mood: Mood,
 }
 
@@ -197,7 +199,7 @@ pub(crate) struct Widths {
     pub endpoint: usize,
 }
 
-/// Everything of one cluster, in the order in which it is shown.
+/// Everything of the clusters shown, in the order in which it is shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet {
     pub services: Vec<ServiceRow>,

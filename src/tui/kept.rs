@@ -61,7 +61,7 @@ impl View {
         let switched = model.mouse != model.options.mouse;
         Self {
             version: VERSION,
-            cluster: Some(model.cluster.clone()),
+            cluster: model.cluster_view.one().cloned(),
             focus: Some(model.focus),
             driver: Some(model.driver),
             all_tasks: model.all_tasks,

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use ratatui::layout::Rect;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{InstanceName, Resources, TaskId};
+use crate::model::{ClusterName, InstanceName, Resources, TaskId};
 
+use super::clusters::Clusters;
 use super::fleet::{Fleet, InstanceRow};
 use super::text;
 
@@ -121,9 +122,10 @@ impl Shape {
     }
 }
 
-/// One zone's instances.
+/// The instances that a cluster has in a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bay {
+    pub cluster: ClusterName,
     pub zone: String,
     /// Places in the [`Fleet`].
     pub holds: Vec<usize>,
@@ -221,16 +223,20 @@ pub(crate) fn spread(blocks: &[Block], cells: usize, at: usize) -> Vec<usize> {
 
 impl Chart {
     /// The chart of a fleet in an area of that size.
-    pub(crate) fn new(fleet: &Fleet, measure: Measure, area: Rect) -> Self {
-        let mut zones: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    pub(crate) fn new(fleet: &Fleet, clusters: &Clusters, measure: Measure, area: Rect) -> Self {
+        let mut zones: BTreeMap<_, (&ClusterName, Vec<usize>)> = BTreeMap::new();
         let mut largest = 1;
         for (at, row) in fleet.instances.iter().enumerate() {
-            zones.entry(row.instance.zone()).or_default().push(at);
+            let cluster = &row.instance.cluster;
+            let bay = (clusters.place(cluster), row.instance.zone());
+            let bay = zones.entry(bay).or_insert((cluster, Vec::new()));
+            bay.1.push(at);
             largest = largest.max(whole(row, measure));
         }
         let bays: Vec<Bay> = zones
             .into_iter()
-            .map(|(zone, holds)| Bay {
+            .map(|((_, zone), (cluster, holds))| Bay {
+                cluster: cluster.clone(),
                 zone: text::clean(zone).into_owned(),
                 holds,
             })
@@ -316,8 +322,8 @@ fn shelves(bays: &[Bay], across: usize, shape: Shape) -> Vec<usize> {
 
 impl MapPage {
     /// Finds what is under the cursor again, or its neighbour, and scrolls to it.
-    pub(crate) fn settle(&mut self, fleet: &Fleet, area: Rect) {
-        let chart = Chart::new(fleet, self.measure, area);
+    pub(crate) fn settle(&mut self, fleet: &Fleet, clusters: &Clusters, area: Rect) {
+        let chart = Chart::new(fleet, clusters, self.measure, area);
         let found = self.host.as_ref().and_then(|name| fleet.instance(name));
         let Some(row) = found.or_else(|| fleet.instances.get(chart.hold(0, 0)?)) else {
             *self = Self {

@@ -5,6 +5,7 @@
 
 mod ansi;
 mod bindings;
+mod clusters;
 mod command_line;
 mod compare;
 mod edit;
@@ -60,6 +61,7 @@ use crate::client::{Client, Standing};
 use crate::docker::ExecOptions;
 
 pub use bindings::KeyMap;
+pub use clusters::ClusterView;
 pub use edit::EditAsk;
 pub use effect::Effect;
 pub use event::{Event, Saved, Ticket};

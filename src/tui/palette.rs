@@ -4,8 +4,9 @@ use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 use ratatui::layout::Rect;
 
-use crate::model::{ClusterName, InstanceStatus, ScheduleName, Task};
+use crate::model::{InstanceStatus, ScheduleName, Task};
 
+use super::clusters::{self, ClusterView};
 use super::fleet::ServiceRow;
 use super::keymap::{self, Action, Binding, Places};
 use super::state::{Compared, List, Model, Subject};
@@ -33,8 +34,8 @@ pub(crate) enum Offer {
     On(Action, Subject),
     /// Opens the page of all schedules.
     Schedule(ScheduleName),
-    /// Shows another cluster.
-    Cluster(ClusterName),
+    /// Shows another cluster, or all of them.
+    Clusters(ClusterView),
 }
 
 /// A line that matches.
@@ -328,13 +329,13 @@ fn offer_pages(model: &Model, sieve: &mut Sieve) {
         sieve.offer(name.as_str(), "", page);
     }
     for (cluster, name) in state.schedules.keys() {
-        if *cluster == model.cluster {
+        if model.cluster_view.shows(cluster) {
             sieve.offer(name.as_str(), "", || Offer::Schedule(name.clone()));
         }
     }
-    for cluster in state.clusters.keys() {
-        if *cluster != model.cluster {
-            sieve.offer(cluster.as_str(), "", || Offer::Cluster(cluster.clone()));
+    for view in clusters::choices(model) {
+        if view != model.cluster_view {
+            sieve.offer(view.label(), "", || Offer::Clusters(view.clone()));
         }
     }
     for id in state.task_definitions.keys() {
@@ -383,12 +384,19 @@ fn note(model: &Model, offer: &Offer) -> String {
     let subject = match offer {
         Offer::Key(action) | Offer::Screen(action) => return told_of(*action),
         Offer::Schedule(_) => return "schedule".to_owned(),
-        Offer::Cluster(_) => return "cluster".to_owned(),
+        Offer::Clusters(ClusterView::One(_)) => return "cluster".to_owned(),
+        Offer::Clusters(ClusterView::All) => return "side by side, by region".to_owned(),
         Offer::Page(subject) | Offer::On(_, subject) => subject,
     };
     match subject {
         Subject::Service(key) => match model.fleet.service(key) {
-            Some(row) => format!("service · {}", services::state(row)),
+            Some(row) => {
+                let of = match model.clusters.several() {
+                    true => format!(" of {}", key.0),
+                    false => String::new(),
+                };
+                format!("service{of} · {}", services::state(row))
+            }
             None => "service".to_owned(),
         },
         Subject::Instance(name) => match model.fleet.instance(name) {

@@ -1,10 +1,11 @@
 //! A change that is asked about: what it comes to, and what was told about that so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::client::{PlanReport, PlannedStep};
 use crate::controller::core::Action;
+use crate::model::state::ServiceKey;
 use crate::model::{ClusterName, InstanceName, State, TaskDefinitionId, TimeMs};
 
 use super::event::Ticket;
@@ -76,26 +77,26 @@ impl Proposal {
     }
 
     /// The name that is to be typed before it is done: in a protected cluster that of the thing it
-    /// is about, or of the cluster where it is about several. What is known to stop nothing healthy
+    /// is about, or of the clusters where it is about several. What is known to stop nothing healthy
     /// goes without.
-    pub(crate) fn wanted_name(&self, state: &State, shown: &ClusterName) -> Option<String> {
+    pub(crate) fn wanted_name(&self, state: &State) -> Option<String> {
         if self.quits() {
             return None;
         }
-        let cluster = self
-            .acts
-            .iter()
-            .find_map(|act| act.service().map(|key| &key.0));
-        let cluster = cluster.unwrap_or(shown);
-        let protected = state.clusters.get(cluster).is_some_and(|it| it.protected);
+        let clusters = self.acts.iter().filter_map(|act| act.cluster(state));
+        let guards = |name: &&ClusterName| state.clusters.get(*name).is_some_and(|it| it.protected);
+        let guarding: BTreeSet<&ClusterName> = clusters.filter(guards).collect();
         let harmless = matches!(&self.plan, Some(Ok(foreseen)) if foreseen.healthy_stops == 0);
         let deletes = self.acts.iter().any(|act| matches!(act, Act::Delete(_)));
-        if !protected || (harmless && !deletes) {
+        if guarding.is_empty() || (harmless && !deletes) {
             return None;
         }
         Some(match self.acts.as_slice() {
             [one] => one.thing(),
-            _ => cluster.to_string(),
+            _ => {
+                let names: Vec<&str> = guarding.iter().map(|it| it.as_str()).collect();
+                names.join(" ")
+            }
         })
     }
 
@@ -194,10 +195,11 @@ fn stops_healthy(step: &PlannedStep, state: &State) -> bool {
 
 /// What a plan does, a sentence for each service or family.
 fn sentences(report: &PlanReport, acts: &[Act], state: &State) -> Vec<String> {
-    let mut subjects: Vec<&str> = Vec::new();
+    let mut subjects: Vec<Moved<'_>> = Vec::new();
     for step in &report.steps {
-        if !subjects.contains(&step.subject.as_str()) {
-            subjects.push(&step.subject);
+        let moved = moved(step, state);
+        if !subjects.contains(&moved) {
+            subjects.push(moved);
         }
     }
     if subjects.is_empty() {
@@ -210,7 +212,15 @@ fn sentences(report: &PlanReport, acts: &[Act], state: &State) -> Vec<String> {
     let rest = subjects.split_off(subjects.len().min(SENTENCES));
     let mut lines: Vec<String> = subjects
         .into_iter()
-        .map(|subject| sentence(report, subject, acts, state))
+        .map(|subject| {
+            // Of equal names it is said which is which.
+            let same = |it: &PlannedStep| it.subject == subject.1 && moved(it, state) != subject;
+            let called = match (report.steps.iter().any(same), subject.0) {
+                (true, Some(cluster)) => format!("{} of {cluster}", subject.1),
+                _ => subject.1.to_owned(),
+            };
+            sentence(report, subject, &called, acts, state)
+        })
         .collect();
     if !rest.is_empty() {
         lines.push(summary(report, &rest, state));
@@ -218,11 +228,19 @@ fn sentences(report: &PlanReport, acts: &[Act], state: &State) -> Vec<String> {
     lines
 }
 
+/// A service or family, and the cluster in which it is moved.
+type Moved<'a> = (Option<&'a ClusterName>, &'a str);
+
+fn moved<'a>(step: &'a PlannedStep, state: &'a State) -> Moved<'a> {
+    let instance = state.instances.get(&step.instance);
+    (instance.map(|it| &it.cluster), &step.subject)
+}
+
 /// What a plan does to those that get no sentence of their own.
-fn summary(report: &PlanReport, subjects: &[&str], state: &State) -> String {
+fn summary(report: &PlanReport, subjects: &[Moved<'_>], state: &State) -> String {
     let all = report.steps.iter();
     let of: Vec<_> = all
-        .filter(|it| subjects.contains(&it.subject.as_str()))
+        .filter(|it| subjects.contains(&moved(it, state)))
         .collect();
     let steps = |action| of.iter().filter(move |it| it.action == action);
     let healthy = steps(Action::Stop).filter(|it| stops_healthy(it, state));
@@ -235,10 +253,17 @@ fn summary(report: &PlanReport, subjects: &[&str], state: &State) -> String {
     )
 }
 
-fn sentence(report: &PlanReport, subject: &str, acts: &[Act], state: &State) -> String {
+fn sentence(
+    report: &PlanReport,
+    wanted: Moved<'_>,
+    subject: &str,
+    acts: &[Act],
+    state: &State,
+) -> String {
+    let is = |(cluster, name): &ServiceKey| (Some(cluster), name.as_str()) == wanted;
     let steps = |action| {
         let of = report.steps.iter().filter(move |it| it.action == action);
-        of.filter(|it| it.subject == subject)
+        of.filter(|it| moved(it, state) == wanted)
     };
     let (starts, stops) = (steps(Action::Start).count(), steps(Action::Stop).count());
     let healthy = steps(Action::Stop).filter(|it| stops_healthy(it, state));
@@ -246,10 +271,10 @@ fn sentence(report: &PlanReport, subject: &str, acts: &[Act], state: &State) -> 
     let course = report
         .services
         .iter()
-        .find(|it| it.service.as_str() == subject);
+        .find(|it| (Some(&it.cluster), it.service.as_str()) == wanted);
     let before = course.map_or(0, |it| it.before as usize).max(healthy);
     let scaled = acts.iter().find_map(|act| match act {
-        Act::Scale(key, to) if key.1.as_str() == subject => {
+        Act::Scale(key, to) if is(key) => {
             let from = state.services.get(key)?.desired_count;
             Some(format!(
                 "{subject} goes from {from} to {}",

@@ -1,6 +1,6 @@
 //! The order of a list's rows: by a column that is shown, or as the fleet has them.
 
-use crate::model::TaskDefinitionId;
+use crate::model::{ClusterName, TaskDefinitionId};
 
 use super::fleet::{InstanceRow, Mood, ServiceRow, TaskRow};
 use super::state::{Model, PANES, Pane};
@@ -8,6 +8,9 @@ use super::view::{columns, services as services_view, tasks as tasks_view, title
 
 /// Columns whose largest values come first: what is fullest, what there is most of.
 const LARGEST_FIRST: [&str; 5] = ["RUN", "TASKS", "CPU", "MEMORY", tasks_view::MEMORY];
+
+const CLUSTER: &str = "CLUSTER";
+const REGION: &str = "REGION";
 
 /// What a list is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +92,7 @@ pub(crate) fn reverse(model: &mut Model) {
 pub(crate) fn services(model: &Model, places: Vec<usize>) -> Vec<usize> {
     let rows = &model.fleet.services;
     arrange(model, Pane::Services, places, |column, at| {
-        service(column, &rows[*at])
+        service(model, column, &rows[*at])
     })
 }
 
@@ -97,7 +100,7 @@ pub(crate) fn services(model: &Model, places: Vec<usize>) -> Vec<usize> {
 pub(crate) fn instances(model: &Model, places: Vec<usize>) -> Vec<usize> {
     let rows = &model.fleet.instances;
     arrange(model, Pane::Instances, places, |column, at| {
-        instance(column, &rows[*at])
+        instance(model, column, &rows[*at])
     })
 }
 
@@ -111,7 +114,9 @@ pub(crate) fn tasks(model: &Model, rows: Vec<TaskRow>) -> Vec<TaskRow> {
 /// What is the same in a column stays in the fleet's order, either way round.
 fn arrange<T>(model: &Model, pane: Pane, things: Vec<T>, key: impl Fn(&str, &T) -> Key) -> Vec<T> {
     let sort = model.sorting.of(pane);
-    let Some(column) = sort.column else {
+    // Clusters stand side by side by region, which their names need not.
+    let column = sort.column.or(model.clusters.several().then_some(REGION));
+    let Some(column) = column else {
         return things;
     };
     let keyed = things.into_iter().map(|it| (key(column, &it), it));
@@ -155,9 +160,16 @@ fn share(used: u64, all: u64) -> Key {
     number(used.saturating_mul(10_000).checked_div(all).unwrap_or(0))
 }
 
-fn service(column: &str, row: &ServiceRow) -> Key {
+/// By region, then by cluster.
+fn place(model: &Model, cluster: &ClusterName) -> Key {
+    number(model.clusters.place(cluster) as u64)
+}
+
+fn service(model: &Model, column: &str, row: &ServiceRow) -> Key {
     let service = &row.service;
     match column {
+        CLUSTER => words(&service.cluster),
+        REGION => place(model, &service.cluster),
         "RUN" => number(row.tally.up()),
         "STATE" => state(row.mood, services_view::state(row)),
         "TASKS" => number(row.tally.live()),
@@ -174,6 +186,8 @@ fn service(column: &str, row: &ServiceRow) -> Key {
 fn task(model: &Model, column: &str, row: &TaskRow) -> Key {
     let task = &row.task;
     match column {
+        CLUSTER => words(&task.cluster),
+        REGION => place(model, &task.cluster),
         "STATE" => state(row.mood, tasks_view::state(model, row)),
         // What was run by hand comes after the services.
         "SERVICE" => match &task.service {
@@ -202,11 +216,13 @@ fn task(model: &Model, column: &str, row: &TaskRow) -> Key {
     }
 }
 
-fn instance(column: &str, row: &InstanceRow) -> Key {
+fn instance(model: &Model, column: &str, row: &InstanceRow) -> Key {
     let instance = &row.instance;
     let (used, all) = (&row.used, &instance.capacity);
     match column {
         "STATE" => state(row.mood, instance.status.as_str().to_owned()),
+        CLUSTER => words(&instance.cluster),
+        REGION => place(model, &instance.cluster),
         "ZONE" => words(instance.zone()),
         "TASKS" => number(row.tally.live()),
         "CPU" => share(used.cpu.0, all.cpu.0),

@@ -11,11 +11,11 @@ use crate::client::{About, Explanation, Standing};
 use crate::docker::StatsSample;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    ClusterName, ContainerName, Event, InstanceName, Snapshot, Task, TaskDefinitionId, TaskId,
-    TimeMs,
+    ContainerName, Event, InstanceName, Snapshot, Task, TaskDefinitionId, TaskId, TimeMs,
 };
 
 use super::bindings::KeyMap;
+use super::clusters::{ClusterView, Clusters};
 use super::compare::Replicas;
 use super::edit::{Change, EditAsk, Refused};
 use super::event::Ticket;
@@ -42,8 +42,8 @@ use super::yank::Source;
 /// How the console is opened.
 #[derive(Clone, Debug)]
 pub struct TuiOptions {
-    /// The cluster to show first.
-    pub cluster: ClusterName,
+    /// The clusters to show first.
+    pub cluster_view: ClusterView,
     /// Whether nothing may be changed from this console.
     pub read_only: bool,
     /// Whether the fleet is simulated.
@@ -66,9 +66,9 @@ impl TuiOptions {
     /// Options for a console on this terminal: colours, signs and time zone as the environment
     /// has them, the rest as the config file says.
     #[must_use]
-    pub fn new(cluster: ClusterName, settings: &ConsoleSettings) -> Self {
+    pub fn new(cluster_view: ClusterView, settings: &ConsoleSettings) -> Self {
         Self {
-            cluster,
+            cluster_view,
             read_only: settings.read_only,
             simulated: false,
             pid: std::process::id(),
@@ -428,7 +428,8 @@ pub struct Model {
     /// This machine's time when the snapshot came.
     pub(crate) received: TimeMs,
     pub(crate) standing: Standing,
-    pub(crate) cluster: ClusterName,
+    pub(crate) cluster_view: ClusterView,
+    pub(crate) clusters: Clusters,
     pub(crate) fleet: Fleet,
     pub(crate) focus: Pane,
     /// The list that the tasks shown belong to: services or instances.
@@ -483,7 +484,8 @@ impl Model {
     #[must_use]
     pub fn new(options: TuiOptions, size: (u16, u16), now: TimeMs) -> Self {
         Self {
-            cluster: options.cluster.clone(),
+            cluster_view: options.cluster_view.clone(),
+            clusters: Clusters::default(),
             log_looks: Looks::default(),
             measure: Measure::default(),
             restoring: None,
@@ -617,7 +619,7 @@ impl Model {
             Some(Layer::Timeline) => (!self.timeline.typing).then_some(Places::TIMELINE),
             Some(Layer::Help { .. }) => Some(Places::HELP),
             Some(Layer::Confirm(proposal)) => {
-                let wanted = proposal.wanted_name(&self.snapshot.state, &self.cluster);
+                let wanted = proposal.wanted_name(&self.snapshot.state);
                 wanted.is_none().then_some(Places::CONFIRM)
             }
             Some(Layer::Stats(_)) => Some(Places::STATS),

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::model::{ClusterName, Event, Instance, Task, TaskDefinitionId, TaskId};
+use crate::model::{ClusterName, Event, Instance, State, Task, TaskDefinitionId, TaskId};
 
 use super::command_line::{self, qd};
 use super::logs::{Entry, LogPage, Sight};
@@ -46,7 +46,7 @@ pub(crate) fn pieces(model: &Model, source: &Source) -> Vec<Piece> {
         Source::Marked(pane) => vec![marked(model, *pane)],
         Source::Thing(subject) => of_subject(model, subject),
         Source::Logs => model.logs_on_top().map_or_else(Vec::new, |(page, sight)| {
-            of_logs(page, sight, &model.cluster)
+            of_logs(page, sight, &model.snapshot.state)
         }),
     };
     pieces.retain(|it| !it.text.is_empty());
@@ -99,7 +99,8 @@ fn of_subject(model: &Model, subject: &Subject) -> Vec<Piece> {
         }
         Subject::Instance(name) => {
             let instance = state.instances.get(name);
-            let cluster = instance.map_or(&model.cluster, |it| &it.cluster);
+            let default = ClusterName::default_cluster();
+            let cluster = instance.map_or(&default, |it| &it.cluster);
             vec![
                 piece("instance name", name.as_str()),
                 piece("ARN", state.partition(cluster).instance(cluster, name)),
@@ -111,7 +112,7 @@ fn of_subject(model: &Model, subject: &Subject) -> Vec<Piece> {
                 command(cluster, &["instance", "show", name.as_str()]),
             ]
         }
-        Subject::Event(event) => of_event(model, event),
+        Subject::Event(event) => of_event(event),
         Subject::Definition(compared) => of_definition(model, &compared.id),
         Subject::Replicas(both) => vec![
             piece(
@@ -155,13 +156,13 @@ fn of_task(model: &Model, id: TaskId) -> Vec<Piece> {
     pieces
 }
 
-fn of_event(model: &Model, event: &Event) -> Vec<Piece> {
+fn of_event(event: &Event) -> Vec<Piece> {
     let named = |what: &str, name: Option<String>| piece(what, name.unwrap_or_default());
     let at = i64::try_from(event.at.0).unwrap_or(i64::MAX);
     let at =
         jiff::Timestamp::from_millisecond(at).map_or_else(|_| String::new(), |it| it.to_string());
     let message = text::clean(&event.message).into_owned();
-    let since = qd(&model.cluster, &["events"]);
+    let since = qd(&event.cluster, &["events"]);
     vec![
         piece("event", message.clone()),
         piece("event with its time", format!("{at} {message}")),
@@ -195,14 +196,14 @@ fn of_definition(model: &Model, id: &TaskDefinitionId) -> Vec<Piece> {
     pieces
 }
 
-fn of_logs(page: &LogPage, sight: Sight, cluster: &ClusterName) -> Vec<Piece> {
+fn of_logs(page: &LogPage, sight: Sight, state: &State) -> Vec<Piece> {
     let found = page.search.at.and_then(|number| page.book.get(number));
     let found = match found {
         Some(Entry::Line(line)) => line.text.to_string(),
         _ => String::new(),
     };
     let shown = page.window(sight).into_iter().map(|(number, _)| number);
-    let command = command_line::logs(&page.target, page.reach, cluster);
+    let command = command_line::logs(&page.target, page.reach, state);
     vec![
         piece("line found", found),
         piece("lines on the screen", page.lines_of(shown)),

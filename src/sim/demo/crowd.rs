@@ -46,7 +46,7 @@ impl Crowd {
                 ..InstanceSettings::new(name, cluster, Endpoint::Simulated)
             })
         });
-        let cluster = ClusterSettings::new(ClusterName::default_cluster(), partition());
+        let cluster = ClusterSettings::new(ClusterName::default_cluster(), partition(REGION));
         let instances = instances.collect::<Result<_, _>>()?;
         Ok(Settings::new(None, vec![cluster], instances))
     }

@@ -14,8 +14,10 @@ use crate::sim::{Fleet, Foreign, HostSpec, Latency};
 
 pub(super) const REGION: &str = "eu-central-1";
 
-struct Row {
+pub(super) struct Row {
     name: &'static str,
+    cluster: &'static str,
+    region: &'static str,
     zone: char,
     vcpus: u64,
     gib: u64,
@@ -34,7 +36,7 @@ enum Takes {
     Fargate,
 }
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     zone: char,
     (vcpus, gib): (u64, u64),
@@ -43,6 +45,8 @@ const fn row(
 ) -> Row {
     Row {
         name,
+        cluster: "default",
+        region: REGION,
         zone,
         vcpus,
         gib,
@@ -67,8 +71,17 @@ const fn fargate(row: Row) -> Row {
     }
 }
 
-const SSD: &[(&str, &str)] = &[("disk", "ssd")];
-const HDD: &[(&str, &str)] = &[("disk", "hdd")];
+/// An instance of another cluster than the shop's.
+pub(super) const fn elsewhere(cluster: &'static str, region: &'static str, row: Row) -> Row {
+    Row {
+        cluster,
+        region,
+        ..row
+    }
+}
+
+pub(super) const SSD: &[(&str, &str)] = &[("disk", "ssd")];
+pub(super) const HDD: &[(&str, &str)] = &[("disk", "hdd")];
 const EDGE: &[(&str, &str)] = &[("disk", "ssd"), ("role", "edge")];
 
 const ROWS: [Row; 12] = [
@@ -90,7 +103,7 @@ const ROWS: [Row; 12] = [
 ];
 
 impl Row {
-    fn settings(&self) -> Result<InstanceSettings, IdError> {
+    pub(super) fn settings(&self) -> Result<InstanceSettings, IdError> {
         let attributes = self
             .attributes
             .iter()
@@ -102,7 +115,7 @@ impl Row {
         Ok(InstanceSettings {
             capacity_provider: provider,
             fargate: self.takes == Takes::Fargate,
-            availability_zone: format!("{REGION}{}", self.zone),
+            availability_zone: format!("{}{}", self.region, self.zone),
             attributes: attributes.collect::<BTreeMap<_, _>>(),
             reserved: Resources {
                 cpu: CpuUnits(128),
@@ -111,13 +124,13 @@ impl Row {
             },
             ..InstanceSettings::new(
                 InstanceName::new(self.name)?,
-                ClusterName::default_cluster(),
+                ClusterName::new(self.cluster)?,
                 Endpoint::Simulated,
             )
         })
     }
 
-    fn host(&self) -> Result<HostSpec, IdError> {
+    pub(super) fn host(&self) -> Result<HostSpec, IdError> {
         let name = InstanceName::new(self.name)?;
         let cpu = CpuUnits(self.vcpus * 1024);
         // A machine never shows all the memory that it was sold with.
@@ -146,7 +159,7 @@ pub fn settings() -> Result<Settings, IdError> {
     let providers = [PROVIDER_STEADY, PROVIDER_SPOT].map(CapacityProviderName::new);
     let cluster = ClusterSettings {
         capacity_providers: providers.into_iter().collect::<Result<_, _>>()?,
-        ..ClusterSettings::new(ClusterName::default_cluster(), partition())
+        ..ClusterSettings::new(ClusterName::default_cluster(), partition(REGION))
     };
     let instances = ROWS.iter().map(Row::settings).collect::<Result<_, _>>()?;
     Ok(Settings {
@@ -158,10 +171,10 @@ pub fn settings() -> Result<Settings, IdError> {
     })
 }
 
-/// Where the simulated fleets lie.
-pub(super) fn partition() -> Partition {
+/// Where a simulated fleet lies.
+pub(super) fn partition(region: &str) -> Partition {
     Partition {
-        region: REGION.to_owned(),
+        region: region.to_owned(),
         ..Partition::default()
     }
 }
@@ -172,8 +185,13 @@ pub(super) fn partition() -> Partition {
 /// # Errors
 /// [`DemoError`] if something built in is wrong; a test holds that nothing is.
 pub fn fleet(seed: u64, base: TimeMs) -> Result<Fleet, DemoError> {
-    let hosts = ROWS.iter().map(Row::host).collect::<Result<_, _>>()?;
-    let fleet = Fleet::new(seed, base, hosts);
+    fleet_with(seed, base, &[])
+}
+
+/// The demo's hosts and others.
+pub(super) fn fleet_with(seed: u64, base: TimeMs, more: &[Row]) -> Result<Fleet, DemoError> {
+    let hosts = ROWS.iter().chain(more).map(Row::host);
+    let fleet = Fleet::new(seed, base, hosts.collect::<Result<_, _>>()?);
     for (on, foreign) in foreign() {
         fleet.seed_foreign(&InstanceName::new(on)?, &foreign)?;
     }

@@ -1,9 +1,11 @@
-//! `qd demo`: a shop on twelve simulated instances in three zones, and a voyage through it.
+//! `qd demo`: a shop on twelve simulated instances in three zones, and a voyage through it; in the
+//! console with two more clusters, one of them in another region.
 
 mod crowd;
 mod hosts;
 mod services;
 mod voyage;
+pub mod world;
 
 use std::time::Duration;
 

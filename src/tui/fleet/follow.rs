@@ -12,6 +12,7 @@ use crate::model::{
     ClusterName, Instance, InstanceName, Service, ServiceStatus, State, Task, TaskId, TimeMs,
 };
 
+use super::super::clusters::ClusterView;
 use super::super::text;
 use super::rows::place;
 use super::{
@@ -25,10 +26,16 @@ const FOLLOWED_MAX: usize = 2_000;
 /// What a fleet was made from.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Source {
-    cluster: Option<ClusterName>,
+    view: Option<ClusterView>,
     services: OrdMap<ServiceKey, Arc<Service>>,
     instances: OrdMap<InstanceName, Arc<Instance>>,
     pub(super) tasks: OrdMap<TaskId, Arc<Task>>,
+}
+
+impl Source {
+    fn shows(&self, cluster: &ClusterName) -> bool {
+        self.view.as_ref().is_some_and(|view| view.shows(cluster))
+    }
 }
 
 /// One thing as it was and as it is.
@@ -45,11 +52,11 @@ struct Touched {
 }
 
 impl Fleet {
-    /// Counts and orders one cluster of a state.
-    pub(crate) fn new(state: &State, cluster: &ClusterName) -> Self {
+    /// Counts and orders what a state has of the clusters that are shown.
+    pub(crate) fn new(state: &State, view: &ClusterView) -> Self {
         let mut fleet = Self {
             of: Source {
-                cluster: Some(cluster.clone()),
+                view: Some(view.clone()),
                 services: state.services.clone(),
                 instances: state.instances.clone(),
                 tasks: state.tasks.clone(),
@@ -62,7 +69,7 @@ impl Fleet {
             services.map(service_row).collect(),
             instances.map(instance_row).collect(),
         );
-        let tasks = state.tasks.values().filter(|it| it.cluster == *cluster);
+        let tasks = state.tasks.values().filter(|it| view.shows(&it.cluster));
         let mut rows: Vec<TaskRow> = tasks.map(|task| fleet.row(task)).collect();
         rows.sort_by(|a, b| place(&a.task).cmp(&place(&b.task)));
         for row in &rows {
@@ -81,17 +88,17 @@ impl Fleet {
     }
 
     /// Becomes the fleet of that state.
-    pub(crate) fn follow(&mut self, state: &State, cluster: &ClusterName) {
+    pub(crate) fn follow(&mut self, state: &State, view: &ClusterView) {
         let edition = self.edition + 1;
-        if !self.step(state, cluster) {
-            *self = Self::new(state, cluster);
+        if !self.step(state, view) {
+            *self = Self::new(state, view);
         }
         self.edition = edition;
     }
 
-    /// Takes what changed in; `false` if that is too much, or another cluster.
-    fn step(&mut self, state: &State, cluster: &ClusterName) -> bool {
-        if self.of.cluster.as_ref() != Some(cluster) {
+    /// Takes what changed in; `false` if that is too much, or of other clusters.
+    fn step(&mut self, state: &State, view: &ClusterView) -> bool {
+        if self.of.view.as_ref() != Some(view) {
             return false;
         }
         let tasks = steps(&self.of.tasks, &state.tasks);
@@ -127,12 +134,11 @@ impl Fleet {
     }
 
     fn has_service(&self, service: &Service) -> bool {
-        self.of.cluster.as_ref() == Some(&service.cluster)
-            && service.status != ServiceStatus::Inactive
+        self.of.shows(&service.cluster) && service.status != ServiceStatus::Inactive
     }
 
     fn has_instance(&self, instance: &Instance) -> bool {
-        self.of.cluster.as_ref() == Some(&instance.cluster)
+        self.of.shows(&instance.cluster)
     }
 
     fn step_service(
@@ -186,7 +192,7 @@ impl Fleet {
                 touched.instances.insert(task.instance.clone());
             }
         }
-        let Some(task) = new.filter(|it| self.of.cluster.as_ref() == Some(&it.cluster)) else {
+        let Some(task) = new.filter(|it| self.of.shows(&it.cluster)) else {
             return;
         };
         let row = self.row(&task);
@@ -311,6 +317,7 @@ fn service_row(service: &Arc<Service>) -> ServiceRow {
         tally: Tally::default(),
         updated: 0,
         zones: BTreeMap::new(),
+        adrift: false,
         mood: Mood::Calm,
     }
 }

@@ -12,7 +12,7 @@ use crate::model::instance::Connection;
 use crate::model::{Change, ClusterName, Snapshot, State, TaskId, TimeMs};
 use crate::scheduler::fixture;
 use crate::tui::settings::ConsoleSettings;
-use crate::tui::{Event, Model, TuiOptions, update, view};
+use crate::tui::{ClusterView, Event, Model, TuiOptions, update, view};
 
 const NOW: TimeMs = TimeMs(9_000_000);
 
@@ -160,16 +160,20 @@ proptest! {
     #[test]
     fn a_fleet_that_follows_is_the_one_made_anew(
         pictures in proptest::collection::vec(proptest::collection::vec(step(), 1..5), 1..25),
+        all in proptest::bool::ANY,
     ) {
-        let home = ClusterName::default_cluster();
+        let view = match all {
+            true => ClusterView::All,
+            false => ClusterView::One(ClusterName::default_cluster()),
+        };
         let mut state = State::default();
-        let mut followed = Fleet::new(&state, &home);
+        let mut followed = Fleet::new(&state, &view);
         for steps in pictures {
             for step in &steps {
                 state.apply(&change(step));
             }
-            followed.follow(&state, &home);
-            let anew = Fleet::new(&state, &home);
+            followed.follow(&state, &view);
+            let anew = Fleet::new(&state, &view);
             prop_assert_eq!(rows(&followed), rows(&anew));
             prop_assert_eq!(&followed.services, &anew.services);
             prop_assert_eq!(&followed.instances, &anew.instances);
@@ -204,7 +208,7 @@ fn crowd(tasks: u32) -> State {
 }
 
 fn console(state: State) -> Model {
-    let options = TuiOptions::new(ClusterName::default_cluster(), &ConsoleSettings::default());
+    let options = TuiOptions::new(ClusterView::All, &ConsoleSettings::default());
     let mut model = Model::new(options, (160, 45), NOW);
     see(&mut model, state);
     model

@@ -393,7 +393,7 @@ pub(crate) const KEYS: &[Binding] = &[
         &["c"],
         Action::Cluster,
         "",
-        "choose another cluster",
+        "choose a cluster, or all of them",
     ),
     key(
         P::PANES,

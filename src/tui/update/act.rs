@@ -59,9 +59,10 @@ pub(super) fn command(model: &Model, act: &Act) -> Option<Command> {
         service: service.to_string(),
         ..UpdateService::default()
     };
+    let cluster = act.cluster(&model.snapshot.state).map(ToString::to_string);
     let instance = |name: &InstanceName, status| {
         Command::UpdateContainerInstancesState(UpdateContainerInstancesState {
-            cluster: Some(model.cluster.to_string()),
+            cluster: cluster.clone(),
             container_instances: vec![name.to_string()],
             status,
         })
@@ -91,7 +92,7 @@ pub(super) fn command(model: &Model, act: &Act) -> Option<Command> {
             force: true,
         }),
         Act::Stop(task) => Command::StopTask(StopTask {
-            cluster: Some(model.cluster.to_string()),
+            cluster,
             task: task.to_string(),
             reason: Some(STOP_REASON.to_owned()),
         }),
@@ -133,6 +134,14 @@ fn parts<'a>(model: &'a Model, key: &ServiceKey) -> Option<(&'a Service, Tally)>
     Some((service, tally.unwrap_or_default()))
 }
 
+/// A service by its name, and by its cluster where several are shown.
+pub(super) fn called(model: &Model, (cluster, name): &ServiceKey) -> String {
+    match model.clusters.several() {
+        true => format!("{name} of {cluster}"),
+        false => name.to_string(),
+    }
+}
+
 fn gone(title: String) -> Question {
     Question {
         title,
@@ -143,8 +152,8 @@ fn gone(title: String) -> Question {
 }
 
 fn scale(model: &Model, key: &ServiceKey, to: u32) -> Question {
-    let name = &key.1;
-    let title = format!("Scale service {name} to {to}");
+    let (name, called) = (&key.1, called(model, key));
+    let title = format!("Scale service {called} to {to}");
     let Some((service, tally)) = parts(model, key) else {
         return gone(title);
     };
@@ -183,8 +192,8 @@ fn bounds(service: &Service) -> String {
 }
 
 fn update_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question {
-    let name = &key.1;
-    let title = format!("Update service {name} to {to}");
+    let (name, called) = (&key.1, called(model, key));
+    let title = format!("Update service {called} to {to}");
     let Some((service, _)) = parts(model, key) else {
         return gone(title);
     };
@@ -204,9 +213,9 @@ fn update_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question
 }
 
 fn back_to(model: &Model, key: &ServiceKey, to: &TaskDefinitionId) -> Question {
-    let name = &key.1;
+    let called = called(model, key);
     Question {
-        title: format!("Roll service {name} back to {to}"),
+        title: format!("Roll service {called} back to {to}"),
         ..update_to(model, key, to)
     }
 }
@@ -230,8 +239,8 @@ fn images(model: &Model, from: &TaskDefinitionId, to: &TaskDefinitionId) -> Vec<
 }
 
 fn restart(model: &Model, key: &ServiceKey) -> Question {
-    let name = &key.1;
-    let title = format!("Restart service {name}");
+    let (name, called) = (&key.1, called(model, key));
+    let title = format!("Restart service {called}");
     let Some((service, tally)) = parts(model, key) else {
         return gone(title);
     };
@@ -250,8 +259,8 @@ fn restart(model: &Model, key: &ServiceKey) -> Question {
 }
 
 fn rebalance(model: &Model, key: &ServiceKey) -> Question {
-    let name = &key.1;
-    let title = format!("Balance the zones of service {name}");
+    let (name, called) = (&key.1, called(model, key));
+    let title = format!("Balance the zones of service {called}");
     let Some((service, _)) = parts(model, key) else {
         return gone(title);
     };
@@ -273,8 +282,8 @@ fn rebalance(model: &Model, key: &ServiceKey) -> Question {
 }
 
 fn delete(model: &Model, key: &ServiceKey) -> Question {
-    let name = &key.1;
-    let title = format!("Delete service {name}");
+    let (name, called) = (&key.1, called(model, key));
+    let title = format!("Delete service {called}");
     let Some((_, tally)) = parts(model, key) else {
         return gone(title);
     };

@@ -12,7 +12,7 @@ use super::super::marks::{self, MARKED_MAX};
 use super::super::proposal::Proposal;
 use super::super::state::{Act, Model, Pane};
 use super::super::text::{count, number};
-use super::act::{Question, question};
+use super::act::{Question, called, question};
 use super::{fleet, proposal};
 
 /// How many names a question lists; the rest is counted.
@@ -222,6 +222,9 @@ pub(crate) fn names(model: &Model, acts: &[Act]) -> Vec<String> {
 }
 
 fn name(model: &Model, act: &Act) -> String {
+    if let Some(key) = act.service() {
+        return called(model, key);
+    }
     let Act::Stop(id) = act else {
         return act.thing();
     };
@@ -268,7 +271,7 @@ fn together(model: &Model, acts: &[Act]) -> Question {
                         notes.push(note);
                     }
                 }
-                _ => notes.push(format!("{}: {note}", act.thing())),
+                _ => notes.push(format!("{}: {note}", name(model, act))),
             }
         }
     }

@@ -82,7 +82,7 @@ pub(super) fn ended(
     }
     let now = model.plane_time(model.now);
     let state = &model.snapshot.state;
-    match edit::read(ask, &text, (state, now), &model.cluster) {
+    match edit::read(ask, &text, (state, now)) {
         Verdict::Same => {
             model.toast(format!(
                 "Nothing to change: {} is like that already.",

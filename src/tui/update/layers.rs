@@ -2,10 +2,11 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::model::TaskDefinitionId;
 use crate::model::task_definition::TaskDefinitionStatus;
-use crate::model::{ClusterName, TaskDefinitionId};
 
 use super::super::bindings;
+use super::super::clusters::{self, ClusterView};
 use super::super::compare as replicas;
 use super::super::effect::Effect;
 use super::super::keymap::Action;
@@ -239,8 +240,8 @@ pub(super) fn chosen(model: &mut Model, choice: Choice, selected: &str) {
             }
         }
         Choice::Cluster => {
-            if let Ok(cluster) = selected.parse::<ClusterName>() {
-                model.cluster = cluster;
+            if let Some(view) = ClusterView::labelled(selected) {
+                model.cluster_view = view;
                 model.marks = Default::default();
                 model.services = Default::default();
                 model.tasks = Default::default();
@@ -254,16 +255,17 @@ pub(super) fn chosen(model: &mut Model, choice: Choice, selected: &str) {
     }
 }
 
-/// Offers the clusters, if there is more than one.
+/// Offers all clusters together and each of them, if there is more than one.
 pub(super) fn choose_cluster(model: &mut Model) {
-    if model.snapshot.state.clusters.len() < 2 {
-        model.toast(format!("There is no other cluster than {}.", model.cluster));
+    if let [one] = model.snapshot.state.clusters.keys().collect::<Vec<_>>()[..] {
+        let words = format!("There is no other cluster than {one}.");
+        model.toast(words);
         return;
     }
     model.layers.push(Layer::Picker {
         choice: Choice::Cluster,
         typed: String::new(),
-        selected: model.cluster.to_string(),
+        selected: model.cluster_view.label().to_owned(),
     });
 }
 
@@ -271,7 +273,10 @@ pub(super) fn choose_cluster(model: &mut Model) {
 pub(crate) fn picker_items(model: &Model, choice: &Choice, typed: &str) -> Vec<String> {
     let state = &model.snapshot.state;
     let all: Vec<String> = match choice {
-        Choice::Cluster => state.clusters.keys().map(ToString::to_string).collect(),
+        Choice::Cluster => {
+            let views = clusters::choices(model);
+            views.iter().map(|it| it.label().to_owned()).collect()
+        }
         Choice::Since => logs::reaches(),
         Choice::Columns => logs::columns(model),
         Choice::Copy(source) => {

@@ -77,10 +77,10 @@ pub(super) fn settle(model: &mut Model) {
     let Some(layout) = model.layout() else {
         return;
     };
-    let fleet = &model.fleet;
+    let (fleet, clusters) = (&model.fleet, &model.clusters);
     for layer in &mut model.layers {
         if let Layer::Map(page) = layer {
-            page.settle(fleet, map::area(layout.body));
+            page.settle(fleet, clusters, map::area(layout.body));
         }
     }
 }
@@ -147,7 +147,7 @@ fn walk(model: &Model, page: &mut MapPage, action: Action) {
     let Some(layout) = model.layout() else {
         return;
     };
-    let chart = Chart::new(fleet, page.measure, map::area(layout.body));
+    let chart = Chart::new(fleet, &model.clusters, page.measure, map::area(layout.body));
     let host = page.host.as_ref().and_then(|name| fleet.instance(name));
     let (Some(row), Some(name)) = (host, &page.host) else {
         return;

@@ -97,9 +97,9 @@ fn enter(model: &mut Model) -> Vec<Effect> {
         Offer::Page(subject) => fleet::open(model, subject),
         Offer::Schedule(_) => fleet::open(model, Subject::Schedules),
         Offer::On(action, subject) => fleet::on_subject(model, action, Some(subject)),
-        Offer::Cluster(name) => {
+        Offer::Clusters(view) => {
             let effects = close_all(model);
-            layers::chosen(model, Choice::Cluster, name.as_str());
+            layers::chosen(model, Choice::Cluster, view.label());
             effects
         }
     }

@@ -127,7 +127,7 @@ fn is_named(model: &mut Model) -> bool {
     let Some(Layer::Confirm(proposal)) = model.layers.last() else {
         return false;
     };
-    let wanted = proposal.wanted_name(&model.snapshot.state, &model.cluster);
+    let wanted = proposal.wanted_name(&model.snapshot.state);
     match wanted {
         Some(name) if name != proposal.typed => {
             model.toast_here(format!(
@@ -243,10 +243,10 @@ pub(super) fn applied(
         proposal.top = 0;
         return Vec::new();
     }
-    let cluster = model.cluster.clone();
+    let snapshot = model.snapshot.clone();
     let asked = find(model, sent);
     let line = asked.as_ref().and_then(|it| match it.acts.as_slice() {
-        [one] => Some(format!(" $ {}", command_line::line(one, &cluster))),
+        [one] => Some(format!(" $ {}", command_line::line(one, &snapshot.state))),
         _ => None,
     });
     let text = asked

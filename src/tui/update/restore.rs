@@ -1,7 +1,6 @@
 //! The console looks as it did when it was left, as far as what it showed is still there.
 
-use crate::model::ClusterName;
-
+use super::super::clusters::ClusterView;
 use super::super::effect::Effect;
 use super::super::kept::View;
 use super::super::sort;
@@ -32,10 +31,10 @@ pub(super) fn restore(model: &mut Model) -> Vec<Effect> {
         ..
     } = *view;
     // A cluster that was asked for now goes before the one of then.
-    let unasked = model.options.cluster == ClusterName::default_cluster();
+    let unasked = model.options.cluster_view == ClusterView::All;
     let clusters = &model.snapshot.state.clusters;
     if let Some(cluster) = cluster.filter(|it| unasked && clusters.contains_key(it)) {
-        model.cluster = cluster;
+        model.cluster_view = ClusterView::One(cluster);
     }
     model.focus = focus.unwrap_or(model.focus);
     let drives = |pane: &Pane| matches!(pane, Pane::Services | Pane::Instances);

@@ -7,11 +7,21 @@ use super::super::fleet::{InstanceRow, ServiceRow, TaskRow};
 use super::super::state::{Model, Pane};
 use super::super::view::{services, tasks};
 
-const SERVICES: &[&str] = &["SERVICE", "STATE", "DEFINITION", "ZONES", "RUN"];
+const SERVICES: &[&str] = &[
+    "SERVICE",
+    "CLUSTER",
+    "REGION",
+    "STATE",
+    "DEFINITION",
+    "ZONES",
+    "RUN",
+];
 const TASKS: &[&str] = &[
     "TASK",
     "STATE",
     "SERVICE",
+    "CLUSTER",
+    "REGION",
     "DEFINITION",
     "INSTANCE",
     "ZONE",
@@ -19,8 +29,12 @@ const TASKS: &[&str] = &[
     "PORTS",
     "WHY",
 ];
-const INSTANCES: &[&str] = &["INSTANCE", "STATE", "ZONE", "DOCKER", "ENDPOINT", "TASKS"];
-const EVENTS: &[&str] = &["MESSAGE", "SEVERITY", "KIND", "SERVICE", "TASK", "INSTANCE"];
+const INSTANCES: &[&str] = &[
+    "INSTANCE", "CLUSTER", "REGION", "STATE", "ZONE", "DOCKER", "ENDPOINT", "TASKS",
+];
+const EVENTS: &[&str] = &[
+    "MESSAGE", "SEVERITY", "KIND", "CLUSTER", "SERVICE", "TASK", "INSTANCE",
+];
 
 /// The heads of a list's columns.
 pub(super) fn heads(pane: Pane) -> &'static [&'static str] {
@@ -36,7 +50,7 @@ fn words(thing: Option<impl ToString>) -> String {
     thing.map(|it| it.to_string()).unwrap_or_default()
 }
 
-pub(super) fn service_passes(filter: &Filter, row: &ServiceRow) -> bool {
+pub(super) fn service_passes(filter: &Filter, model: &Model, row: &ServiceRow) -> bool {
     let service = &row.service;
     let definition = || words(service.primary().map(|d| &d.task_definition));
     let whole = || {
@@ -45,6 +59,8 @@ pub(super) fn service_passes(filter: &Filter, row: &ServiceRow) -> bool {
     };
     let cell = |at: usize| match SERVICES[at] {
         "SERVICE" => service.name.to_string(),
+        "CLUSTER" => service.cluster.to_string(),
+        "REGION" => model.clusters.region(&service.cluster).to_owned(),
         "STATE" => services::state(row),
         "DEFINITION" => definition(),
         "ZONES" => row.zones.keys().cloned().collect::<Vec<_>>().join(" "),
@@ -69,6 +85,8 @@ pub(super) fn task_passes(filter: &Filter, model: &Model, row: &TaskRow) -> bool
     };
     let cell = |at: usize| match TASKS[at] {
         "TASK" => task.id.to_string(),
+        "CLUSTER" => task.cluster.to_string(),
+        "REGION" => model.clusters.region(&task.cluster).to_owned(),
         "STATE" => tasks::state(model, row),
         "SERVICE" => words(task.service.as_ref()),
         "DEFINITION" => task.task_definition.to_string(),
@@ -86,7 +104,7 @@ pub(super) fn task_passes(filter: &Filter, model: &Model, row: &TaskRow) -> bool
     filter.passes(whole, cell, TASKS.len())
 }
 
-pub(super) fn instance_passes(filter: &Filter, row: &InstanceRow) -> bool {
+pub(super) fn instance_passes(filter: &Filter, model: &Model, row: &InstanceRow) -> bool {
     let instance = &row.instance;
     let status = instance.status.as_str();
     let whole = || {
@@ -103,6 +121,8 @@ pub(super) fn instance_passes(filter: &Filter, row: &InstanceRow) -> bool {
     };
     let cell = |at: usize| match INSTANCES[at] {
         "INSTANCE" => instance.name.to_string(),
+        "CLUSTER" => instance.cluster.to_string(),
+        "REGION" => model.clusters.region(&instance.cluster).to_owned(),
         "STATE" if !instance.is_connected() => format!("LOST {status}"),
         "STATE" => status.to_owned(),
         "ZONE" => instance.zone().to_owned(),
@@ -118,6 +138,7 @@ pub(super) fn event_passes(filter: &Filter, event: &Event) -> bool {
         "MESSAGE" => event.message.clone(),
         "SEVERITY" => format!("{:?}", event.severity),
         "KIND" => format!("{:?}", event.kind),
+        "CLUSTER" => event.cluster.to_string(),
         "SERVICE" => words(event.service.as_ref()),
         "TASK" => words(event.task),
         _ => words(event.instance.as_ref()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::Snapshot;
 
+use super::super::clusters::Clusters;
 use super::super::fleet::service_of;
 use super::super::state::{Layer, Links, List, Model, PANES, Pane};
 use super::super::view::{page, proposal};
@@ -25,10 +26,14 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
     }
 }
 
-/// Shows a picture, in the cluster that is chosen.
+/// Shows a picture, of the clusters that are chosen.
 pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.received = model.now;
-    model.fleet.follow(&snapshot.state, &model.cluster);
+    model.fleet.follow(&snapshot.state, &model.cluster_view);
+    model.clusters = Clusters::new(&snapshot.state, &model.cluster_view);
+    for row in &mut model.fleet.services {
+        row.adrift = model.clusters.lost_with(&row.service.cluster).is_some();
+    }
     if model.past.is_none() {
         model.marks.keep(&model.fleet);
         // Rates are of what goes on, not of what is looked back on.

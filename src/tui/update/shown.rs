@@ -36,7 +36,7 @@ pub(super) fn services(model: &mut Model) {
         return;
     };
     let all = &model.fleet.services;
-    let passing = passing(&filter, all, rows::service_passes);
+    let passing = passing(&filter, model, all, rows::service_passes);
     model.shown.services = sort::services(model, passing);
 }
 
@@ -45,16 +45,23 @@ pub(super) fn instances(model: &mut Model) {
         return;
     };
     let all = &model.fleet.instances;
-    let passing = passing(&filter, all, rows::instance_passes);
+    let passing = passing(&filter, model, all, rows::instance_passes);
     model.shown.instances = sort::instances(model, passing);
 }
 
 /// The places of those that pass; where nothing is asked for, none is looked at.
-fn passing<T>(filter: &Filter, all: &[T], passes: fn(&Filter, &T) -> bool) -> Vec<usize> {
+fn passing<T>(
+    filter: &Filter,
+    model: &Model,
+    all: &[T],
+    passes: fn(&Filter, &Model, &T) -> bool,
+) -> Vec<usize> {
     let places = 0..all.len();
     match filter.is_empty() {
         true => places.collect(),
-        false => places.filter(|at| passes(filter, &all[*at])).collect(),
+        false => places
+            .filter(|at| passes(filter, model, &all[*at]))
+            .collect(),
     }
 }
 
@@ -64,13 +71,16 @@ pub(super) fn tasks(model: &mut Model) {
         return;
     };
     let fleet = &model.fleet;
+    // Those of one service or instance are in one cluster.
+    let by_region = scope.is_none() && model.clusters.several();
     let all = match scope {
         None => fleet.tasks.clone(),
         Some(Scope::Service(key)) => fleet.of_service(&key),
         Some(Scope::Instance(name)) => fleet.of_instance(&name).iter().cloned().collect(),
     };
     model.shown.tasks_in_scope = all.len();
-    model.shown.tasks = if filter.is_empty() && model.sorting.of(Pane::Tasks).column.is_none() {
+    let in_order = model.sorting.of(Pane::Tasks).column.is_none() && !by_region;
+    model.shown.tasks = if filter.is_empty() && in_order {
         all
     } else {
         let passing = all
@@ -98,7 +108,7 @@ pub(super) fn events(model: &mut Model) {
     };
     let all = model.snapshot.state.events.iter().rev();
     model.shown.events = all
-        .filter(|event| event.cluster == model.cluster)
+        .filter(|event| model.cluster_view.shows(&event.cluster))
         .filter(|event| filter.is_empty() || rows::event_passes(&filter, event))
         .cloned()
         .collect();

@@ -35,14 +35,14 @@ pub(super) fn told(model: &mut Model, ticket: Ticket, history: Result<History, S
     }
 }
 
-/// Narrows the timeline to the cluster and to its filter.
+/// Narrows the timeline to the clusters shown and to its filter.
 pub(super) fn settle(model: &mut Model) {
     if !matches!(model.layers.last(), Some(Layer::Timeline)) && model.past.is_none() {
         return;
     }
     let filter = Filter::read(&model.timeline.filter, rows::heads(Pane::Events));
-    let cluster = &model.cluster;
-    let passes = |event: &Event| &event.cluster == cluster && rows::event_passes(&filter, event);
+    let view = &model.cluster_view;
+    let passes = |event: &Event| view.shows(&event.cluster) && rows::event_passes(&filter, event);
     model.timeline.settle(passes);
     model.timeline.wrong = filter.wrong;
 }

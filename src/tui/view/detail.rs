@@ -22,7 +22,7 @@ use super::super::progress::Drain;
 use super::super::state::{Model, Pane, Subject};
 use super::super::text::{self, count};
 use super::page::Page;
-use super::{Screen, bar, compare, events, services, silent};
+use super::{Screen, bar, compare, events, places, services, silent};
 
 pub(crate) mod definition;
 mod deployments;
@@ -78,7 +78,7 @@ pub(super) fn page(screen: &Screen<'_>, subject: &Subject, columns: u16) -> Page
         }
         Subject::Schedules => {
             schedules::write(&mut sheet);
-            format!("Schedules of {}", screen.model.cluster)
+            format!("Schedules of {}", screen.model.shown_words())
         }
         Subject::Refused(refused) => {
             sheet.refused(refused);
@@ -302,6 +302,12 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
     let row = screen.model.fleet.service(key)?;
     let service = &row.service;
     let name = &service.name;
+    // A column of air on either side, and the name before it.
+    let columns = usize::from(screen.model.size.0);
+    let room = columns.saturating_sub(text::width(name.as_str()) + 4);
+    if let Some(loss) = places::loss_of(screen, &service.cluster, room) {
+        return Some((Mood::Bad, format!("{name}: {loss}")));
+    }
     if let Some(unplaced) = &service.unplaced {
         let tasks = count(u64::from(unplaced.count), "task");
         let reasons = refusals(service).join("; ");
@@ -355,6 +361,9 @@ fn next_given_up(screen: &Screen<'_>, service: &Service) -> String {
 
 /// Where a service's tasks are, by zone.
 fn spread(screen: &Screen<'_>, service: &Service) -> String {
+    if let Some(loss) = places::loss_of(screen, &service.cluster, usize::MAX) {
+        return loss;
+    }
     let row = screen.model.fleet.row_of(service);
     let zones = row.map(|row| &row.zones).filter(|zones| !zones.is_empty());
     let Some(zones) = zones else {

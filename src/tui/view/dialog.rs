@@ -14,7 +14,7 @@ use super::super::state::{Choice, Layer, Model, Notice};
 use super::super::text;
 use super::super::update::picker_items;
 use super::super::yank;
-use super::{Screen, commands, grid, header, proposal, shell};
+use super::{Screen, commands, grid, header, places, proposal, shell};
 
 /// Columns of a box.
 pub(super) const COLUMNS: u16 = 66;
@@ -103,7 +103,7 @@ fn picker(
     let (title, current) = match choice {
         Choice::Cluster => (
             "Choose a cluster".to_owned(),
-            Some(model.cluster.to_string()),
+            Some(model.cluster_view.label().to_owned()),
         ),
         Choice::Since => ("Read logs from".to_owned(), None),
         Choice::Copy(_) => ("Copy".to_owned(), None),
@@ -140,9 +140,14 @@ fn picker(
             Style::new()
         };
         let mark = if chosen { "▸ " } else { "  " };
-        let now = (current.as_ref() == Some(item)).then_some("  runs now");
+        let now = match choice {
+            Choice::Cluster => "  shown now",
+            _ => "  runs now",
+        };
+        let now = (current.as_ref() == Some(item)).then_some(now);
         lines.push(Line::from(vec![
             Span::styled(format!("{mark}{}", label(model, choice, item)), style),
+            Span::styled(places::choice(screen, choice, item), screen.theme.dim()),
             Span::styled(now.unwrap_or_default(), screen.theme.dim()),
         ]));
     }

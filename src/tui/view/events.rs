@@ -9,7 +9,7 @@ use super::super::fleet::Mood;
 use super::super::layout::Layout;
 use super::super::state::{Model, Pane};
 use super::super::text;
-use super::{Screen, empty, grid, pane_frame};
+use super::{Screen, empty, grid, pane_frame, places};
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let model = screen.model;
@@ -77,6 +77,7 @@ pub(crate) fn line(screen: &Screen<'_>, event: &Event) -> Line<'static> {
     Line::from(vec![
         Span::styled(format!("{} ", screen.clock(event.at)), screen.theme.dim()),
         Span::styled(format!("{sign} "), style),
+        Span::styled(places::margin(screen, &event.cluster), screen.theme.dim()),
         Span::styled(text::clean(&event.message).into_owned(), words),
     ])
 }

@@ -20,8 +20,8 @@ const GAP: u16 = 2;
 const BAR_MOST: u16 = 40;
 /// Rows of no more columns are marked whole.
 const NARROW: u16 = 84;
-/// The cells that keep their colour in a stale row: sign and state.
-const LOUD: [usize; 2] = [0, 2];
+/// The columns that keep their colour in a stale row: sign and state.
+const LOUD: [&str; 2] = ["", "STATE"];
 
 /// One column.
 pub(crate) struct Column {
@@ -128,8 +128,8 @@ pub(crate) fn draw(
         let area = Rect::new(pane.rows.x, y, pane.rows.width, 1);
         if row.stale {
             // All but the sign and the state, which say what is wrong.
-            let cells = row.cells.iter_mut().enumerate();
-            for (_, cell) in cells.filter(|(at, _)| !LOUD.contains(at)) {
+            let cells = row.cells.iter_mut().zip(columns);
+            for (cell, _) in cells.filter(|(_, column)| !LOUD.contains(&column.title)) {
                 cell.spans
                     .iter_mut()
                     .for_each(|span| span.style = theme.dim());

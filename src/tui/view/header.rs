@@ -14,28 +14,42 @@ use super::super::hit::Target;
 use super::super::keymap::{self, Action};
 use super::super::state::{Choice, Layer, Model, Subject};
 use super::super::text;
-use super::{Screen, detail as details, grid};
+use super::{Screen, detail as details, grid, places};
 
 pub(super) fn draw(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let model = screen.model;
     let mut left = vec![
         Span::styled(" qd ", screen.theme.badge(Color::LightCyan)),
         Span::raw(" "),
-        Span::styled(model.cluster.to_string(), screen.theme.strong()),
+        Span::styled(model.shown_words(), screen.theme.strong()),
     ];
-    let region = model.snapshot.state.partition(&model.cluster).region;
-    if area.width >= 110 {
+    if let Some(cluster) = model.sole_cluster()
+        && area.width >= 110
+    {
+        let region = model.snapshot.state.partition(cluster).region;
         left.push(Span::styled(format!(" {region}"), screen.theme.dim()));
     }
     let rule = || Span::styled(" │ ", screen.theme.rule());
-    // Whether all answer comes first: on a narrow line the rest is cut.
-    left.push(rule());
-    left.extend(age(screen));
-    left.push(rule());
-    left.extend(holder(screen));
     let badges = Line::from(badges(screen));
     let used = u16::try_from(badges.width()).unwrap_or(0);
     let x = area.right().saturating_sub(used);
+    let room = usize::from((x - area.x).saturating_sub(1));
+    let said: usize = left.iter().map(Span::width).sum();
+    let room = room.saturating_sub(said + rule().width());
+    let loss = match model.is_stale() {
+        true => None,
+        false => places::loss(screen, room),
+    };
+    // Whether all answer comes first: on a narrow line the rest is cut. Who carries the scheduler can
+    // wait while a region is lost.
+    let parts = match loss {
+        Some(words) => vec![vec![Span::styled(words, screen.theme.mood(Mood::Bad))]],
+        None => vec![age(screen), holder(screen)],
+    };
+    for part in parts {
+        left.push(rule());
+        left.extend(part);
+    }
     grid::put(
         buffer,
         area.x,
@@ -130,8 +144,7 @@ pub(super) fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
             Color::Yellow,
         );
     }
-    let cluster = model.snapshot.state.clusters.get(&model.cluster);
-    if cluster.is_some_and(|it| it.protected) {
+    if model.stands_on_protected() {
         badge("PROTECTED".to_owned(), Color::LightMagenta);
     }
     if model.options.read_only {

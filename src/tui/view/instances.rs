@@ -11,17 +11,19 @@ use super::super::state::{Model, Pane};
 use super::super::text;
 use super::grid::{self, Column, Row, cell, column, right};
 use super::theme::sign;
-use super::{Screen, empty, pane_frame};
+use super::{Screen, empty, pane_frame, places};
 
 /// Cells of a usage bar.
 const BAR: usize = 8;
 /// From this share on a resource is nearly used up, in percent.
 const NEARLY_FULL: u64 = 85;
+/// Before which column the cluster stands, where several are shown.
+const PLACE: usize = 2;
 
 /// The columns, shown as far as there is room.
 pub(crate) fn columns(model: &Model) -> Vec<Column> {
     let fleet = &model.fleet;
-    vec![
+    let own = vec![
         column("", 1, 1, 0),
         column("INSTANCE", 8, fleet.widths.instance.min(28), 0),
         column("STATE", 9, 11, 0),
@@ -31,7 +33,8 @@ pub(crate) fn columns(model: &Model) -> Vec<Column> {
         column("MEMORY", BAR + 5, BAR + 5, 2),
         column("DOCKER", 6, 8, 6),
         column("ENDPOINT", 20, fleet.widths.endpoint.min(40), 7),
-    ]
+    ];
+    places::columns(model, PLACE, own)
 }
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
@@ -63,18 +66,19 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         let instance = &row.instance;
         let dim = screen.theme.dim();
         let linked = model.focus != Pane::Instances;
+        let cells = vec![
+            cell(sign(row.mood), screen.theme.mood(row.mood)),
+            cell(instance.name.as_str(), screen.theme.strong()),
+            cell(state(screen, instance), screen.theme.mood(row.mood)),
+            cell(zone(instance), dim),
+            tasks(screen, row),
+            usage(screen, row, |it| it.cpu.0),
+            usage(screen, row, |it| it.memory.0),
+            cell(text::clean(&instance.docker_version).into_owned(), dim),
+            cell(text::clean(&instance.endpoint).into_owned(), dim),
+        ];
         Row {
-            cells: vec![
-                cell(sign(row.mood), screen.theme.mood(row.mood)),
-                cell(instance.name.as_str(), screen.theme.strong()),
-                cell(state(screen, instance), screen.theme.mood(row.mood)),
-                cell(zone(instance), dim),
-                tasks(screen, row),
-                usage(screen, row, |it| it.cpu.0),
-                usage(screen, row, |it| it.memory.0),
-                cell(text::clean(&instance.docker_version).into_owned(), dim),
-                cell(text::clean(&instance.endpoint).into_owned(), dim),
-            ],
+            cells: places::cells(screen, PLACE, &instance.cluster, cells),
             selected: model.marks(Pane::Instances)
                 && model.instances.selected.as_ref() == Some(&instance.name),
             marked: model.marks.instances.contains(&instance.name),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use ratatui::style::Color;
 
-use crate::model::state::ServiceKey;
+use crate::model::ServiceName;
 
 use super::super::fleet::Fleet;
 use super::theme::Theme;
@@ -41,27 +41,29 @@ pub(super) fn choice(theme: &Theme) -> &[Color] {
     }
 }
 
-/// What every service of a fleet looks like.
-pub(super) fn dresses(fleet: &Fleet, theme: &Theme) -> BTreeMap<ServiceKey, Dress> {
+/// What every service of a fleet looks like. Those of equal names look the same: they lie in other
+/// bays.
+pub(super) fn dresses(fleet: &Fleet, theme: &Theme) -> BTreeMap<ServiceName, Dress> {
     let choice = choice(theme);
     let (mut taken, mut letters) = (HashSet::new(), HashSet::new());
-    let services = fleet.services.iter();
-    services
-        .map(|row| {
-            let name = &row.service.name;
-            // The name decides, so that a service looks the same tomorrow; another one that has
-            // the colour already moves it on.
-            let wanted = hash(name.as_str()) % choice.len();
-            let slots = (0..choice.len()).map(|step| (wanted + step) % choice.len());
-            let slot = slots.into_iter().find(|slot| !taken.contains(slot));
-            let slot = slot.unwrap_or(wanted);
-            taken.insert(slot);
-            let letter = letter(name.as_str(), &letters);
-            letters.insert(letter);
-            let colour = choice[slot];
-            (row.key(), Dress { colour, letter })
-        })
-        .collect()
+    let mut dresses = BTreeMap::new();
+    for name in fleet.services.iter().map(|row| &row.service.name) {
+        if dresses.contains_key(name) {
+            continue;
+        }
+        // The name decides, so that a service looks the same tomorrow; another one that has
+        // the colour already moves it on.
+        let wanted = hash(name.as_str()) % choice.len();
+        let slots = (0..choice.len()).map(|step| (wanted + step) % choice.len());
+        let slot = slots.into_iter().find(|slot| !taken.contains(slot));
+        let slot = slot.unwrap_or(wanted);
+        taken.insert(slot);
+        let letter = letter(name.as_str(), &letters);
+        letters.insert(letter);
+        let colour = choice[slot];
+        dresses.insert(name.clone(), Dress { colour, letter });
+    }
+    dresses
 }
 
 /// The first letter of the name that is free, else any.

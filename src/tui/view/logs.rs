@@ -94,7 +94,7 @@ fn status(screen: &Screen<'_>, log: &LogPage, area: Rect, buffer: &mut Buffer) {
     let used = u16::try_from(right.width()).unwrap_or(0) + 1;
     let mut left = asked(screen, log);
     if left.is_empty() {
-        let command = command_line::logs(&log.target, log.reach, &screen.model.cluster);
+        let command = command_line::logs(&log.target, log.reach, &screen.model.snapshot.state);
         left.push(Span::styled(format!("$ {command}"), screen.theme.dim()));
     }
     let left = Line::from(left);

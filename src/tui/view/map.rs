@@ -1,16 +1,15 @@
 //! The stowage map: zones as bays, instances as holds, tasks as blocks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use crate::model::state::ServiceKey;
-use crate::model::{InstanceStatus, LaunchType, Resources};
+use crate::model::{InstanceStatus, LaunchType, Resources, ServiceName};
 
-use super::super::fleet::{InstanceRow, Mood, Stage, TaskRow, service_of};
+use super::super::fleet::{InstanceRow, Mood, Stage, TaskRow};
 use super::super::ghosts::Ghost;
 use super::super::hit::Target;
 use super::super::layout::Layout;
@@ -18,7 +17,7 @@ use super::super::map::{self, Block, Cargo, Chart, GUTTER, MapPage, Measure};
 use super::super::text::{self, count};
 use super::livery::{self, Dress};
 use super::theme::{Colours, pip, sign};
-use super::{Screen, grid, header, instances, page};
+use super::{Screen, grid, header, instances, page, places};
 
 /// Columns of the words that some services are not in the legend.
 const MORE_COLUMNS: usize = 11;
@@ -41,7 +40,7 @@ struct Map<'a> {
     screen: &'a Screen<'a>,
     page: &'a MapPage,
     chart: Chart,
-    dresses: BTreeMap<ServiceKey, Dress>,
+    dresses: BTreeMap<ServiceName, Dress>,
     /// Where bays are drawn; rows beyond it are not.
     area: Rect,
 }
@@ -52,7 +51,7 @@ pub(super) fn draw(screen: &Screen<'_>, page: &MapPage, layout: &Layout, buffer:
     let map = Map {
         screen,
         page,
-        chart: Chart::new(fleet, page.measure, area),
+        chart: Chart::new(fleet, &screen.model.clusters, page.measure, area),
         dresses: livery::dresses(fleet, &screen.theme),
         area,
     };
@@ -134,16 +133,20 @@ impl Map<'_> {
             "" => "no zone",
             zone => zone,
         };
+        let name = format!("{}{zone}", places::prefix(self.screen, &bay.cluster));
+        let (fares, style) = match self.screen.model.clusters.lost_with(&bay.cluster) {
+            Some(_) => ("REGION LOST".to_owned(), theme.mood(Mood::Bad)),
+            None => (share(used, all), theme.dim()),
+        };
+        let mut instances = format!("{} · ", count(bay.holds.len() as u64, "instance"));
+        let said = [&name, &instances, &fares].map(|it| text::width(it));
+        if said.iter().sum::<usize>() + 3 > usize::from(area.width) {
+            instances.clear();
+        }
         let mut line = Line::from(vec![
-            Span::styled(format!("{zone}  "), theme.strong()),
-            Span::styled(
-                format!(
-                    "{} · {} ",
-                    count(bay.holds.len() as u64, "instance"),
-                    share(used, all)
-                ),
-                theme.dim(),
-            ),
+            Span::styled(format!("{name}  "), theme.strong()),
+            Span::styled(instances, theme.dim()),
+            Span::styled(format!("{fares} "), style),
         ]);
         let rule = usize::from(area.width).saturating_sub(line.width());
         line.push_span(Span::styled("─".repeat(rule), theme.rule()));
@@ -321,7 +324,10 @@ impl Map<'_> {
     fn ghost(&self, ghost: &Ghost, block: &Block, area: Rect, part: Part, buffer: &mut Buffer) {
         let theme = self.screen.theme;
         let width = usize::from(area.width);
-        let dress = ghost.service.as_ref().and_then(|it| self.dresses.get(it));
+        let dress = ghost
+            .service
+            .as_ref()
+            .and_then(|it| self.dresses.get(&it.1));
         let dress = dress.copied().unwrap_or(livery::BY_HAND);
         let style = match theme.colours {
             Colours::None => theme.strong(),
@@ -365,9 +371,9 @@ impl Map<'_> {
         let service = match row.task.launch_type {
             // Whose it is does not concern the host.
             LaunchType::Fargate => None,
-            LaunchType::Ec2 => service_of(&row.task),
+            LaunchType::Ec2 => row.task.service.as_ref(),
         };
-        let dress = service.and_then(|key| self.dresses.get(&key));
+        let dress = service.and_then(|name| self.dresses.get(name));
         dress.copied().unwrap_or(livery::BY_HAND)
     }
 
@@ -388,14 +394,16 @@ impl Map<'_> {
             let stops = entry(Span::styled("╱╱", theme.strong()), "would stop");
             fixed = [starts, stops, fixed].concat();
         }
-        let own = self.task().and_then(|row| service_of(&row.task));
-        let aboard = |key: &ServiceKey| {
-            let row = self.screen.model.fleet.service(key);
-            row.is_some_and(|row| row.tally.live() > 0)
-        };
-        let all = self.dresses.iter().filter(|(key, _)| aboard(key));
-        let all: Vec<(&ServiceKey, &Dress)> = all.collect();
-        let services = all.iter().map(|((_, name), dress)| {
+        let own = self.task().and_then(|row| row.task.service.clone());
+        let rows = self.screen.model.fleet.services.iter();
+        let live = rows.filter(|row| row.tally.live() > 0);
+        let aboard: BTreeSet<&ServiceName> = live.map(|row| &row.service.name).collect();
+        let all = self
+            .dresses
+            .iter()
+            .filter(|(name, _)| aboard.contains(name));
+        let all: Vec<(&ServiceName, &Dress)> = all.collect();
+        let services = all.iter().map(|(name, dress)| {
             let style = match theme.colours {
                 Colours::None => theme.strong(),
                 _ => theme.block(dress.colour),
@@ -417,7 +425,7 @@ impl Map<'_> {
             true => room.saturating_sub(MORE_COLUMNS),
             false => room,
         };
-        let at = own.and_then(|own| all.iter().position(|(key, _)| **key == own));
+        let at = own.and_then(|own| all.iter().position(|(name, _)| **name == own));
         let mut first = at.unwrap_or(0);
         while first > 0 && sum(&services[first - 1..]) <= room {
             first -= 1;
@@ -520,6 +528,9 @@ impl Map<'_> {
     fn about(&self, row: &TaskRow, host: &InstanceRow) -> String {
         let task = &row.task;
         let of = match &task.service {
+            Some(service) if self.screen.model.clusters.several() => {
+                format!("{service} in {}", task.cluster)
+            }
             Some(service) => service.to_string(),
             None => format!("{} (run by hand)", task.task_definition.family),
         };

@@ -17,6 +17,7 @@ mod logs;
 mod map;
 pub(crate) mod page;
 pub mod palette;
+mod places;
 pub(crate) mod proposal;
 pub(crate) mod services;
 mod shell;
@@ -111,6 +112,21 @@ impl Screen<'_> {
                 zoned.strftime("%H:%M:%S").to_string()
             }
             Err(_) => "--:--:--".to_owned(),
+        }
+    }
+
+    /// A clock time to the minute, with the day if that is another one.
+    pub(crate) fn minute(&self, at: TimeMs) -> String {
+        let (at, now) = (self.moment(at), self.moment(self.now));
+        match (at.split_once(' '), now.split_once(' ')) {
+            (Some((day, time)), Some((today, _))) => {
+                let time = time.get(..5).unwrap_or(time);
+                match day == today {
+                    true => time.to_owned(),
+                    false => format!("{day} {time}"),
+                }
+            }
+            _ => at,
         }
     }
 

@@ -13,7 +13,7 @@ use super::super::proposal::{Foreseen, Proposal, StepRow};
 use super::super::state::{Layer, Model};
 use super::super::text;
 use super::super::update::{asked, names};
-use super::{Screen, dialog, grid, header};
+use super::{Screen, dialog, grid, header, places};
 
 /// The most columns of a box with a plan: longer lines are hard to read.
 const COLUMNS: u16 = 110;
@@ -219,7 +219,8 @@ impl Pen<'_> {
                     true => theme.mood(Mood::Warn),
                     false => Style::new(),
                 };
-                self.words(&course.on_the_way(), style);
+                let of = places::prefix(self.screen, &course.cluster);
+                self.words(&format!("{of}{}", course.on_the_way()), style);
             }
             for tight in &report.tight {
                 self.words(&tight.to_string(), theme.mood(Mood::Warn));
@@ -299,7 +300,7 @@ impl Pen<'_> {
         let (model, theme) = (self.screen.model, self.screen.theme);
         self.lines.push(Line::default());
         for act in proposal.acts.iter().take(COMMANDS) {
-            let cli = command_line::line(act, &model.cluster);
+            let cli = command_line::line(act, &model.snapshot.state);
             for piece in text::wrap(&cli, self.columns.saturating_sub(2)) {
                 self.lines
                     .push(Line::from(Span::styled(format!("$ {piece}"), theme.dim())));
@@ -312,7 +313,7 @@ impl Pen<'_> {
                 .push(Line::from(Span::styled(words, theme.dim())));
         }
         self.lines.push(Line::default());
-        let wanted = proposal.wanted_name(&model.snapshot.state, &model.cluster);
+        let wanted = proposal.wanted_name(&model.snapshot.state);
         if let Some(name) = &wanted {
             self.lines.push(Line::from(vec![
                 Span::styled("PROTECTED", theme.mood(Mood::Bad)),

@@ -11,15 +11,17 @@ use super::super::state::{Model, Pane};
 use super::super::text::{self, count};
 use super::grid::{self, Column, Row, cell, column, right};
 use super::theme::{pip, sign};
-use super::{Screen, empty, pane_frame};
+use super::{Screen, empty, pane_frame, places};
 
 /// The most tasks that get a sign each.
 const PIPS_MAX: u32 = 12;
+/// Before which column the cluster stands, where several are shown.
+const PLACE: usize = 2;
 
 /// The columns, shown as far as there is room.
 pub(crate) fn columns(model: &Model) -> Vec<Column> {
     let fleet = &model.fleet;
-    vec![
+    let own = vec![
         column("", 1, 1, 0),
         column("SERVICE", 10, fleet.widths.service.min(32), 0),
         right("RUN", 5, 0),
@@ -28,7 +30,8 @@ pub(crate) fn columns(model: &Model) -> Vec<Column> {
         column("DEFINITION", 8, fleet.widths.definition.min(28), 3),
         column("ZONES", 18, 24, 6),
         right("AGE", 4, 5),
-    ]
+    ];
+    places::columns(model, PLACE, own)
 }
 
 pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
@@ -60,29 +63,30 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         let service = &row.service;
         let mood = screen.theme.mood(row.mood);
         let primary = service.primary();
+        let cells = vec![
+            cell(sign(row.mood), mood),
+            cell(service.name.as_str(), screen.theme.strong()),
+            cell(
+                run(row),
+                if row.tally.running == service.desired_count {
+                    screen.theme.mood(Mood::Calm)
+                } else {
+                    mood
+                },
+            ),
+            cell(state(row), mood),
+            pips(screen, row),
+            cell(
+                primary
+                    .map(|d| d.task_definition.to_string())
+                    .unwrap_or_default(),
+                screen.theme.dim(),
+            ),
+            cell(zones(screen, row), screen.theme.dim()),
+            cell(screen.age(service.created_at), screen.theme.dim()),
+        ];
         Row {
-            cells: vec![
-                cell(sign(row.mood), mood),
-                cell(service.name.as_str(), screen.theme.strong()),
-                cell(
-                    format!("{}/{}", row.tally.up_words(), service.desired_count),
-                    if row.tally.running == service.desired_count {
-                        screen.theme.mood(Mood::Calm)
-                    } else {
-                        mood
-                    },
-                ),
-                cell(state(row), mood),
-                pips(screen, row),
-                cell(
-                    primary
-                        .map(|d| d.task_definition.to_string())
-                        .unwrap_or_default(),
-                    screen.theme.dim(),
-                ),
-                cell(zones(screen, row), screen.theme.dim()),
-                cell(screen.age(service.created_at), screen.theme.dim()),
-            ],
+            cells: places::cells(screen, PLACE, &service.cluster, cells),
             selected: model.marks(Pane::Services)
                 && model
                     .services
@@ -91,7 +95,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                     .is_some_and(|key| row.is(key)),
             marked: model.marks.services.contains(&row.key()),
             linked: model.focus != Pane::Services && model.links.service(&row.key()),
-            stale: false,
+            stale: row.adrift,
         }
     });
     let focused = model.focus == Pane::Services;
@@ -99,11 +103,22 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     grid::draw(buffer, screen.theme, pane, focused, &columns, sort, rows);
 }
 
+/// How many of its tasks run, of how many: nobody knows in a region that is lost.
+fn run(row: &ServiceRow) -> String {
+    let desired = row.service.desired_count;
+    match row.adrift {
+        true => format!("?/{desired}"),
+        false => format!("{}/{desired}", row.tally.up_words()),
+    }
+}
+
 /// A service's state in a few words; the first that applies.
 pub(crate) fn state(row: &ServiceRow) -> String {
     let service = &row.service;
     let rollout = service.primary().map(|d| d.rollout_state);
-    if service.status == ServiceStatus::Draining {
+    if row.adrift {
+        "REGION LOST".to_owned()
+    } else if service.status == ServiceStatus::Draining {
         "DRAINING".to_owned()
     } else if rollout == Some(RolloutState::Failed) {
         "DEPLOYMENT FAILED".to_owned()
@@ -141,9 +156,9 @@ pub(crate) fn state(row: &ServiceRow) -> String {
 /// Where its tasks are: `a 2 · b 1`, without the region that all zones begin with.
 fn zones(screen: &Screen<'_>, row: &ServiceRow) -> String {
     let model = screen.model;
-    let region = model.snapshot.state.partition(&model.cluster).region;
+    let region = model.clusters.region(&row.service.cluster);
     let zones = row.zones.iter().map(|(zone, n)| {
-        let short = zone.strip_prefix(&region).filter(|rest| !rest.is_empty());
+        let short = zone.strip_prefix(region).filter(|rest| !rest.is_empty());
         match short.unwrap_or(zone) {
             "" => format!("no zone {n}"),
             zone => format!("{} {n}", text::clean(zone)),
@@ -174,7 +189,11 @@ fn pips(screen: &Screen<'_>, row: &ServiceRow) -> Line<'static> {
             Span::styled(sign.repeat(*n as usize), screen.theme.mood(mood))
         })
         .collect();
-    let missing = desired.saturating_sub(counted) as usize;
+    let missing = match row.adrift {
+        // They are not known to be missing.
+        true => 0,
+        false => desired.saturating_sub(counted) as usize,
+    };
     spans.insert(4, Span::styled("○".repeat(missing), screen.theme.dim()));
     Line::from(spans)
 }

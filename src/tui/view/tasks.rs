@@ -14,7 +14,10 @@ use super::super::stats::LIST_FRESH_MS;
 use super::super::text;
 use super::grid::{self, Column, Row, cell, column, right};
 use super::theme::sign;
-use super::{Screen, empty, pane_frame, silent};
+use super::{Screen, empty, pane_frame, places, silent};
+
+/// Before which column the cluster stands, where several are shown.
+const PLACE: usize = 4;
 
 /// Columns of figures: of a whole vCPU, and bytes.
 pub(crate) const CPU: &str = "CPU";
@@ -23,7 +26,7 @@ pub(crate) const MEMORY: &str = "MEM USED";
 /// The columns, shown as far as there is room.
 pub(crate) fn columns(model: &Model) -> Vec<Column> {
     let fleet = &model.fleet;
-    vec![
+    let own = vec![
         column("", 1, 1, 0),
         column("TASK", 8, 8, 0),
         column("STATE", 12, 16, 0),
@@ -36,7 +39,12 @@ pub(crate) fn columns(model: &Model) -> Vec<Column> {
         right(MEMORY, 9, 6),
         column("PORTS", 11, 16, 7),
         column("WHY", 24, 110, 8),
-    ]
+    ];
+    match scope(model) {
+        // All of them are in one cluster, which the title says.
+        Some(_) => own,
+        None => places::columns(model, PLACE, own),
+    }
 }
 
 /// The most tasks that are sampled to sort a list by their figures.
@@ -110,6 +118,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
     let columns = columns(model);
     let window = (model.tasks.top, model.shown.tasks.len());
     grid::hits(screen, Pane::Tasks, pane, &columns, window);
+    let narrowed = scope(model).is_some();
     let height = usize::from(pane.rows.height);
     let rows = model
         .shown
@@ -127,24 +136,28 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
             };
             let by_hand = "(by hand)";
             let [cpu, memory] = figures(screen, task);
+            let cells = vec![
+                cell(sign(row.mood), mood),
+                cell(task.id.short(), plain),
+                cell(state(model, row), mood),
+                cell(task.service.as_ref().map_or(by_hand, |s| s.as_str()), plain),
+                cell(task.task_definition.to_string(), dim),
+                cell(task.whereabouts(), plain),
+                cell(screen.age(since(task)), dim),
+                health(screen, task),
+                cpu,
+                memory,
+                cell(ports(task), dim),
+                cell(
+                    silent::outlook(screen, row).unwrap_or_else(|| why(task)),
+                    dim,
+                ),
+            ];
             Row {
-                cells: vec![
-                    cell(sign(row.mood), mood),
-                    cell(task.id.short(), plain),
-                    cell(state(model, row), mood),
-                    cell(task.service.as_ref().map_or(by_hand, |s| s.as_str()), plain),
-                    cell(task.task_definition.to_string(), dim),
-                    cell(task.whereabouts(), plain),
-                    cell(screen.age(since(task)), dim),
-                    health(screen, task),
-                    cpu,
-                    memory,
-                    cell(ports(task), dim),
-                    cell(
-                        silent::outlook(screen, row).unwrap_or_else(|| why(task)),
-                        dim,
-                    ),
-                ],
+                cells: match narrowed {
+                    true => cells,
+                    false => places::cells(screen, PLACE, &task.cluster, cells),
+                },
                 selected: model.marks(Pane::Tasks) && model.tasks.selected == Some(task.id),
                 marked: model.marks.tasks.contains(&task.id),
                 linked: model.focus != Pane::Tasks && model.links.task(task),
@@ -163,11 +176,13 @@ fn scope(model: &Model) -> Option<String> {
     }
     match model.driver {
         Pane::Instances => model.instances.selected.as_ref().map(ToString::to_string),
-        _ => model
-            .services
-            .selected
-            .as_ref()
-            .map(|key| key.1.to_string()),
+        _ => {
+            let key = model.services.selected.as_ref();
+            key.map(|(cluster, name)| match model.clusters.several() {
+                true => format!("{name} in {cluster}"),
+                false => name.to_string(),
+            })
+        }
     }
 }
 

@@ -74,7 +74,7 @@ fn running(sheet: &Sheet<'_>) -> Runs {
             Some(service) => service.to_string(),
             None => "run by hand".to_owned(),
         };
-        if task.cluster != sheet.screen.model.cluster {
+        if sheet.screen.model.sole_cluster() != Some(&task.cluster) {
             who.push_str(&format!(" of cluster {}", task.cluster));
         }
         let by = runs.entry(task.task_definition.clone()).or_default();

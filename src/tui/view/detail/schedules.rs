@@ -1,4 +1,4 @@
-//! What runs at set times: every schedule of the cluster, its next run and its last ones.
+//! What runs at set times: every schedule of the clusters shown, its next run and its last ones.
 
 use ratatui::style::Style;
 
@@ -20,7 +20,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>) {
         .state
         .schedules
         .values()
-        .filter(|it| it.cluster == model.cluster)
+        .filter(|it| model.cluster_view.shows(&it.cluster))
         .cloned()
         .collect();
     if all.is_empty() {
@@ -35,7 +35,10 @@ pub(super) fn write(sheet: &mut Sheet<'_>) {
 }
 
 fn one(sheet: &mut Sheet<'_>, schedule: &Schedule) {
-    sheet.heading(schedule.name.to_string());
+    sheet.heading(match sheet.screen.model.clusters.several() {
+        true => format!("{} of {}", schedule.name, schedule.cluster),
+        false => schedule.name.to_string(),
+    });
     let tasks = match schedule.task_count {
         1 => String::new(),
         many => format!("{many} × "),
