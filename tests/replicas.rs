@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quarterdeck::model::{Change, Snapshot, Task, TaskId};
-use quarterdeck::tui::{Event, Model, update};
+use quarterdeck::tui::{Effect, Event, Model, update};
 use ratatui::style::Modifier;
 
 use crate::fleet::{NOW, console, options, snapshot};
@@ -56,7 +56,9 @@ fn at_web(size: (u16, u16), change: impl Fn(usize, &mut Task)) -> (Model, Vec<Ta
 fn a_key_on_a_task_puts_it_beside_the_most_unlike_and_another_can_be_picked() {
     let mut model = console(LARGE);
     press(&mut model, "2");
-    assert_eq!(press(&mut model, "="), [], "nothing is asked for it");
+    let asked = press(&mut model, "=");
+    let figures = |effect: &Effect| matches!(effect, Effect::Stats { .. });
+    assert!(asked.iter().all(figures), "only figures: {asked:?}");
     let (left, first) = beside(&model).expect("the page");
     assert!(shown(&model).contains("ACTIVATING"), "{}", shown(&model));
     // The list has every other one, but not the task itself.
@@ -184,4 +186,17 @@ fn a_task_that_stopped_is_compared_with_one_that_runs() {
         screen.contains(&format!("Task {right} is forgotten by now.")),
         "{screen}"
     );
+}
+
+/// What leaks is seen at once: memory is drawn on one scale for both.
+#[test]
+fn both_are_sampled_and_their_memory_is_drawn_side_by_side() {
+    for size in [SMALL, (120, 40), LARGE] {
+        let model = crate::stats::sampled(size, "2=", 150);
+        let shown = text(&frame(&model, size));
+        let line = shown.lines().find(|line| line.contains("  memory  "));
+        let line = line.unwrap_or_else(|| panic!("{shown}"));
+        let blocks = |c: char| ('▁'..='█').contains(&c);
+        assert!(line.contains("MiB") && line.contains(blocks), "{shown}");
+    }
 }

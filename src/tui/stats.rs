@@ -10,6 +10,7 @@ use crate::model::{ContainerName, InstanceName, TaskId, TimeMs};
 
 use super::event::Ticket;
 use super::state::List;
+use super::text;
 
 /// Between two samples of a task, in milliseconds; a little more, differently for each.
 pub(crate) const EVERY_MS: u64 = 3_000;
@@ -51,6 +52,19 @@ pub(crate) enum Measure {
     Sent,
     Read,
     Written,
+}
+
+impl Measure {
+    /// A value with its unit.
+    pub(crate) fn said(self, value: f64) -> String {
+        match self {
+            Self::Cpu => format!("{} vCPU", text::vcpu_used(value)),
+            Self::Memory => text::bytes(value as u64),
+            Self::Received | Self::Sent | Self::Read | Self::Written => {
+                format!("{}/s", text::bytes(value as u64))
+            }
+        }
+    }
 }
 
 /// One sample, and the rates since the one before it.

@@ -131,6 +131,11 @@ pub(crate) fn mib(mib: u64) -> String {
     }
 }
 
+/// Units of CPU as parts of a vCPU: 1024 units are one.
+pub(crate) fn vcpu_used(units: f64) -> String {
+    format!("{:.2}", units / 1024.0)
+}
+
 /// Bytes in the unit that a person would say.
 pub(crate) fn bytes(bytes: u64) -> String {
     const KIB: u64 = 1 << 10;

@@ -161,6 +161,14 @@ fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
             let here = fleet.of_instance(name).iter();
             here.filter(answering).take(PAGE_TASKS).map(pair).collect()
         }
+        Some(Layer::Details {
+            subject: Subject::Replicas(both),
+            ..
+        }) => {
+            let of = [both.left, both.right];
+            let rows = fleet.tasks.iter().filter(|row| of.contains(&row.task.id));
+            rows.filter(answering).map(pair).collect()
+        }
         Some(Layer::Stats(page)) => {
             let height = model
                 .layout()

@@ -9,9 +9,11 @@ use crate::model::TaskId;
 
 use super::super::compare::{self, Replicas, Row, Value};
 use super::super::fleet::Mood;
+use super::super::stats::Measure;
 use super::super::text::{self, count};
 use super::Screen;
 use super::page::Page;
+use super::spark::{range, spark};
 use super::theme::sign;
 
 /// Columns of the sign of a row that differs.
@@ -20,6 +22,14 @@ const MARK: usize = 2;
 const NAME: usize = 16;
 /// Columns between the two tasks.
 const GAP: usize = 2;
+/// Columns of the value before the blocks of a trend.
+const TREND_NOW: usize = 11;
+/// Columns of what is said after them.
+const TREND_RANGE: usize = 24;
+/// The fewest blocks for which it is worth saying more after them.
+const TREND_MIN: usize = 8;
+/// The most columns of a trend.
+const TREND_MAX: usize = 40;
 /// The most columns of a task: what a whole digest takes, and a little.
 const VALUE_MAX: usize = 76;
 
@@ -63,6 +73,7 @@ impl Table<'_> {
             Line::from(Span::styled(summary(of, differ, rows.len()), theme.dim())),
             self.heads(of),
         ];
+        self.usage(of, &mut lines);
         let mut section = "";
         let shown = rows.iter().filter(|row| row.differs || !of.only_different);
         for row in shown {
@@ -97,6 +108,60 @@ impl Table<'_> {
         Line::from(vec![
             Span::styled(format!("{} ", sign(mood)), theme.mood(mood)),
             Span::styled(id.short(), theme.strong()),
+        ])
+    }
+
+    /// What both use, drawn to one scale, since the page was opened or longer.
+    fn usage(&self, of: &Replicas, lines: &mut Vec<Line<'static>>) {
+        let theme = self.screen.theme;
+        lines.push(Line::default());
+        lines.push(Line::from(Span::styled("Use", theme.accent())));
+        for (name, measure) in [("cpu", Measure::Cpu), ("memory", Measure::Memory)] {
+            let values = [of.left, of.right].map(|task| self.trend(task, measure));
+            let ranges = values.each_ref().map(|values| range(values));
+            let most = ranges.iter().flatten().map(|(_, most)| *most);
+            let most = most.fold(0.0, f64::max);
+            let [left, right] = [0, 1].map(|side| self.drawn(measure, &values[side], most));
+            let pad = (self.width + GAP).saturating_sub(left.width());
+            let mut line = Line::from(Span::styled(
+                format!("{:MARK$}{name:<NAME$}", ""),
+                theme.dim(),
+            ));
+            line.spans.extend(left.spans);
+            line.spans.push(Span::raw(" ".repeat(pad)));
+            line.spans.extend(right.spans);
+            lines.push(line);
+        }
+    }
+
+    fn trend(&self, task: TaskId, measure: Measure) -> Vec<Option<f64>> {
+        let model = self.screen.model;
+        let book = model.usage.book(task);
+        book.map_or_else(Vec::new, |book| {
+            book.sum.columns(measure, model.now, TREND_MAX)
+        })
+    }
+
+    /// The value now, the blocks, and between what they move where there is room for that.
+    fn drawn(&self, measure: Measure, values: &[Option<f64>], most: f64) -> Line<'static> {
+        let theme = self.screen.theme;
+        let said = |value: f64| measure.said(value);
+        let Some((least, highest)) = range(values) else {
+            return Line::from(Span::styled("– no sample yet", theme.dim()));
+        };
+        let now = values.last().copied().flatten().map(said);
+        let room = self.width.saturating_sub(TREND_NOW);
+        let (blocks, between) = match room.checked_sub(TREND_RANGE) {
+            Some(blocks) if blocks >= TREND_MIN => {
+                (blocks, format!("  {} to {}", said(least), said(highest)))
+            }
+            _ => (room, String::new()),
+        };
+        let drawn = &values[values.len() - blocks.min(values.len())..];
+        Line::from(vec![
+            Span::raw(format!("{:<TREND_NOW$}", now.as_deref().unwrap_or("–"))),
+            Span::styled(spark(drawn, most), theme.mood(Mood::Calm)),
+            Span::styled(between, theme.dim()),
         ])
     }
 

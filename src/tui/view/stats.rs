@@ -164,7 +164,7 @@ fn cells(screen: &Screen<'_>, row: &TaskRow, name: String, blocks: usize) -> Vec
         cell(theme::sign(row.mood), theme.mood(row.mood)),
         cell(row.task.id.short(), ratatui::style::Style::new()),
         cell(name, dim),
-        value(&|point| vcpu(point.sample.cpu_units)),
+        value(&|point| text::vcpu_used(point.sample.cpu_units)),
         drawn(Measure::Cpu, None),
         value(&|point| text::bytes(point.sample.memory_bytes)),
         value(&|point| percent(point).unwrap_or_default()),
@@ -264,7 +264,7 @@ pub(super) fn figures(point: &Point, disk: bool) -> String {
     };
     let mut words = format!(
         "{} vCPU · {}{of} · in {}/s · out {}/s",
-        vcpu(point.sample.cpu_units),
+        text::vcpu_used(point.sample.cpu_units),
         text::bytes(point.sample.memory_bytes),
         rate(point.rates.received),
         rate(point.rates.sent),
@@ -274,10 +274,6 @@ pub(super) fn figures(point: &Point, disk: bool) -> String {
         words.push_str(&format!(" · read {read}/s · write {written}/s"));
     }
     words
-}
-
-fn vcpu(units: f64) -> String {
-    format!("{:.2}", units / 1024.0)
 }
 
 /// Bytes a second; a dash where they are not known.
@@ -306,11 +302,7 @@ pub(super) fn chart(
     let limit = trace
         .last()
         .map_or(0, |point| point.sample.memory_limit_bytes);
-    let said = |measure, value: f64| match measure {
-        Measure::Cpu => format!("{} vCPU", vcpu(value)),
-        Measure::Memory => text::bytes(value as u64),
-        _ => format!("{}/s", text::bytes(value as u64)),
-    };
+    let said = |measure: Measure, value: f64| measure.said(value);
     let rows = [
         ("  cpu", Measure::Cpu),
         ("  memory", Measure::Memory),
