@@ -254,6 +254,73 @@ fn a_text_that_is_not_applied_is_not_lost() {
     assert_eq!(asked(&mut model, "e").text, text);
 }
 
+/// The editor fails.
+fn failed(model: &mut Model, ask: &EditAsk) {
+    let event = Event::Edited {
+        ask: Box::new(ask.clone()),
+        outcome: Err("vi ended with exit status: 1".to_owned()),
+    };
+    assert_eq!(update(model, NOW, event), []);
+}
+
+#[test]
+fn an_editor_that_fails_the_second_time_loses_nothing_of_the_first() {
+    let mut model = console(LARGE);
+    let ask = asked(&mut model, "/web<enter>e");
+    let text = changed(&ask, "\"desiredCount\": 6", "\"desiredCount\": 4");
+    let effects = edited(&mut model, &ask, &text);
+    foresee(&mut model, &snapshot(), &effects);
+    // From the question.
+    let again = asked(&mut model, "e");
+    failed(&mut model, &again);
+    let screen = shown(&model);
+    assert!(screen.contains("Not applied: service web"), "{screen}");
+    assert!(screen.contains("vi ended with exit status: 1"), "{screen}");
+    // From that page, which stays, and is one.
+    let again = asked(&mut model, "e");
+    assert_eq!(again.text, text);
+    failed(&mut model, &again);
+    assert!(shown(&model).contains("Not applied: service web"));
+    assert_eq!(asked(&mut model, "e").text, text);
+    press(&mut model, "<esc>");
+    assert!(!shown(&model).contains("Not applied"), "{}", shown(&model));
+}
+
+#[test]
+fn the_same_thing_twice_in_one_text_is_a_fault() {
+    let mut model = console(LARGE);
+    let ask = asked(&mut model, "/web<enter>e");
+    let other = changed(&ask, "\"desiredCount\": 6", "\"desiredCount\": 4");
+    assert_eq!(
+        edited(&mut model, &ask, &format!("[{}, {other}]", ask.text)),
+        []
+    );
+    let screen = shown(&model);
+    assert!(
+        screen.contains("the service web is given twice"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn texts_that_were_left_are_bounded_like_pages() {
+    let mut model = console(LARGE);
+    let ask = asked(&mut model, "/web<enter>e");
+    for count in 100..160 {
+        let wanted = format!("\"desiredCount\": {count}");
+        let text = changed(&ask, "\"desiredCount\": 6", &wanted);
+        edited(&mut model, &ask, &text);
+        press(&mut model, "n");
+    }
+    let mut kept = 0;
+    press(&mut model, "]");
+    while !shown(&model).contains("no page to go forward") && kept < 70 {
+        kept += 1;
+        press(&mut model, "]");
+    }
+    assert_eq!(kept, 50);
+}
+
 #[test]
 fn nothing_is_edited_from_a_read_only_console() {
     let mut read_only = options();

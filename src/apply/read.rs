@@ -135,8 +135,19 @@ const LISTS: [(&str, &str); 6] = [
     ("schedules", "PutSchedule"),
 ];
 
-/// What a document asks for; its faults go to `faults`.
-pub fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item> {
+/// What one document asks for.
+///
+/// # Errors
+/// [`Faults`], all of them.
+pub fn document(document: &Arc<Document>) -> Result<Vec<Item>, Faults> {
+    let mut faults = Faults::default();
+    let items = document_items(document, &mut faults);
+    twice(&items, &mut faults);
+    faults.or(items)
+}
+
+/// What a document asks for by itself; its faults go to `faults`.
+fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item> {
     let root = document.root();
     let mut items = Vec::new();
     // What describe-task-definition prints: the definition, and its tags beside it.
@@ -407,11 +418,18 @@ mod tests {
     use super::*;
 
     fn read(file: &str, text: &str) -> Result<Vec<Item>, Faults> {
-        let document = Arc::new(Document::parse(file, text)?);
-        let mut faults = Faults::default();
-        let items = document_items(&document, &mut faults);
-        twice(&items, &mut faults);
-        faults.or(items)
+        document(&Arc::new(Document::parse(file, text)?))
+    }
+
+    #[test]
+    fn one_document_cannot_ask_for_a_thing_twice() {
+        let web = r#"{"serviceName": "web", "taskDefinition": "web:1"}"#;
+        let told = headlines("web.json", &format!("[{web}, {web}]"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].contains("the service web is given twice"),
+            "{told:?}"
+        );
     }
 
     fn headlines(file: &str, text: &str) -> Vec<String> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::apply::read::document_items;
+use crate::apply::read;
 use crate::apply::steps::{Step, request_of, service_request, steps};
 use crate::controller::{Command, wire};
 use crate::document::{Document, Faults};
@@ -156,8 +156,6 @@ fn steps_of(
     (state, now): (&State, TimeMs),
 ) -> Result<Vec<Step>, Faults> {
     let document = Arc::new(Document::parse(&ask.file, text)?);
-    let mut faults = Faults::default();
-    let items = document_items(&document, &mut faults);
-    let items = faults.or(items)?;
+    let items = read::document(&document)?;
     steps(&items, state, now, ask.cluster.as_str())
 }

@@ -55,6 +55,17 @@ impl Desk {
         Ok(desk)
     }
 
+    /// Whether the file says another thing than that text. One that is not there says nothing.
+    fn differs(&self, text: &str) -> bool {
+        match fs::metadata(&self.file) {
+            Ok(facts) if facts.len() == text.len() as u64 => {
+                fs::read(&self.file).map_or(true, |bytes| bytes != text.as_bytes())
+            }
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
     fn read(&self) -> Result<String, String> {
         let length = fs::metadata(&self.file).map_err(|it| it.to_string())?.len();
         if length > TEXT_MAX {
@@ -92,6 +103,8 @@ pub(super) struct Editing {
     child: Child,
     program: String,
     desk: Desk,
+    /// What it began with.
+    text: String,
     /// How the terminal was before: an editor that is ended may leave it otherwise.
     cooked: Option<rustix::termios::Termios>,
 }
@@ -99,7 +112,10 @@ pub(super) struct Editing {
 impl Editing {
     /// Begins to edit. The terminal has to be as programs expect it, and nobody may read from it.
     pub(super) fn begin(ask: &EditAsk) -> Result<Self, String> {
-        let words = program(|name| std::env::var(name).ok())?;
+        Self::with(&program(|name| std::env::var(name).ok())?, ask)
+    }
+
+    fn with(words: &[String], ask: &EditAsk) -> Result<Self, String> {
         let (program, arguments) = words.split_first().ok_or("there is no editor")?;
         let desk = Desk::lay(ask).map_err(|it| format!("no file to edit could be made: {it}"))?;
         let child = Command::new(program)
@@ -114,6 +130,7 @@ impl Editing {
             child,
             program: program.clone(),
             desk,
+            text: ask.text.clone(),
             cooked: tcgetattr(io::stdin()).ok(),
         })
     }
@@ -129,9 +146,22 @@ impl Editing {
                 let file = self.desk.file.display();
                 format!("what {program} left cannot be read: {why}. It is kept in {file}")
             }),
-            Ok(status) => Err(format!("{program} ended with {status}")),
-            Err(error) => Err(format!("{program}: {error}")),
+            // That is how an operator tells an editor to forget it all.
+            Ok(status) if status.code().is_some() => Err(format!("{program} ended with {status}")),
+            Ok(status) => Err(self.broke_off(&format!("was ended by {status}"))),
+            Err(error) => Err(self.broke_off(&format!("cannot be waited for: {error}"))),
         }
+    }
+
+    /// Keeps what was saved before the editor failed; says why it did, and where that is.
+    fn broke_off(&mut self, why: &str) -> String {
+        let program = &self.program;
+        if !self.desk.differs(&self.text) {
+            return format!("{program} {why}");
+        }
+        self.desk.keep = true;
+        let file = self.desk.file.display();
+        format!("{program} {why}. What was saved is kept in {file}")
     }
 
     /// Tells it to end at once. What was written so far is kept; gives where.
@@ -191,6 +221,40 @@ mod tests {
         assert!(!folder.exists());
         fs::write(&other.file, [0xff, 0xfe]).unwrap();
         assert!(other.read().unwrap_err().contains("UTF-8"));
+    }
+
+    /// An editor that is this script has ended; whether its folder is still there, and why it failed.
+    async fn scribbled(script: &str) -> (bool, String) {
+        let words = ["sh", "-c", script].map(ToOwned::to_owned);
+        let mut editing = Editing::with(&words, &ask()).unwrap();
+        let why = editing.end().await.unwrap_err();
+        let folder = editing.desk.folder.clone();
+        drop(editing);
+        let kept = folder.exists();
+        if kept {
+            fs::remove_dir_all(folder).unwrap();
+        }
+        (kept, why)
+    }
+
+    #[tokio::test]
+    async fn what_was_saved_outlives_an_editor_that_is_killed_and_no_other() {
+        let (kept, why) = scribbled("echo half > \"$0\"; kill -KILL $$").await;
+        assert!(kept && why.contains("What was saved is kept in "), "{why}");
+        assert!(
+            why.contains("signal: 9") && why.ends_with("web.json"),
+            "{why}"
+        );
+        // Of the same length, too.
+        let (kept, why) = scribbled("sed -i s/3/4/ \"$0\"; kill -KILL $$").await;
+        assert!(kept && why.contains("is kept in "), "{why}");
+        let (kept, why) = scribbled("kill -KILL $$").await;
+        assert!(!kept && !why.contains("kept"), "nothing was saved: {why}");
+        let (kept, why) = scribbled("rm \"$0\"; kill -KILL $$").await;
+        assert!(!kept && !why.contains("kept"), "there is nothing: {why}");
+        // `:cq` means to forget it.
+        let (kept, why) = scribbled("echo half > \"$0\"; exit 1").await;
+        assert!(!kept && why.contains("exit status: 1"), "{why}");
     }
 
     #[test]

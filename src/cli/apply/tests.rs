@@ -9,7 +9,7 @@ use super::read::{self, Item};
 use super::steps::{Step, steps};
 use crate::controller::Command;
 use crate::controller::core::{Input, decide};
-use crate::document::{Document, Faults};
+use crate::document::Document;
 use crate::model::snapshot::Live;
 use crate::model::{Cluster, ClusterName, Partition, State, TimeMs};
 use crate::scheduler::fixture;
@@ -28,9 +28,7 @@ containerDefinitions = [{ name = "main", image = "web:1", cpu = 256, memory = 25
 
 fn items(text: &str) -> Vec<Item> {
     let document = Arc::new(Document::parse("f.toml", text).unwrap());
-    let mut faults = Faults::default();
-    let items = read::document_items(&document, &mut faults);
-    faults.or(items).unwrap()
+    read::document(&document).unwrap()
 }
 
 fn told(steps: &[Step]) -> Vec<String> {
@@ -215,8 +213,7 @@ fn a_schedule_is_shown_with_its_next_run_and_applied_once() {
 fn a_schedule_that_makes_no_sense_is_pointed_at() {
     let text = SCHEDULE.replace("? *)", "MOM *)");
     let document = Arc::new(Document::parse("f.toml", &text).unwrap());
-    let mut faults = Faults::default();
-    read::document_items(&document, &mut faults);
+    let faults = read::document(&document).unwrap_err();
     let told = faults.to_string();
     assert!(
         told.starts_with("f.toml:4:22: scheduleExpression: column 14: "),
@@ -256,9 +253,7 @@ fn the_output_of_describe_task_definition_is_taken_as_it_is() {
         ),
     ] {
         let document = Arc::new(Document::parse(name, text).unwrap());
-        let mut faults = Faults::default();
-        let items = read::document_items(&document, &mut faults);
-        assert!(faults.0.is_empty(), "{faults}");
+        let items = read::document(&document).unwrap();
         let state = State::default();
         let made = steps(&items, &state, TimeMs(0), "default").unwrap();
         let Some(Command::RegisterTaskDefinition(request)) = &made[0].command else {
@@ -291,9 +286,7 @@ fn the_output_of_describe_task_definition_is_taken_as_it_is() {
             "tags": definition.tags,
         });
         let document = Arc::new(Document::parse("shown", &shown.to_string()).unwrap());
-        let mut faults = Faults::default();
-        let items = read::document_items(&document, &mut faults);
-        assert!(faults.0.is_empty(), "{faults}");
+        let items = read::document(&document).unwrap();
         let again = steps(&items, &state, TimeMs(0), "default").unwrap();
         assert_eq!(
             told(&again),
@@ -307,8 +300,7 @@ fn the_output_of_describe_task_definition_is_taken_as_it_is() {
 fn a_file_that_somebody_wrote_has_no_members_that_are_told_only() {
     let text = FILE.replace("family = \"web\"", "family = \"web\"\nrevision = 3");
     let document = Arc::new(Document::parse("f.toml", &text).unwrap());
-    let mut faults = Faults::default();
-    read::document_items(&document, &mut faults);
+    let faults = read::document(&document).unwrap_err();
     assert!(
         faults
             .to_string()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::edit::{self, EditAsk, Refused, Verdict};
 use super::super::effect::Effect;
 use super::super::state::{Act, Layer, Model, Subject};
-use super::{fleet, proposal};
+use super::{fleet, layers, proposal};
 
 /// Asks for a thing to be edited.
 pub(super) fn begin(model: &mut Model, subject: &Subject) -> Vec<Effect> {
@@ -42,7 +42,7 @@ pub(super) fn keep(model: &mut Model) {
     if let Some(ask) = asked(model) {
         let why = vec!["You left it as it was, and nothing was changed.".to_owned()];
         let refused = Arc::new(Refused { ask, why });
-        model.left.push(Subject::Refused(refused));
+        layers::remember(model, Subject::Refused(refused));
         let key = model.options.keys.first_of(super::Action::Forward);
         model.toast(format!(
             "Nothing was changed. {key} goes back to what you had typed."
@@ -58,10 +58,7 @@ pub(super) fn ended(
 ) -> Vec<Effect> {
     let text = match outcome {
         Ok(text) => text,
-        Err(why) => {
-            model.toast_bad(format!("Nothing was changed: {why}."));
-            return Vec::new();
-        }
+        Err(why) => return failed(model, ask, why),
     };
     // The page of what was wrong has done its service.
     if matches!(
@@ -97,6 +94,22 @@ pub(super) fn ended(
             Vec::new()
         }
     }
+}
+
+/// The editor has failed. What was typed in an earlier round is kept.
+fn failed(model: &mut Model, ask: &EditAsk, why: String) -> Vec<Effect> {
+    model.toast_bad(format!("Nothing was changed: {why}."));
+    let stays = matches!(
+        model.layers.last(),
+        Some(Layer::Details { subject: Subject::Refused(refused), .. }) if refused.ask == *ask
+    );
+    if stays || ask.text == ask.original {
+        return Vec::new();
+    }
+    let why = vec![format!(
+        "Your editor failed when you went on with it: {why}"
+    )];
+    refuse(model, ask.clone(), why)
 }
 
 /// Shows what is wrong with a text, which is kept.

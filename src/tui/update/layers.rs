@@ -58,12 +58,17 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     if let Layer::Details { subject, .. } = &layer {
-        if model.left.len() == LEFT_MAX {
-            model.left.remove(0);
-        }
-        model.left.push(subject.clone());
+        remember(model, subject.clone());
     }
     close(layer)
+}
+
+/// Keeps a page, to go forward to.
+pub(super) fn remember(model: &mut Model, subject: Subject) {
+    if model.left.len() >= LEFT_MAX {
+        model.left.remove(0);
+    }
+    model.left.push(subject);
 }
 
 /// Ends what goes on for a layer that is taken away.
