@@ -244,7 +244,8 @@ async fn of_two_networks_of_one_name_the_oldest_stays_and_tasks_start() {
     };
     let id = engine.create(&spec).await.unwrap();
     let before = engine.networks(NETWORK).await.unwrap();
-    let body = serde_json::json!({"Name": NETWORK, "Driver": "bridge"});
+    let labels = serde_json::json!({label::NETWORK: "tasks"});
+    let body = serde_json::json!({"Name": NETWORK, "Driver": "bridge", "Labels": labels});
     let transport = Transport::new(route()).with_version("1.41");
     let second = transport
         .json(Method::POST, "/networks/create", Some(&body))

@@ -44,6 +44,8 @@ pub mod label {
     pub const SERVICE: &str = "quarterdeck.service";
     /// Instance name.
     pub const INSTANCE: &str = "quarterdeck.instance";
+    /// On a network: that this program made it.
+    pub const NETWORK: &str = "quarterdeck.network";
 }
 
 /// The one bridge network per instance that tasks in bridge mode share.

@@ -9,6 +9,9 @@ const FRAME: Duration = Duration::from_millis(33);
 /// How many frames in advance a key is answered: one right after a frame that showed something new.
 const AHEAD: Duration = FRAME;
 
+/// The most that a slow frame holds the next one up, beyond the time it took itself.
+const HELD_UP: Duration = Duration::from_millis(150);
+
 /// Every frame pushes the next one back by what it is worth. What the fleet does waits for that;
 /// a key waits for one frame less, so that it is answered at once, and the fleet's next frame
 /// comes later instead.
@@ -34,7 +37,9 @@ impl Pace {
     /// A frame was begun then and took so long. A terminal or machine that is slow gets fewer
     /// frames, never a queue of them.
     pub(super) fn drawn(&mut self, began: Instant, took: Duration) {
-        self.due = self.due.max(began) + FRAME.max(took * 3);
+        // A stall of half a minute is over when it is over.
+        let worth = (took * 3).min(took + HELD_UP);
+        self.due = self.due.max(began) + FRAME.max(worth);
     }
 }
 
@@ -54,6 +59,16 @@ mod tests {
         pace.drawn(start + 5 * MS, MS);
         assert_eq!(pace.next(true), start + FRAME, "once, not again and again");
         assert_eq!(pace.next(false), start + 2 * FRAME);
+    }
+
+    #[test]
+    fn after_a_stall_the_screen_is_there_at_once() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let stall = Duration::from_secs(30);
+        pace.drawn(start, stall);
+        assert_eq!(pace.next(false), start + stall + HELD_UP);
+        assert!(pace.next(true) < pace.next(false));
     }
 
     #[test]

@@ -85,8 +85,8 @@ fn of_subject(model: &Model, subject: &Subject) -> Vec<Piece> {
             let service = state.services.get(&(cluster.clone(), name.clone()));
             let primary = service.and_then(|it| it.primary());
             let definition = primary.map(|it| it.task_definition.to_string());
-            let all = model.fleet.tasks.iter().map(|row| &row.task);
-            let own = all.filter(|it| it.cluster == *cluster && it.service.as_ref() == Some(name));
+            let own = model.fleet.of_service(&(cluster.clone(), name.clone()));
+            let own = own.iter().map(|row| &row.task);
             let own = own.filter(|it| !it.is_stopped());
             let addresses: Vec<String> = own.flat_map(|it| addresses(model, it)).collect();
             vec![
@@ -206,8 +206,8 @@ fn of_logs(page: &LogPage, sight: Sight, state: &State) -> Vec<Piece> {
     let command = command_line::logs(&page.target, page.reach, state);
     vec![
         piece("line found", found),
-        piece("lines on the screen", page.lines_of(shown)),
-        piece("all lines that pass", page.saved_text()),
+        piece("lines on the screen", page.lines_of(shown, BYTES_MAX)),
+        piece("all lines that pass", page.saved_text_to(BYTES_MAX)),
         piece("command", command),
     ]
 }

@@ -97,7 +97,7 @@ fn note(work: &mut Work, asked: &Asked, actor: &Actor, outcome: Outcome, message
 }
 
 /// Whether the very same was written down a moment ago.
-pub(super) fn is_repeated(work: &Work, message: &str, outcome: Outcome) -> bool {
+fn is_repeated(work: &Work, message: &str, outcome: Outcome) -> bool {
     let now = work.now;
     let same = |event: &Event| {
         event.message == message

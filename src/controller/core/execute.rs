@@ -1,11 +1,10 @@
 //! Programs that people run inside containers: written down before they begin.
 
+use super::find;
 use super::observe::words;
 use super::work::Work;
-use super::{audit, find};
 use crate::controller::command::execute::ExecuteCommand;
 use crate::controller::{CommandError, Response};
-use crate::model::Outcome;
 
 /// The most characters of a command line that are kept.
 const COMMAND_MAX: usize = 300;
@@ -31,20 +30,17 @@ pub(super) fn execute(
     let message = format!(
         "{} on {} was asked by {who} to {what}{container}: {}",
         words(&task),
-        task.instance,
+        task.whereabouts(),
         command_line(&request.command),
     );
-    if audit::is_repeated(work, &message, Outcome::Done) {
-        work.told = true;
-    } else {
-        work.operator(&*task, message);
-    }
+    // Each one, however alike: two that read the same need not have been.
+    work.operator(&*task, message);
     Ok(Response::Done)
 }
 
 /// The words of a command, on one line and no longer than is worth keeping.
 fn command_line(words: &[String]) -> String {
-    let line = words.join(" ");
+    let line = shell_words::join(words);
     let clean = line.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut kept: String = clean.take(COMMAND_MAX).collect();
     if line.chars().count() > COMMAND_MAX {

@@ -8,6 +8,7 @@ use hyper::Method;
 use serde_json::json;
 
 use super::{BollardEngine, unless};
+use crate::docker::spec::label;
 use crate::docker::transport::ANSWER_WAIT;
 use crate::docker::{EngineError, EngineResult};
 
@@ -20,8 +21,12 @@ impl BollardEngine {
     pub(super) async fn one_network(&self, name: &str) -> EngineResult<()> {
         // Within this process one at a time is enough.
         let _alone = self.network.lock().await;
-        if self.networks(name).await?.is_empty() {
-            let body = json!({"Name": name, "Driver": "bridge", "CheckDuplicate": true});
+        let mut there = self.networks(name).await?;
+        if there.is_empty() {
+            let labels = json!({label::NETWORK: "tasks"});
+            let body = json!({
+                "Name": name, "Driver": "bridge", "CheckDuplicate": true, "Labels": labels
+            });
             let made = self
                 .transport
                 .json(Method::POST, "/networks/create", Some(&body))
@@ -30,8 +35,13 @@ impl BollardEngine {
                 Ok(_) | Err(EngineError::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
+            there = self.networks(name).await?;
         }
-        for surplus in self.networks(name).await?.into_iter().skip(1) {
+        for (surplus, ours) in there.into_iter().skip(1) {
+            if !ours {
+                let why = EngineError::Refused("this program did not make it".to_owned());
+                return Err(in_use(name, &surplus, &why));
+            }
             let removal = self.docker.remove_network(&surplus);
             let removed = self.call(ANSWER_WAIT, removal).await;
             // Another control plane may have been quicker.
@@ -41,8 +51,11 @@ impl BollardEngine {
         Ok(())
     }
 
-    /// The ids of the networks of that name, the oldest first.
-    pub(in crate::docker) async fn networks(&self, name: &str) -> EngineResult<Vec<String>> {
+    /// The ids of the networks of that name, the oldest first, and whether this program made them.
+    pub(in crate::docker) async fn networks(
+        &self,
+        name: &str,
+    ) -> EngineResult<Vec<(String, bool)>> {
         // The engine's own filter also finds names that only begin alike.
         let filters = HashMap::from([("name", vec![name])]);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
@@ -52,10 +65,14 @@ impl BollardEngine {
         let mut found: Vec<_> = listed
             .into_iter()
             .filter(|network| network.name.as_deref() == Some(name))
-            .filter_map(|network| Some((age_key(&network), network.id?)))
+            .filter_map(|network| {
+                let labels = network.labels.as_ref();
+                let ours = labels.is_some_and(|all| all.contains_key(label::NETWORK));
+                Some((age_key(&network), network.id?, ours))
+            })
             .collect();
         found.sort();
-        Ok(found.into_iter().map(|(_, id)| id).collect())
+        Ok(found.into_iter().map(|(_, id, ours)| (id, ours)).collect())
     }
 }
 

@@ -35,13 +35,21 @@ impl LogPage {
     /// They, one a line with time, task and container; what is missing between them is said in
     /// lines that begin with `#`.
     pub(crate) fn saved_text(&self) -> String {
-        self.lines_of(self.numbers())
+        self.lines_of(self.numbers(), usize::MAX)
     }
 
-    /// Some entries in that form.
-    pub(crate) fn lines_of(&self, numbers: impl Iterator<Item = u64>) -> String {
+    /// The beginning of it: a little more than so many bytes, if there is more.
+    pub(crate) fn saved_text_to(&self, bytes: usize) -> String {
+        self.lines_of(self.numbers(), bytes)
+    }
+
+    /// Some entries in that form, until it is more than so many bytes.
+    pub(crate) fn lines_of(&self, numbers: impl Iterator<Item = u64>, bytes: usize) -> String {
         let mut out = String::new();
         for number in numbers {
+            if out.len() > bytes {
+                break;
+            }
             let Some(entry) = self.book.get(number) else {
                 continue;
             };

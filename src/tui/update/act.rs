@@ -346,12 +346,7 @@ fn whereabouts(model: &Model, task: &Task) -> String {
 fn drain(model: &Model, name: &InstanceName) -> Question {
     let mut services: BTreeMap<String, u32> = BTreeMap::new();
     let mut by_hand = 0;
-    for row in model
-        .fleet
-        .tasks
-        .iter()
-        .filter(|r| &r.task.instance == name)
-    {
+    for row in model.fleet.of_instance(name) {
         match &row.task.service {
             _ if row.task.is_stopped() => {}
             Some(service) => *services.entry(service.to_string()).or_default() += 1,

@@ -20,6 +20,7 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
         model.snapshot = snapshot;
         if pulls_moved {
             shown::look_again(model);
+            settle(model);
         }
     } else {
         show(model, snapshot);

@@ -81,9 +81,9 @@ fn copy(model: &mut Model, piece: Piece, more: bool) -> Vec<Effect> {
     let Piece { what, text } = piece;
     let bytes = text.len();
     if bytes > BYTES_MAX {
-        let (all, most) = (text::bytes(bytes as u64), text::bytes(BYTES_MAX as u64));
+        let most = text::bytes(BYTES_MAX as u64);
         model.toast_bad(format!(
-            "Not copied: {what} is {all}, and terminals take {most} at most. Save it in a file \
+            "Not copied: {what} is more than the {most} that terminals take. Save it in a file \
              instead (s in logs)."
         ));
         return Vec::new();
