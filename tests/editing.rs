@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use quarterdeck::client::ClientError;
 use quarterdeck::controller::Command;
+use quarterdeck::model::{Change, Cluster, ClusterName, Service};
 use quarterdeck::tui::{EditAsk, Effect, Event, Model, update};
 
-use crate::fleet::{NOW, console, options, snapshot};
+use crate::fleet::{NOW, console, options, service_name, snapshot};
 use crate::screens::{LARGE, foresee, frame, press, text};
 
 fn shown(model: &Model) -> String {
@@ -319,6 +320,51 @@ fn texts_that_were_left_are_bounded_like_pages() {
         press(&mut model, "]");
     }
     assert_eq!(kept, 50);
+}
+
+#[test]
+fn what_changed_while_it_was_edited_is_told_and_set_against_how_it_is_now() {
+    let told = "It changed while you edited";
+    let mut model = console(LARGE);
+    let ask = asked(&mut model, "/web<enter>e");
+    let text = changed(&ask, "\"desiredCount\": 6", "\"desiredCount\": 4");
+    let mut later = snapshot();
+    let key = (ClusterName::default_cluster(), service_name("web"));
+    let mut web = Service::clone(&later.state.services[&key]);
+    web.desired_count = 9;
+    later.state.apply(&Change::Service(Arc::new(web)));
+    later.version += 1;
+    let _ = update(&mut model, NOW, Event::Snapshot(Arc::new(later)));
+    edited(&mut model, &ask, &text);
+    let screen = shown(&model);
+    for words in [told, "desiredCount: 6 → 9", "desiredCount: 9 → 4"] {
+        assert!(screen.contains(words), "no {words}\n{screen}");
+    }
+    // Begun after that, it is nothing to tell.
+    press(&mut model, "n");
+    let ask = asked(&mut model, "e");
+    let text = changed(&ask, "\"desiredCount\": 9", "\"desiredCount\": 4");
+    edited(&mut model, &ask, &text);
+    let screen = shown(&model);
+    assert!(screen.contains("desiredCount: 9 → 4"), "{screen}");
+    assert!(!screen.contains(told), "{screen}");
+}
+
+#[test]
+fn a_schedule_in_a_protected_cluster_wants_its_name() {
+    let mut model = console(LARGE);
+    let mut fleet = snapshot();
+    let mut cluster = Cluster::clone(&fleet.state.clusters[&ClusterName::default_cluster()]);
+    cluster.protected = true;
+    fleet.state.apply(&Change::Cluster(Arc::new(cluster)));
+    fleet.version += 1;
+    let _ = update(&mut model, NOW, Event::Snapshot(Arc::new(fleet)));
+    let ask = asked(&mut model, "/web<enter>e");
+    let text =
+        r#"{"name": "hourly", "scheduleExpression": "rate(1 hour)", "taskDefinition": "web"}"#;
+    edited(&mut model, &ask, text);
+    let screen = shown(&model);
+    assert!(screen.contains("type hourly to go on:"), "{screen}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quarterdeck::model::{Change, ClusterName, Snapshot};
-use quarterdeck::tui::{Effect, Event, Model, View, update};
+use quarterdeck::tui::{ClusterView, Effect, Event, Model, View, update};
 
 use crate::fleet::{NOW, console, options, service_name, snapshot};
 use crate::screens::{LARGE, frame, press, text};
@@ -118,6 +118,37 @@ fn a_cluster_that_was_asked_for_now_goes_before_the_one_of_then() {
         "it is gone\n{}",
         shown(&again)
     );
+}
+
+#[test]
+fn a_cluster_that_was_asked_for_once_is_not_the_one_of_next_time() {
+    let cluster = |model: &Model| serde_json::to_value(model.view()).unwrap()["cluster"].clone();
+    let mut view = serde_json::to_value(console(LARGE).view()).unwrap();
+    assert!(view["cluster"].is_null(), "asked for, and nothing was kept");
+    view["cluster"] = "far-away".into();
+    let (again, _) = next(serde_json::from_value(view).unwrap(), snapshot());
+    assert_eq!(cluster(&again), "far-away");
+    // Chosen in the console, it is.
+    let mut free = options();
+    free.cluster_view = ClusterView::All;
+    let mut view = serde_json::to_value(console(LARGE).view()).unwrap();
+    view["cluster"] = "default".into();
+    let mut model = Model::new(free, LARGE, NOW);
+    model.restore(serde_json::from_value(view).unwrap());
+    let _ = update(&mut model, NOW, Event::Snapshot(Arc::new(snapshot())));
+    assert_eq!(cluster(&model), "default");
+}
+
+#[test]
+fn a_console_left_before_its_first_picture_forgets_nothing() {
+    let mut model = console(LARGE);
+    press(&mut model, "2/web<enter>");
+    let view = kept(&model);
+    let mut early = Model::new(options(), LARGE, NOW);
+    early.restore(view.clone());
+    assert_eq!(early.view(), view);
+    let _ = update(&mut early, NOW, Event::Snapshot(Arc::default()));
+    assert_eq!(early.view(), view);
 }
 
 #[test]

@@ -287,6 +287,7 @@ impl Act {
             Self::Drain(name) | Self::Activate(name) => {
                 state.instances.get(name).map(|it| &it.cluster)
             }
+            Self::Apply(change) => change.cluster(state),
             _ => None,
         }
     }

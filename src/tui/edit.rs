@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use crate::api::difference;
 use crate::apply::read;
 use crate::apply::steps::{Step, request_of, service_request, steps};
 use crate::controller::{Command, wire};
 use crate::document::{Document, Faults};
+use crate::model::arn::short_name;
 use crate::model::state::ServiceKey;
-use crate::model::{ClusterName, State, TaskDefinitionId, TimeMs};
+use crate::model::{ClusterName, Family, State, TaskDefinition, TaskDefinitionId, TimeMs};
 
 use super::state::Subject;
 
@@ -25,6 +29,28 @@ pub struct EditAsk {
     pub original: String,
     /// What the editor begins with: what was typed last, if something was.
     pub text: String,
+    pub(crate) of: Source,
+    /// What that was when the editing began.
+    pub(crate) base: Option<Value>,
+}
+
+/// What an edited text is set against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Service(ServiceKey),
+    /// The newest revision of a family.
+    Family(Family),
+}
+
+impl Source {
+    /// What it is now, as a request; `None` if it is not there.
+    fn now(&self, state: &State) -> Option<Value> {
+        let command = match self {
+            Self::Service(key) => service_command(state, key)?,
+            Self::Family(family) => definition_command(state.latest_definition(family)?),
+        };
+        Some(wire::encode(&command))
+    }
 }
 
 impl EditAsk {
@@ -33,6 +59,16 @@ impl EditAsk {
         Self {
             text,
             ..self.clone()
+        }
+    }
+
+    /// What of it has changed since the editing began: a line for each member.
+    pub(crate) fn meanwhile(&self, state: &State) -> Vec<String> {
+        match (&self.base, self.of.now(state)) {
+            (Some(before), Some(now)) => difference::between(before, &now),
+            (Some(_), None) => vec![format!("{} is gone", self.name)],
+            (None, Some(_)) => vec![format!("{} is there again", self.name)],
+            (None, None) => Vec::new(),
         }
     }
 }
@@ -60,11 +96,25 @@ pub(crate) struct Change {
 impl Eq for Change {}
 
 impl Change {
+    /// In which cluster it changes something; `None` where that is in all of them, or in none yet.
+    pub(crate) fn cluster<'a>(&'a self, state: &'a State) -> Option<&'a ClusterName> {
+        match (&self.service, &self.command) {
+            (Some((cluster, _)), _) => Some(cluster),
+            (None, Command::PutSchedule(it)) => {
+                let name = it.cluster.as_deref().unwrap_or(self.ask.cluster.as_str());
+                let name = short_name(name);
+                state.clusters.keys().find(|known| known.as_str() == name)
+            }
+            (None, _) => None,
+        }
+    }
+
     /// What it is about, by name.
     pub(crate) fn thing(&self) -> String {
         match (&self.service, &self.command) {
             (Some((_, name)), _) => name.to_string(),
             (None, Command::RegisterTaskDefinition(it)) => it.family.to_string(),
+            (None, Command::PutSchedule(it)) => it.name.to_string(),
             (None, _) => self.ask.name.clone(),
         }
     }
@@ -94,29 +144,42 @@ pub(crate) fn ask(state: &State, subject: &Subject) -> Option<EditAsk> {
 }
 
 fn of_service(state: &State, key: &ServiceKey) -> Option<EditAsk> {
-    let request = service_request(state.services.get(key)?)?;
-    let name = &key.1;
-    let command = Command::CreateService(Box::new(request));
+    let of = Source::Service(key.clone());
+    let (cluster, name) = key;
+    let command = service_command(state, key)?;
     text(
         format!("service {name}"),
-        key.0.clone(),
-        name.as_str(),
+        (cluster.clone(), name.as_str()),
         &command,
+        (of, state),
     )
+}
+
+fn service_command(state: &State, key: &ServiceKey) -> Option<Command> {
+    let request = service_request(state.services.get(key)?)?;
+    Some(Command::CreateService(Box::new(request)))
+}
+
+fn definition_command(definition: &TaskDefinition) -> Command {
+    Command::RegisterTaskDefinition(Box::new(request_of(definition)))
 }
 
 fn of_definition(state: &State, id: &TaskDefinitionId) -> Option<EditAsk> {
-    let request = request_of(state.task_definitions.get(id)?);
-    let command = Command::RegisterTaskDefinition(Box::new(request));
+    let command = definition_command(state.task_definitions.get(id)?);
     text(
         format!("task definition {id}"),
-        ClusterName::default_cluster(),
-        id.family.as_str(),
+        (ClusterName::default_cluster(), id.family.as_str()),
         &command,
+        (Source::Family(id.family.clone()), state),
     )
 }
 
-fn text(name: String, cluster: ClusterName, file: &str, command: &Command) -> Option<EditAsk> {
+fn text(
+    name: String,
+    (cluster, file): (ClusterName, &str),
+    command: &Command,
+    (of, state): (Source, &State),
+) -> Option<EditAsk> {
     let text = serde_json::to_string_pretty(&wire::encode(command)).ok()?;
     let text = format!("{text}\n");
     Some(EditAsk {
@@ -125,6 +188,8 @@ fn text(name: String, cluster: ClusterName, file: &str, command: &Command) -> Op
         file: format!("{file}.json"),
         original: text.clone(),
         text,
+        base: of.now(state),
+        of,
     })
 }
 

@@ -195,6 +195,7 @@ impl Editing {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use super::super::edit::Source;
     use super::*;
 
     fn ask() -> EditAsk {
@@ -204,6 +205,8 @@ mod tests {
             file: "web.json".to_owned(),
             original: "{}\n".to_owned(),
             text: "{ \"desiredCount\": 3 }\n".to_owned(),
+            of: Source::Family(crate::model::Family::new("web").unwrap()),
+            base: None,
         }
     }
 

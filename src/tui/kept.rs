@@ -58,10 +58,16 @@ impl View {
             Some((pane, Sorted { column, reversed }))
         };
         let filters = Pane::ALL.map(|pane| (pane, model.filters[pane.index()].clone()));
+        // A cluster that was asked for once is not the one of next time.
+        let once = model.cluster_view == model.options.cluster_view;
+        let cluster = match model.cluster_view.one() {
+            Some(_) if once => model.kept_cluster.as_ref(),
+            chosen => chosen,
+        };
         let switched = model.mouse != model.options.mouse;
         Self {
             version: VERSION,
-            cluster: model.cluster_view.one().cloned(),
+            cluster: cluster.cloned(),
             focus: Some(model.focus),
             driver: Some(model.driver),
             all_tasks: model.all_tasks,

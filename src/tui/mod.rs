@@ -95,9 +95,8 @@ pub async fn run(client: Arc<dyn Client>, options: TuiOptions) -> color_eyre::Re
     let mut screen = guard.screen().wrap_err("the terminal cannot be drawn on")?;
     let kept = options.view.clone();
     let mut console = Console::new(client, options, &screen)?;
-    if let Some(file) = &kept {
-        console.look_as(file);
-    }
+    // What cannot be read is not ours to write over: a newer program's, perhaps.
+    let kept = kept.filter(|file| console.look_as(file));
     let ended = console.events(&mut screen, &mut signals).await;
     drop(guard);
     if let (Some(file), false) = (&kept, terminal::has_panicked())
@@ -240,16 +239,21 @@ impl Console {
         })
     }
 
-    /// Looks as it did when it was left.
-    fn look_as(&mut self, file: &Path) {
+    /// Looks as it did when it was left; whether that could be read.
+    fn look_as(&mut self, file: &Path) -> bool {
         match View::read(file) {
             Ok(Some(view)) => self.model.restore(view),
             Ok(None) => {}
-            Err(why) => self.model.toast_bad(format!(
-                "How this console looked last time cannot be read, so it begins afresh: {why} ({})",
-                file.display()
-            )),
+            Err(why) => {
+                self.model.toast_bad(format!(
+                    "How this console looked last time cannot be read, so it begins afresh, and \
+                     the file is left as it is until you remove it: {why} ({})",
+                    file.display()
+                ));
+                return false;
+            }
         }
+        true
     }
 
     /// Takes events until the end; keys first, so that a busy fleet never makes a person wait.
@@ -448,17 +452,24 @@ impl Console {
         // Ctrl-c was meant for the editor.
         signals.forget_interrupts();
         *screen = terminal::take_back_raw().wrap_err("the terminal cannot be taken back")?;
-        self.newer = true;
+        // What was typed is set against the fleet as it is now, and not as it was when it began.
+        self.look();
         self.take(Event::Edited { ask, outcome });
         Ok(Loan::Over)
+    }
+
+    /// Takes the newest picture.
+    fn look(&mut self) {
+        self.newer = false;
+        let snapshot = self.snapshots.borrow_and_update().clone();
+        self.take(Event::Snapshot(snapshot));
     }
 
     /// One frame: the newest picture, drawn as one synchronized change.
     fn draw(&mut self, screen: &mut Screen) -> color_eyre::Result<()> {
         let began = Instant::now();
-        if std::mem::take(&mut self.newer) {
-            let snapshot = self.snapshots.borrow_and_update().clone();
-            self.take(Event::Snapshot(snapshot));
+        if self.newer {
+            self.look();
         }
         if let Some(taken) = self.mouse.take() {
             blocking(|| terminal::mouse(taken)).wrap_err("the terminal keeps its mouse")?;

@@ -33,6 +33,8 @@ pub(crate) struct Proposal {
     pub marked: Option<Pane>,
     /// Sentences on what of that is left out, and why.
     pub left_out: Vec<String>,
+    /// What of it has changed while the text that asks for it was edited.
+    pub meanwhile: Vec<String>,
     /// What that comes to, or why nobody can say; `None` while it is planned.
     pub plan: Option<Result<Foreseen, String>>,
     /// Number of the change that the plan, or its refusal, is about.
@@ -59,6 +61,7 @@ impl Proposal {
             acts,
             marked: None,
             left_out: Vec::new(),
+            meanwhile: Vec::new(),
             plan: None,
             planned_on: 0,
             asked: None,

@@ -11,7 +11,8 @@ use crate::client::{About, Explanation, Standing};
 use crate::docker::StatsSample;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    ContainerName, Event, InstanceName, Snapshot, Task, TaskDefinitionId, TaskId, TimeMs,
+    ClusterName, ContainerName, Event, InstanceName, Snapshot, Task, TaskDefinitionId, TaskId,
+    TimeMs,
 };
 
 use super::bindings::KeyMap;
@@ -466,6 +467,8 @@ pub struct Model {
     pub(crate) measure: Measure,
     /// How it looked when it was left, until there is a picture to look so at.
     pub(crate) restoring: Option<Box<View>>,
+    /// The cluster it showed when it was left.
+    pub(crate) kept_cluster: Option<ClusterName>,
     /// Whether the mouse is taken; else it is the terminal's.
     pub(crate) mouse: bool,
     /// The last click, to tell a double one.
@@ -489,6 +492,7 @@ impl Model {
             log_looks: Looks::default(),
             measure: Measure::default(),
             restoring: None,
+            kept_cluster: None,
             mouse: options.mouse,
             clicked: None,
             options,
@@ -533,13 +537,18 @@ impl Model {
 
     /// Looks, with the first picture, as it did when it was left.
     pub fn restore(&mut self, view: View) {
+        self.kept_cluster = view.cluster.clone();
         self.restoring = Some(Box::new(view));
     }
 
     /// How it looks, for the next time.
     #[must_use]
     pub fn view(&self) -> View {
-        View::of(self)
+        match &self.restoring {
+            // It never came to look as it did: that is not forgotten for it.
+            Some(view) => View::clone(view),
+            None => View::of(self),
+        }
     }
 
     /// Whether the console is to be closed.

@@ -58,10 +58,10 @@ impl TerminalGuard {
     }
 }
 
-/// What a program may have left the terminal in: mouse reports, focus reports, spelled out keys,
+/// What a program may have left the terminal in: its own screen, mouse reports, focus reports, spelled out keys,
 /// then everything that a soft reset puts right (scrolling region, cursor keys, characters).
 const SETTLE: &str =
-    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[=0u\x1b[>4m\x1b[!p";
+    "\x1b[?1047l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[=0u\x1b[>4m\x1b[!p";
 
 /// Buttons and wheel are reported, in the form that has no end at column 223; mere moves are not,
 /// so that a mouse that lies about costs nothing.

@@ -90,7 +90,8 @@ pub(super) fn ended(
         Verdict::Faulty(why) => refuse(model, ask.with(text), why),
         Verdict::Changes(changes) => {
             let acts = changes.into_iter().map(|it| Act::Apply(Arc::new(it)));
-            proposal::propose(model, acts.collect());
+            let meanwhile = ask.meanwhile(&model.snapshot.state);
+            proposal::propose_edited(model, acts.collect(), meanwhile);
             Vec::new()
         }
     }

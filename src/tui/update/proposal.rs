@@ -27,6 +27,15 @@ pub(in super::super) fn propose(model: &mut Model, acts: Vec<Act>) {
     }
 }
 
+/// Asks about what an edited text comes to, with what has changed while it was edited.
+pub(super) fn propose_edited(model: &mut Model, acts: Vec<Act>, meanwhile: Vec<String>) {
+    let proposal = Proposal {
+        meanwhile,
+        ..Proposal::new(acts)
+    };
+    model.layers.push(Layer::Confirm(Box::new(proposal)));
+}
+
 /// Asks about acts on all that is marked in the focused list, with why some of it is left out.
 pub(super) fn propose_marked(model: &mut Model, acts: Vec<Act>, left_out: Vec<String>) {
     let proposal = Proposal {

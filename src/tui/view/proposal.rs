@@ -19,6 +19,8 @@ use super::{Screen, dialog, grid, header, places};
 const COLUMNS: u16 = 110;
 /// The most command lines that are shown; the rest is counted.
 const COMMANDS: usize = 2;
+/// How many of somebody else's changes are told.
+const MEANWHILE_MAX: usize = 8;
 /// Rows of the border, and of the air within it.
 const FRAME_ROWS: u16 = 4;
 /// The most columns that a reason may be pushed to the right.
@@ -166,6 +168,7 @@ impl Pen<'_> {
             }
             self.gap();
         }
+        self.meanwhile(&proposal.meanwhile);
         let asked = asked(model, proposal);
         let names = names(model, &proposal.acts);
         for line in &names {
@@ -202,6 +205,23 @@ impl Pen<'_> {
             }
             Some(Ok(foreseen)) => self.foreseen(foreseen),
         }
+    }
+
+    /// What somebody else has changed, which the text may undo.
+    fn meanwhile(&mut self, changed: &[String]) {
+        if changed.is_empty() {
+            return;
+        }
+        let warn = self.screen.theme.mood(Mood::Warn);
+        let words = "It changed while you edited, and is set back where your text says otherwise:";
+        self.words(words, warn);
+        for line in changed.iter().take(MEANWHILE_MAX) {
+            self.words(line, Style::new());
+        }
+        if let Some(more) = changed.len().checked_sub(MEANWHILE_MAX + 1) {
+            self.words(&format!("and {} more", more + 1), Style::new());
+        }
+        self.gap();
     }
 
     fn foreseen(&mut self, foreseen: &Foreseen) {
