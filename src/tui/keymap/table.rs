@@ -196,7 +196,14 @@ pub(crate) const KEYS: &[Binding] = &[
         "edit: the service, or the task definition, in $EDITOR; the difference is shown first",
     ),
     change(
-        P::CONFIRM.or(P::REFUSED),
+        P::REFUSED,
+        &["e"],
+        Action::EditAgain,
+        "edit again",
+        "edit again what you had typed",
+    ),
+    change(
+        P::CONFIRM,
         &["e"],
         Action::EditAgain,
         "",

@@ -154,7 +154,7 @@ fn cells(screen: &Screen<'_>, row: &TaskRow, name: String, blocks: usize) -> Vec
         let values = book.map(|book| book.sum.columns(measure, now, blocks));
         let values = values.unwrap_or_default();
         let top = most.or(range(&values).map(|(_, most)| most)).unwrap_or(0.0);
-        cell(spark(&values, top), calm)
+        cell(spark(&values, top.max(least_scale(measure))), calm)
     };
     let last = book.and_then(|book| book.sum.last());
     let limit = last
@@ -177,6 +177,15 @@ fn cells(screen: &Screen<'_>, row: &TaskRow, name: String, blocks: usize) -> Vec
         drawn(Measure::Read, None),
         remark(screen, book),
     ]
+}
+
+/// What the highest block stands for at least: next to nothing is drawn as that.
+fn least_scale(measure: Measure) -> f64 {
+    match measure {
+        Measure::Cpu => 1024.0 / 20.0,
+        Measure::Memory => 0.0,
+        Measure::Received | Measure::Sent | Measure::Read | Measure::Written => 1024.0,
+    }
 }
 
 /// Why there is nothing, or how old what there is.

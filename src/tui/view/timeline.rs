@@ -11,7 +11,7 @@ use super::super::hit::Target;
 use super::super::layout::Layout;
 use super::super::text;
 use super::super::timeline::{Mark, Timeline};
-use super::{Screen, empty, grid, header, page};
+use super::{Screen, empty, grid, header, page, places};
 use crate::tui::fleet::Mood;
 
 /// Rows above the list: the title, the cursor's moment, the marks, the axis, its times, the legend
@@ -166,6 +166,8 @@ fn words(screen: &Screen<'_>, it: &Happening) -> Line<'static> {
         ),
         Span::styled(format!("{} ", mark.sign().0), style),
     ];
+    let margin = places::margin(screen, &it.event.cluster);
+    spans.push(Span::styled(margin, screen.theme.dim()));
     if let Some(audit) = &it.event.audit {
         let surface = format!("[{}] ", audit.surface.as_str());
         spans.push(Span::styled(surface, screen.theme.dim()));
