@@ -24,7 +24,8 @@ press Escape
 press 1; press g; press s; press BSpace 0.2; press BSpace 0.2; press 9 1; press Enter 3   # scale: the plan first
 press Enter 4                            # and exactly that
 press 3; press f 8                       # a host dies: its tasks move
-press 2; press l 3; press /; play send-keys -l "GET"; sleep 1; press Enter 1; press n 1   # logs, searched
+press f 3                                # and comes back
+press 1; press g; press j; press l 3; press /; play send-keys -l "order"; sleep 1; press Enter 1; press n 1   # logs, searched
 press q
 press H 2; press k; press k; press Enter 3   # the fleet as it was
 press Escape 1

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod engines;
+mod flood;
 mod loss;
 mod network;
 mod parameters;

@@ -63,13 +63,21 @@ impl Ship {
         self.environment.push((name.to_owned(), value));
     }
 
+    /// What every `qd` of this ship is told: its config and its state.
+    pub fn global(&self) -> [OsString; 4] {
+        let (config, state) = (self.config.clone(), self.state.clone());
+        [
+            "--config".into(),
+            config.into(),
+            "--state".into(),
+            state.into(),
+        ]
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qd"));
         command
-            .arg("--config")
-            .arg(&self.config)
-            .arg("--state")
-            .arg(&self.state)
+            .args(self.global())
             .args(arguments)
             .env_remove("QD_CONFIG")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

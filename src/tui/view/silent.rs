@@ -29,18 +29,27 @@ pub(crate) fn outlook(screen: &Screen<'_>, row: &TaskRow) -> Option<String> {
     let service = task.service.as_ref();
     let service = service.and_then(|name| screen.model.snapshot.state.service(&task.cluster, name));
     Some(match (row.stage, service) {
-        (Stage::Lost, _) => format!("given up: {host} stayed silent; what it wants runs elsewhere"),
+        (Stage::Lost, Some(service)) if replaces(service) => {
+            format!("given up: {host} stayed silent; its service wants another instead")
+        }
+        (Stage::Lost, _) => format!("given up: {host} stayed silent"),
         (Stage::Stopping, _) => format!("its stop is known only once {host} answers"),
         (_, None) => format!("run by hand: waits for {host}, nothing replaces it"),
         (_, Some(service)) => waits(screen, service, since, host),
     })
 }
 
+/// Whether a service wants another task for one that is lost with its host: a DAEMON has no host
+/// for it.
+fn replaces(service: &Service) -> bool {
+    service.scheduling_strategy != SchedulingStrategy::Daemon
+}
+
 fn waits(screen: &Screen<'_>, service: &Service, since: TimeMs, host: &str) -> String {
     let end = since.plus_ms(u64::from(service.grace_s) * 1_000);
-    let becomes = match service.scheduling_strategy {
-        SchedulingStrategy::Daemon => "given up",
-        _ => "replaced",
+    let becomes = match replaces(service) {
+        true => "replaced",
+        false => "given up",
     };
     if end > screen.now {
         format!("{becomes} in {} if {host} stays silent", screen.until(end))
