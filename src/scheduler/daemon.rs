@@ -54,8 +54,10 @@ impl Turn<'_> {
                 .deployment_configuration
                 .floor(self.service.desired_count);
             // What still serves on a DRAINING instance goes in its own time: it holds no floor.
-            let stands =
-                |m: &Member<'_>| m.serving() && m.node.is_some_and(|at| targets.contains(&at));
+            let stands = |m: &Member<'_>| {
+                let wanted_there = m.node.is_some_and(|at| targets.contains(&at));
+                m.serving() && wanted_there && !self.is_on_trial(m, now)
+            };
             let budget = self.count(stands).saturating_sub(floor);
             let born = (now, ids);
             self.cover(index, &mut search, definition, (&answering, budget), born);

@@ -337,6 +337,7 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
             primary.id, primary.task_definition
         ));
     }
+    answer.extend(on_trial(service, now, &kept));
     if service.backoff.held > 0 && now < service.backoff.until {
         answer.push(format!(
             "After {} failures in a row, {} failed tasks are replaced in {} s.",
@@ -358,6 +359,23 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
         ));
     }
     answer
+}
+
+/// What a deployment waits for before it stops what serves.
+fn on_trial(service: &Service, now: TimeMs, kept: &[&Arc<Task>]) -> Option<String> {
+    let tried =
+        |task: &&&Arc<Task>| task.is_serving() && reconcile::is_on_trial(service, task, now);
+    let count = kept.iter().filter(tried).count();
+    let primary = service.primary()?;
+    let old = |task: &&Arc<Task>| task.deployment.as_ref() != Some(&primary.id);
+    (count > 0 && kept.iter().any(old)).then(|| {
+        let (has, it) = match count {
+            1 => ("1 of its new tasks has".to_owned(), "it"),
+            count => (format!("{count} of its new tasks have"), "them"),
+        };
+        let seconds = reconcile::COMPLETION_SETTLE_MS / 1_000;
+        format!("{has} not stayed up for {seconds} s yet; no old one stops for {it} before that.")
+    })
 }
 
 /// Which tasks nothing but a person stops for now.

@@ -51,6 +51,7 @@ fn a_rolling_update_never_serves_fewer_than_its_floor() {
         let wanted = world.tasks("web").iter().filter(|t| t.is_wanted()).count();
         assert!(wanted <= 8, "{wanted}");
         world.act();
+        world.advance_ms(super::COMPLETION_SETTLE_MS / 2);
     }
     assert!(
         world

@@ -103,27 +103,42 @@ impl Member<'_> {
         self.wanted() && !self.protected
     }
 
-    /// Whether anything in it is checked that counts.
-    fn checked(&self) -> bool {
-        let mut containers = self.task.containers.iter();
-        containers.any(|c| c.has_health_check && c.essential)
-    }
-
     /// Whether a deployment may count it as up; [`Task::is_serving`] as of this pass.
     pub fn serving(&self) -> bool {
         self.wanted()
             && self.task.last_status == LastStatus::Running
-            && (!self.checked() || self.task.health() == Health::Healthy)
+            && (!checked(self.task) || self.task.health() == Health::Healthy)
     }
 
     /// From when on a task that serves proves that its deployment works: at once if its health
     /// is checked, else when it has stayed up for [`COMPLETION_SETTLE_MS`].
     pub fn proves_at(&self) -> TimeMs {
-        match self.task.started_at {
-            Some(at) if !self.checked() => at.plus_ms(COMPLETION_SETTLE_MS),
-            _ => TimeMs::default(),
-        }
+        proves_at(self.task)
     }
+}
+
+/// Whether anything in a task is checked that counts.
+fn checked(task: &Task) -> bool {
+    let mut containers = task.containers.iter();
+    containers.any(|c| c.has_health_check && c.essential)
+}
+
+fn proves_at(task: &Task) -> TimeMs {
+    match task.started_at {
+        Some(at) if !checked(task) => at.plus_ms(COMPLETION_SETTLE_MS),
+        _ => TimeMs::default(),
+    }
+}
+
+/// Whether a task that serves belongs to a deployment under way and has yet to prove that it works:
+/// until then nothing is stopped that it could replace. (ECS too lets a task without a health check
+/// run for a while, 40 s, before it counts for the floor.)
+pub(crate) fn is_on_trial(service: &Service, task: &Task, now: TimeMs) -> bool {
+    proves_at(task) > now
+        && service.primary().is_some_and(|primary| {
+            primary.rollout_state == RolloutState::InProgress
+                && task.deployment.as_ref() == Some(&primary.id)
+        })
 }
 
 /// The members of a service, those that are lost already marked.

@@ -2,7 +2,9 @@
 //!
 //! Counting is over RUNNING and PENDING tasks that are wanted and not lost. Starts come first
 //! where the ceiling allows it; a task that serves is stopped only when the desired number
-//! serves without it, or when nothing could start otherwise, and then never below the floor.
+//! serves without it, or when nothing could start otherwise, and then never below the floor. What
+//! a deployment under way has started counts there only when it has proven itself: an image that
+//! crashes after a second must not displace what serves.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -128,6 +130,16 @@ impl<'a> Turn<'a> {
         ceiling.max(desired)
     }
 
+    /// How many serve and can be relied on when others are to go.
+    pub(super) fn relied_on(&self, now: TimeMs) -> u32 {
+        self.count(|m| m.serving() && !self.is_on_trial(m, now))
+    }
+
+    /// Whether a member serves and is still to prove that its deployment works.
+    pub(super) fn is_on_trial(&self, member: &Member<'_>, now: TimeMs) -> bool {
+        member.serving() && reconcile::is_on_trial(&self.service, member.task, now)
+    }
+
     /// Tasks of the deployment that is wanted, where they are wanted.
     pub fn keepers(&self) -> u32 {
         self.count(|m| m.wanted() && m.place == Place::Keeper)
@@ -189,8 +201,8 @@ impl<'a> Turn<'a> {
             self.shrink_old(index);
             return;
         }
-        self.stop_replaced(index);
-        self.victims = self.line_up_victims(index);
+        self.stop_replaced(index, now);
+        self.victims = self.line_up_victims(index, now);
         self.trim(index);
         let need = self.need(now);
         if need > 0 {
@@ -314,7 +326,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn stop_replaced(&mut self, index: &mut Index) {
+    fn stop_replaced(&mut self, index: &mut Index, now: TimeMs) {
         // What does not serve yet and is not wanted any more serves nobody by starting.
         for at in self.which(|m| {
             m.may_go()
@@ -328,7 +340,7 @@ impl<'a> Turn<'a> {
             self.stop(index, at, why);
         }
         let desired = self.service.desired_count;
-        let excess = self.count(Member::serving).saturating_sub(desired) as usize;
+        let excess = self.relied_on(now).saturating_sub(desired) as usize;
         let leavers = self.which(|m| m.serving() && m.may_go() && m.place != Place::Keeper);
         for at in self.scale_in(index, &leavers, excess.min(leavers.len())) {
             let why = self.why(at);

@@ -510,7 +510,10 @@ impl Script {
             let unfinished = tasks.iter().find(|t| !t.is_serving());
             match unfinished {
                 Some(task) => world.act_on(task.id),
-                None if plan.is_empty() => break,
+                None if plan.is_empty() => match plan.wake_at.filter(|at| world.proves_by(*at)) {
+                    Some(at) => world.now = at,
+                    None => break,
+                },
                 None => {}
             }
         }

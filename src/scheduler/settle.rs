@@ -80,11 +80,23 @@ pub(super) fn settle(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
     for at in stopping.filter_map(|m| m.grace_ends) {
         plan.wake(at);
     }
+    wait_for_proof(plan, turn, now);
     let rebalance = turn.service.rebalance.as_ref();
     let extra = |m: &&Member<'_>| rebalance.is_some_and(|it| it.extra.contains(&m.task.id));
     let proving = turn.members.iter().filter(|m| m.serving()).filter(extra);
     for at in proving.map(Member::proves_at).filter(|at| *at > now) {
         plan.wake(at);
+    }
+}
+
+/// What a deployment is to replace goes on when what it started has proven itself.
+fn wait_for_proof(plan: &mut Plan, turn: &Turn<'_>, now: TimeMs) {
+    let to_go = |m: &Member<'_>| m.wanted() && m.place != Place::Keeper;
+    if turn.members.iter().any(to_go) {
+        let trials = turn.members.iter().filter(|m| turn.is_on_trial(m, now));
+        for at in trials.map(Member::proves_at) {
+            plan.wake(at);
+        }
     }
 }
 

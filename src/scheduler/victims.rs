@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::index::Index;
 use super::reconcile::{Member, Place};
 use super::rollout::Turn;
+use crate::model::TimeMs;
 
 /// Members that may go, best first: those that serve nobody, then those that serve and are to be
 /// replaced, of which only so many as the floor allows. Which of them is open until it is taken: it
@@ -51,7 +52,7 @@ impl Victims {
 impl Turn<'_> {
     /// Who may be stopped to let something start: the unhealthy, what does not serve on a
     /// draining instance, and above the floor those that serve and are to be replaced.
-    pub(super) fn line_up_victims(&self, index: &Index) -> Victims {
+    pub(super) fn line_up_victims(&self, index: &Index, now: TimeMs) -> Victims {
         let desired = self.service.desired_count;
         let floor = self.service.deployment_configuration.floor(desired);
         let leaves = |m: &Member<'_>| !matches!(m.place, Place::Keeper | Place::Unhealthy);
@@ -63,7 +64,7 @@ impl Turn<'_> {
         Victims {
             idle: idle.into(),
             serving: self.scale_in(index, &serving, serving.len()).into(),
-            budget: self.count(Member::serving).saturating_sub(floor) as usize,
+            budget: self.relied_on(now).saturating_sub(floor) as usize,
         }
     }
 }

@@ -225,7 +225,7 @@ impl World {
     }
 
     /// Whether that moment is soon and a deployment is under way whose tasks all serve.
-    fn proves_by(&self, at: TimeMs) -> bool {
+    pub fn proves_by(&self, at: TimeMs) -> bool {
         at.since_ms(self.now) <= COMPLETION_SETTLE_MS
             && self.state.services.values().any(|service| {
                 if service
@@ -235,11 +235,15 @@ impl World {
                 {
                     return true;
                 }
-                let primary = service.primary();
-                let serving = self.tasks(service.name.as_str());
-                let serving = serving.iter().filter(|t| t.is_serving()).count();
-                primary.is_some_and(|p| p.rollout_state == RolloutState::InProgress)
-                    && serving == service.desired_count as usize
+                let tasks = self.tasks(service.name.as_str());
+                let tasks: Vec<_> = tasks.iter().filter(|t| t.is_wanted()).collect();
+                let serving = tasks.iter().filter(|t| t.is_serving()).count();
+                service.primary().is_some_and(|primary| {
+                    let old = |t: &&Arc<Task>| t.deployment.as_ref() != Some(&primary.id);
+                    primary.rollout_state == RolloutState::InProgress
+                        && (serving == service.desired_count as usize
+                            || serving == tasks.len() && tasks.iter().copied().any(|t| old(&t)))
+                })
             })
     }
 

@@ -12,8 +12,8 @@ use crate::model::snapshot::Live;
 use crate::model::state::ServiceKey;
 use crate::model::task::Health;
 use crate::model::{
-    Change, Connection, DesiredStatus, InstanceName, LastStatus, Service, ServiceStatus, State,
-    Task, TimeMs,
+    Change, Connection, DesiredStatus, InstanceName, LastStatus, RolloutState, Service,
+    ServiceStatus, State, Task, TimeMs,
 };
 
 /// How many rounds are followed at most.
@@ -142,7 +142,8 @@ fn unscheduled(mut state: State) -> State {
     state
 }
 
-/// Whether something is missing that time may bring: a start held back, a stop not confirmed.
+/// Whether something is missing that time may bring: a start held back, a stop not confirmed, the
+/// proof that what a deployment has started works.
 fn waits(state: &State) -> bool {
     let moving = |service: &Service| {
         service
@@ -153,7 +154,16 @@ fn waits(state: &State) -> bool {
     let held = |service: &Arc<Service>| service.backoff.held > 0 || moving(service);
     let unconfirmed =
         |task: &Arc<Task>| !task.is_stopped() && task.desired_status == DesiredStatus::Stopped;
-    state.services.values().any(held) || state.tasks.values().any(unconfirmed)
+    let replaced = |task: &Arc<Task>| {
+        let name = task.service.as_ref().filter(|_| task.is_wanted());
+        let service = name.and_then(|name| state.service(&task.cluster, name));
+        service.and_then(|it| it.primary()).is_some_and(|primary| {
+            primary.rollout_state == RolloutState::InProgress
+                && task.deployment.as_ref() != Some(&primary.id)
+        })
+    };
+    let mut tasks = state.tasks.values();
+    state.services.values().any(held) || tasks.any(|task| unconfirmed(task) || replaced(task))
 }
 
 impl Course {

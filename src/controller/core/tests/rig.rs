@@ -290,7 +290,7 @@ impl Rig {
                 let serving = tasks.filter(|task| task.is_serving()).count();
                 let underway = service.primary().map(|p| p.rollout_state);
                 underway == Some(crate::model::RolloutState::InProgress)
-                    && serving == service.desired_count as usize
+                    && serving >= service.desired_count as usize
             })
     }
 
