@@ -68,5 +68,5 @@ pub use index::Index;
 pub use place::{PlaceRequest, Placed, Placement, place, place_with};
 pub use plan::{Plan, REFUSALS_MAX, Stop, plan, plan_with};
 pub use rebalance::REBALANCE_WAIT_MS;
-pub use reconcile::COMPLETION_SETTLE_MS;
+pub use reconcile::{COMPLETION_SETTLE_MS, awaits_proof};
 pub use strategy::default_strategies;

@@ -1,16 +1,41 @@
 //! Desired against observed, for one service: who counts, who must go, who is lost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::index::Index;
 use crate::model::service::Service;
 use crate::model::task::Health;
-use crate::model::{DesiredStatus, InstanceStatus, LastStatus, RolloutState, Task, TimeMs};
+use crate::model::{DesiredStatus, InstanceStatus, LastStatus, RolloutState, State, Task, TimeMs};
 
 /// How long a task without a health check must stay up before it counts for the completion of its
 /// deployment, in milliseconds: an image that crashes after some seconds completes nothing. (ECS
 /// waits 40 s, before such a task counts for the floor.)
 pub const COMPLETION_SETTLE_MS: u64 = 10_000;
+
+/// Whether a deployment waits for what it started to prove itself before it stops what that
+/// replaces.
+#[must_use]
+pub fn awaits_proof(state: &State, now: TimeMs) -> bool {
+    let service_of = |task: &Task| {
+        let name = task.service.as_ref()?;
+        state.service(&task.cluster, name)
+    };
+    let tried = state.tasks.values().filter_map(|task| {
+        let service = service_of(task)?;
+        (task.is_serving() && is_on_trial(service, task, now)).then(|| task.deployment.as_ref())
+    });
+    let tried: BTreeSet<_> = tried.flatten().collect();
+    let old = |task: &Arc<Task>| {
+        let primary = service_of(task).and_then(|service| service.primary());
+        primary.is_some_and(|it| tried.contains(&it.id) && task.deployment.as_ref() != Some(&it.id))
+    };
+    !tried.is_empty()
+        && state
+            .tasks
+            .values()
+            .any(|task| task.is_wanted() && old(task))
+}
 
 /// What a host's silence makes of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,9 +12,10 @@ use crate::model::snapshot::Live;
 use crate::model::state::ServiceKey;
 use crate::model::task::Health;
 use crate::model::{
-    Change, Connection, DesiredStatus, InstanceName, LastStatus, RolloutState, Service,
-    ServiceStatus, State, Task, TimeMs,
+    Change, Connection, DesiredStatus, InstanceName, LastStatus, Service, ServiceStatus, State,
+    Task, TimeMs,
 };
+use crate::scheduler::awaits_proof;
 
 /// How many rounds are followed at most.
 const ROUNDS_MAX: usize = 200;
@@ -109,7 +110,7 @@ pub fn course(before: &State, decided: State, now: TimeMs, least: TimeMs, seed: 
             let wait = decision.wake_at.map(|at| at.since_ms(now));
             let early = least.since_ms(now);
             match wait
-                .filter(|&wait| wait > 0 && waits(&course.end) && waited + wait <= WAIT_MAX_MS)
+                .filter(|&wait| wait > 0 && waits(&course.end, now) && waited + wait <= WAIT_MAX_MS)
             {
                 Some(wait) => {
                     waited += wait;
@@ -144,7 +145,7 @@ fn unscheduled(mut state: State) -> State {
 
 /// Whether something is missing that time may bring: a start held back, a stop not confirmed, the
 /// proof that what a deployment has started works.
-fn waits(state: &State) -> bool {
+fn waits(state: &State, now: TimeMs) -> bool {
     let moving = |service: &Service| {
         service
             .rebalance
@@ -154,16 +155,8 @@ fn waits(state: &State) -> bool {
     let held = |service: &Arc<Service>| service.backoff.held > 0 || moving(service);
     let unconfirmed =
         |task: &Arc<Task>| !task.is_stopped() && task.desired_status == DesiredStatus::Stopped;
-    let replaced = |task: &Arc<Task>| {
-        let name = task.service.as_ref().filter(|_| task.is_wanted());
-        let service = name.and_then(|name| state.service(&task.cluster, name));
-        service.and_then(|it| it.primary()).is_some_and(|primary| {
-            primary.rollout_state == RolloutState::InProgress
-                && task.deployment.as_ref() != Some(&primary.id)
-        })
-    };
     let mut tasks = state.tasks.values();
-    state.services.values().any(held) || tasks.any(|task| unconfirmed(task) || replaced(task))
+    state.services.values().any(held) || tasks.any(unconfirmed) || awaits_proof(state, now)
 }
 
 impl Course {
