@@ -31,6 +31,7 @@ mod regions;
 mod replicas;
 mod restoring;
 mod screens;
+mod serving;
 mod silent;
 mod simulation;
 mod stats;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -29,10 +30,29 @@ const PROGRAMS_MAX: usize = 8;
 /// Where secrets and environment files come from.
 #[derive(Debug)]
 pub struct Vault {
+    /// Exchanged whole when the configuration is read anew; what is being fetched goes by the old.
+    sources: RwLock<Arc<Sources>>,
+    programs: Semaphore,
+}
+
+#[derive(Debug)]
+struct Sources {
     secrets: BTreeMap<String, SecretSource>,
     /// The config file's folder: relative paths go from it, and programs run in it.
     folder: PathBuf,
-    programs: Semaphore,
+}
+
+impl Sources {
+    fn new(settings: &Settings) -> Self {
+        let secrets = settings.secrets.iter();
+        let folder = settings.source.as_deref().and_then(Path::parent);
+        Self {
+            secrets: secrets
+                .map(|secret| (secret.name.clone(), secret.source.clone()))
+                .collect(),
+            folder: folder.unwrap_or(Path::new("")).to_owned(),
+        }
+    }
 }
 
 /// Why a container cannot be given what it asks for.
@@ -80,15 +100,21 @@ impl Vault {
     /// What the configuration names.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let secrets = settings.secrets.iter();
-        let folder = settings.source.as_deref().and_then(Path::parent);
         Self {
-            secrets: secrets
-                .map(|secret| (secret.name.clone(), secret.source.clone()))
-                .collect(),
-            folder: folder.unwrap_or(Path::new("")).to_owned(),
+            sources: RwLock::new(Arc::new(Sources::new(settings))),
             programs: Semaphore::new(PROGRAMS_MAX),
         }
+    }
+
+    /// From now on what this configuration names.
+    pub fn renew(&self, settings: &Settings) {
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        *sources = Arc::new(Sources::new(settings));
+    }
+
+    fn sources(&self) -> Arc<Sources> {
+        let sources = self.sources.read();
+        sources.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Fetches all that a container asks for into `spec.hidden`. What the definition's own
@@ -144,7 +170,8 @@ impl Vault {
     }
 
     async fn secret(&self, name: &str, tuning: &Tuning) -> Result<SecretValue, Failure> {
-        let Some(source) = self.secrets.get(name) else {
+        let sources = self.sources();
+        let Some(source) = sources.secrets.get(name) else {
             return Err(lasting("the config has no [[secret]] of that name"));
         };
         let bytes = match source {
@@ -157,16 +184,23 @@ impl Vault {
                 }
             },
             SecretSource::File(path) => without_line_end(
-                read_file(&self.folder.join(path), SECRET_BYTES_MAX, tuning).await?,
+                read_file(&sources.folder.join(path), SECRET_BYTES_MAX, tuning).await?,
             ),
-            SecretSource::Command(words) => without_line_end(self.output(words, tuning).await?),
+            SecretSource::Command(words) => {
+                without_line_end(self.output(words, &sources.folder, tuning).await?)
+            }
         };
         value(bytes)
     }
 
     /// What a program writes to its standard output. It gets no input, and what it writes to its
     /// standard error is nobody's: programs say there what they were asked for.
-    async fn output(&self, words: &[String], tuning: &Tuning) -> Result<Vec<u8>, Failure> {
+    async fn output(
+        &self,
+        words: &[String],
+        folder: &Path,
+        tuning: &Tuning,
+    ) -> Result<Vec<u8>, Failure> {
         let [program, arguments @ ..] = words else {
             return Err(lasting("its command is empty"));
         };
@@ -180,8 +214,8 @@ impl Vault {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        if !self.folder.as_os_str().is_empty() {
-            command.current_dir(&self.folder);
+        if !folder.as_os_str().is_empty() {
+            command.current_dir(folder);
         }
         let run = async {
             let mut child = command
@@ -216,7 +250,7 @@ impl Vault {
     }
 
     async fn file(&self, path: &str, tuning: &Tuning) -> Result<Vec<HiddenVariable>, Failure> {
-        let bytes = read_file(&self.folder.join(path), FILE_BYTES_MAX, tuning).await?;
+        let bytes = read_file(&self.sources().folder.join(path), FILE_BYTES_MAX, tuning).await?;
         variables(&bytes).map_err(lasting)
     }
 }

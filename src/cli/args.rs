@@ -79,7 +79,13 @@ pub enum Verb {
     /// The console over a simulated fleet; needs no Docker
     Demo(Demo),
     /// The control plane without a screen, in the foreground
-    Serve,
+    ///
+    /// SIGHUP reads the config anew: instances that came, went or changed, clusters, roles,
+    /// secrets. A faulty one, or one that would leave tasks behind, is refused and nothing
+    /// changes. What is given here (the state folder, the name of the config file) takes a
+    /// restart. SIGTERM and SIGINT end it, and containers go on running; a second one ends it at
+    /// once.
+    Serve(Serve),
     /// Create or update task definitions and services from files of JSON or TOML
     Apply(Apply),
     /// What apply would do: the difference, where each task would go, and why; or what the loss of
@@ -159,6 +165,24 @@ pub struct Sure {
     /// Do not ask, in this cluster that the config marks as protected: there --yes is not enough
     #[arg(long, value_name = "CLUSTER")]
     pub protected: Option<String>,
+}
+
+/// `serve`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Serve {
+    /// The log on standard error: lines for people, or one JSON object a line. Under systemd
+    /// either carries the priorities that the journal knows
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
 }
 
 /// `demo`.

@@ -11,9 +11,11 @@ mod explain;
 pub mod follow;
 mod history;
 mod instance;
+mod notify;
 pub mod out;
 pub mod resolve;
 mod schedule;
+mod serve;
 mod service;
 pub mod session;
 mod start;
@@ -99,12 +101,12 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
         Verb::Demo(demo) if out::on_terminal() && out::can_ask() => {
             return start::demo_console(&global, demo.crowd()).await;
         }
-        Verb::Serve => trace::server(global.verbose),
+        Verb::Serve(asked) => trace::server(global.verbose, asked.log_format),
         _ => trace::to_stderr(global.verbose),
     }
     match &verb {
         Verb::Demo(demo) => start::demo_voyage(demo.crowd()).await?,
-        Verb::Serve => start::serve(&global).await?,
+        Verb::Serve(_) => serve::serve(&global).await?,
         Verb::Config(ConfigVerb::Check) => check_config(&global)?,
         Verb::Completions { shell } => completions(*shell)?,
         Verb::Instance(InstanceVerb::Check { names }) => {
@@ -186,7 +188,7 @@ async fn dispatch(
         Verb::Events(asked) => stream::events(session, asked, output).await,
         Verb::History(asked) => history::run(session, asked, output).await,
         Verb::Status(of) => status::run(session, of, output).await,
-        Verb::Demo(_) | Verb::Serve | Verb::Config(_) | Verb::Completions { .. } => Ok(()),
+        Verb::Demo(_) | Verb::Serve(_) | Verb::Config(_) | Verb::Completions { .. } => Ok(()),
     }
 }
 
@@ -210,7 +212,7 @@ fn role(verb: &Verb) -> &'static str {
         Verb::History(_) => "history",
         Verb::Stats(_) => "stats",
         Verb::Demo(_) => "demo",
-        Verb::Serve => "serve",
+        Verb::Serve(_) => "serve",
         Verb::Config(_) | Verb::Completions { .. } => "check",
     }
 }

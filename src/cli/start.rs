@@ -1,11 +1,9 @@
-//! Starts what a command needs: a session, the server, the console, the demo.
+//! Starts what a command needs: a session, the console, the demo.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use color_eyre::eyre::WrapErr as _;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Global;
 use super::error::{CliError, CliResult};
@@ -24,19 +22,15 @@ use crate::sim::{Fleet, demo};
 use crate::store::{MemoryStore, folder, lock};
 use crate::tui::{self, ClusterView, ConsoleSettings, TuiOptions};
 
-/// How often `serve` asks again for a folder that a short command holds just now.
-const SERVE_ATTEMPTS: u32 = 40;
-/// Wait between two such attempts.
-const SERVE_GAP: Duration = Duration::from_millis(500);
 /// The seed of the demo's fleet and of its decisions.
 const DEMO_SEED: u64 = 7;
 
-fn failed(error: impl std::fmt::Display) -> CliError {
+pub(super) fn failed(error: impl std::fmt::Display) -> CliError {
     CliError::Failed(error.to_string())
 }
 
 /// Why there is no control plane to use: bad input where the configuration is at fault.
-fn not_opened(error: OpenError) -> CliError {
+pub(super) fn not_opened(error: OpenError) -> CliError {
     match error {
         OpenError::Start(StartError::Orphaned(orphaned)) => CliError::Usage(orphaned.to_string()),
         other => failed(other),
@@ -46,7 +40,7 @@ fn not_opened(error: OpenError) -> CliError {
 /// Where in the state folder it is kept how the console looked when it was left.
 const VIEW_FILE: &str = "console.json";
 
-fn state_dir(global: &Global) -> CliResult<PathBuf> {
+pub(super) fn state_dir(global: &Global) -> CliResult<PathBuf> {
     folder::resolve(global.state.clone()).map_err(|error| CliError::Usage(error.to_string()))
 }
 
@@ -59,7 +53,7 @@ fn runtime_dir(state: &Path) -> PathBuf {
         .map_or_else(|| state.join("run"), |path| path.join("quarterdeck"))
 }
 
-fn options(dir: PathBuf, settings: Settings, role: &str) -> OpenOptions {
+pub(super) fn options(dir: PathBuf, settings: Settings, role: &str) -> OpenOptions {
     OpenOptions {
         settings,
         state_dir: dir,
@@ -99,65 +93,6 @@ fn stop(carried: Carried) -> End {
 pub fn connector(global: &Global) -> CliResult<Arc<dyn Connector>> {
     let dir = state_dir(global)?;
     Ok(Arc::new(RealConnector::new(runtime_dir(&dir))))
-}
-
-/// The control plane without a screen, until it is told to end.
-///
-/// # Errors
-/// When it cannot start or has to end.
-pub async fn serve(global: &Global) -> CliResult {
-    let settings = super::settings(global)?;
-    let dir = state_dir(global)?;
-    let mut carried = carry(&dir, &settings).await?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tracing::info!(
-        socket = %carried.socket().display(),
-        instances = settings.instances.len(),
-        config = %settings
-            .source
-            .as_ref()
-            .map_or_else(|| "none".into(), |path| path.display().to_string()),
-        "the control plane is up"
-    );
-    let ended = tokio::select! {
-        ended = carried.ended() => Some(ended),
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-    };
-    if let Some(Err(error)) = ended {
-        return Err(failed(error));
-    }
-    tracing::info!("ending; containers go on running");
-    carried.stop().await.map_err(failed)
-}
-
-/// Takes the state folder for a server. A short command that holds it just now is waited for.
-async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
-    let mut attempt = 1;
-    loop {
-        let asked = options(dir.to_owned(), settings.clone(), "serve");
-        match client::open(asked).await {
-            Ok(opened) => {
-                return opened
-                    .plane
-                    .ok_or_else(|| failed("the state folder was opened, and not taken"));
-            }
-            Err(OpenError::Carried { holder, .. })
-                if attempt < SERVE_ATTEMPTS
-                    && !matches!(holder.role.as_str(), "serve" | "console") =>
-            {
-                tracing::info!(
-                    role = holder.role,
-                    pid = holder.pid,
-                    "waiting for a command"
-                );
-            }
-            Err(error) => return Err(not_opened(error)),
-        }
-        attempt += 1;
-        tokio::time::sleep(SERVE_GAP).await;
-    }
 }
 
 fn screen(global: &Global, clusters: ClusterView, console: &ConsoleSettings) -> TuiOptions {

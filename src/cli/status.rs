@@ -37,6 +37,13 @@ pub async fn run(session: &Session, of: &AsOf, output: Output) -> CliResult {
     }
     if of.at.is_none() {
         out::line(holder(session, &snapshot))?;
+        if let Some(outage) = &snapshot.live.outage {
+            out::line(format!(
+                "NOTHING IS DECIDED for {}, and containers go on as they are: {}",
+                time::age(outage.since, snapshot.at),
+                outage.reason
+            ))?;
+        }
     }
     let connected = instances().filter(|it| it.is_connected()).count();
     let tasks = state.tasks.values().filter(|it| it.cluster == cluster);

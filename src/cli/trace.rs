@@ -6,8 +6,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
+use super::args::LogFormat;
 use crate::store::folder;
 
 /// The console's log in the state folder.
@@ -44,9 +48,81 @@ pub fn to_stderr(verbose: u8) {
     init(filter(verbose, "off"));
 }
 
-/// A server's log.
-pub fn server(verbose: u8) {
-    init(filter(verbose, "quarterdeck=info,warn"));
+/// A server's log. Where it goes to systemd's journal, which has times of its own, lines begin
+/// with their priority instead.
+pub fn server(verbose: u8, format: LogFormat) {
+    let filter = filter(verbose, "quarterdeck=info,warn");
+    let journal = goes_to_journal();
+    let base = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false);
+    // As for `init`.
+    let _ = match format {
+        LogFormat::Json => {
+            let json = fmt::format().json().flatten_event(true);
+            let json = json.with_current_span(false).with_span_list(false);
+            base.event_format(Lines { journal, to: json })
+                .fmt_fields(fmt::format::JsonFields::new())
+                .try_init()
+        }
+        LogFormat::Text if journal => {
+            let to = fmt::format().with_ansi(false).without_time();
+            base.event_format(Lines { journal, to }).try_init()
+        }
+        LogFormat::Text => base.try_init(),
+    };
+}
+
+/// Whether standard error is the stream that systemd says leads to its journal.
+fn goes_to_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let about = rustix::fs::fstat(io::stderr());
+    about.is_ok_and(|it| named == format!("{}:{}", it.st_dev, it.st_ino))
+}
+
+/// Lines as `to` writes them, with the journal's priority before each if they go there
+/// (sd-daemon(3)).
+struct Lines<T> {
+    journal: bool,
+    to: T,
+}
+
+impl<S, N, T> FormatEvent<S, N> for Lines<T>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    T: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: fmt::format::Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        if !self.journal {
+            return self.to.format_event(context, writer, event);
+        }
+        let mut text = String::new();
+        let inner = fmt::format::Writer::new(&mut text);
+        self.to.format_event(context, inner, event)?;
+        // Each line is an entry of its own there.
+        let priority = priority(*event.metadata().level());
+        text.lines()
+            .try_for_each(|line| writeln!(writer, "<{priority}>{line}"))
+    }
+}
+
+/// syslog's number for a level.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        _ => 7,
+    }
 }
 
 fn init(filter: EnvFilter) {

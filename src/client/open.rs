@@ -10,8 +10,8 @@ use super::{Client, ClientError, LocalClient, RemoteClient, operator};
 use crate::agent::{Clock, SystemClock, Tuning};
 use crate::api::serve::SOCKET;
 use crate::api::{ServeError, Server};
-use crate::config::Settings;
-use crate::controller::{ControlPlane, Ended, Start, StartError, start};
+use crate::config::{Difference, Settings};
+use crate::controller::{ControlPlane, Ended, Handle, ReloadRefusal, Start, StartError, start};
 use crate::docker::Connector;
 use crate::model::Surface;
 use crate::model::snapshot::Holder;
@@ -99,6 +99,26 @@ impl Carried {
     #[must_use]
     pub fn socket(&self) -> &Path {
         self.server.place()
+    }
+
+    /// The way in and out.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.plane.handle
+    }
+
+    /// The configuration that it goes by.
+    #[must_use]
+    pub fn settings(&self) -> Option<&Settings> {
+        self.plane.settings()
+    }
+
+    /// Goes by another configuration from now on.
+    ///
+    /// # Errors
+    /// [`ReloadRefusal`]; then everything is as it was.
+    pub async fn reload(&mut self, settings: Settings) -> Result<Difference, ReloadRefusal> {
+        self.plane.reload(settings).await
     }
 
     /// Resolves when the control plane has ended by itself. May be dropped and called anew

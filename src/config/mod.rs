@@ -1,6 +1,7 @@
 //! File, environment and flags → validated [`Settings`], with errors that point at the line.
 
 mod capacity;
+mod difference;
 mod endpoint;
 mod lookup;
 mod reader;
@@ -10,6 +11,7 @@ mod settings;
 mod tests;
 mod validate;
 
+pub use difference::{Difference, InstanceChange};
 pub use lookup::Lookup;
 pub use reader::Reader;
 pub use settings::{

@@ -7,15 +7,17 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
-use super::command::{CommandError, Response};
-use super::core::{self, Decision, Fleet, Input};
-use super::handle::{Answer, COMMANDS_MAX, DELTAS_MAX, Handle, ReplyTo, Request};
+use super::core::{self, Decision, Fleet, Input, Reload};
+use super::crew::{Berth, Crew};
+use super::handle::{COMMANDS_MAX, DELTAS_MAX, Handle, ReloadRefusal, Request};
+use super::intake::{Answers, Intake, Replies};
 use super::orphaned::Orphaned;
+use super::outage::{self, Outage};
 use super::past::Past;
-use crate::agent::{self, AgentHandle, Clock, EngineDirectory, Tuning, Vault};
-use crate::config::Settings;
+use crate::agent::{Clock, EngineDirectory, Tuning};
+use crate::config::{Difference, Settings};
 use crate::docker::Connector;
 use crate::model::id::mix;
 use crate::model::snapshot::{Delta, Holder, Live};
@@ -78,7 +80,7 @@ pub struct Ended(pub String);
 pub struct ControlPlane {
     /// The way in and out.
     pub handle: Handle,
-    agents: Vec<AgentHandle>,
+    crew: Option<Crew>,
     stop: Option<oneshot::Sender<()>>,
     driver: JoinHandle<Result<(), StoreError>>,
 }
@@ -95,14 +97,40 @@ impl ControlPlane {
     /// # Errors
     /// [`Ended`] if it had ended before, or the last change could not be stored.
     pub async fn stop(mut self) -> Result<(), Ended> {
-        for agent in std::mem::take(&mut self.agents) {
-            agent.stop().await;
+        if let Some(crew) = self.crew.take() {
+            crew.dismiss().await;
         }
         if let Some(stop) = self.stop.take() {
             // A driver that is gone already tells why below.
             let _ = stop.send(());
         }
         self.ended().await
+    }
+
+    /// Goes by another configuration from now on, unless it is refused. Only the agents of
+    /// instances that came, went or are reached elsewhere are touched.
+    ///
+    /// # Errors
+    /// [`ReloadRefusal`]; then everything is as it was.
+    pub async fn reload(&mut self, settings: Settings) -> Result<Difference, ReloadRefusal> {
+        let Some(crew) = &mut self.crew else {
+            return Ok(Difference::default());
+        };
+        let difference = Difference::between(crew.settings(), &settings);
+        let reload = Reload {
+            fleet: fleet(&settings),
+            source: settings.source.clone(),
+            difference: difference.to_string(),
+        };
+        self.handle.reload(reload).await?;
+        crew.follow(settings, &difference).await;
+        Ok(difference)
+    }
+
+    /// The configuration that it goes by.
+    #[must_use]
+    pub fn settings(&self) -> Option<&Settings> {
+        self.crew.as_ref().map(Crew::settings)
     }
 
     /// Resolves when the control plane has ended. May be dropped and called anew until then.
@@ -135,16 +163,13 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         .await
         .map_err(|broken| StartError::Broken(broken.to_string()))??;
     let past = Past::new(store.archive());
-    let fleet = Fleet {
-        clusters: start.settings.clusters.clone(),
-        instances: start.settings.instances.clone(),
-        roles: start.settings.roles.clone(),
-    };
+    let fleet = fleet(&start.settings);
     let orphans = core::orphans(&state, &fleet);
     if !orphans.is_empty() {
         return Err(StartError::Orphaned(Orphaned {
             source: start.settings.source,
             instances: orphans,
+            running: false,
         }));
     }
     let snapshot = Snapshot {
@@ -175,10 +200,14 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         held: Vec::new(),
         wake: Instant::now(),
         fate: fate.clone(),
+        outage: None,
     };
     driver
         .pass(vec![Input::Configure(fleet)], Replies::default())
         .await?;
+    if let Some(outage) = driver.outage {
+        return Err(StartError::Store(outage.failure));
+    }
     let handle = Handle {
         commands,
         snapshots: driver.snapshots.subscribe(),
@@ -190,33 +219,29 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         past,
     };
     let driver = tokio::spawn(driver.run());
-    let vault = Arc::new(Vault::new(&start.settings));
-    let agents = start
-        .settings
-        .instances
-        .into_iter()
-        .map(|instance| {
-            let agent = agent::spawn(
-                instance,
-                start.connector.clone(),
-                handle.snapshots(),
-                reports.clone(),
-                start.clock.clone(),
-                start.tuning.clone(),
-                vault.clone(),
-            );
-            handle
-                .engines
-                .enter(agent.instance.clone(), agent.engine.clone());
-            agent
-        })
-        .collect();
+    let berth = Berth {
+        snapshots: handle.snapshots(),
+        reports,
+        engines: handle.engines.clone(),
+        connector: start.connector,
+        clock: start.clock,
+        tuning: start.tuning,
+    };
     Ok(ControlPlane {
         handle,
-        agents,
+        crew: Some(Crew::muster(berth, start.settings)),
         stop: Some(stop),
         driver,
     })
+}
+
+/// What the core takes in of a configuration.
+fn fleet(settings: &Settings) -> Fleet {
+    Fleet {
+        clusters: settings.clusters.clone(),
+        instances: settings.instances.clone(),
+        roles: settings.roles.clone(),
+    }
 }
 
 /// 64 bits from the machine.
@@ -229,8 +254,7 @@ fn random() -> std::io::Result<u64> {
 
 /// The one owner of the state.
 struct Driver {
-    /// What the scheduler looks up in the published state. A decision that cannot be stored
-    /// leaves it ahead of that; nothing is decided after it.
+    /// What the scheduler looks up in the published state.
     index: Index,
     /// What is true only now; the published picture may be a moment behind it.
     live: Live,
@@ -251,55 +275,8 @@ struct Driver {
     held: Vec<Input>,
     wake: Instant,
     fate: Arc<OnceLock<String>>,
-}
-
-/// Who waits for the answers of a decision.
-#[derive(Default)]
-struct Replies {
-    commands: Vec<ReplyTo<Response>>,
-    batches: Vec<ReplyTo<Vec<Response>>>,
-}
-
-/// What one decision takes in.
-#[derive(Default)]
-struct Intake {
-    inputs: Vec<Input>,
-    replies: Replies,
-}
-
-impl Intake {
-    fn request(&mut self, request: Request) {
-        match request {
-            Request::Command {
-                command,
-                who,
-                reply,
-            } => {
-                self.inputs.push(Input::Command { command, who });
-                self.replies.commands.push(reply);
-            }
-            Request::Batch { batch, reply } => {
-                self.inputs.push(Input::Batch(batch));
-                self.replies.batches.push(reply);
-            }
-        }
-    }
-}
-
-/// Gives answers to who waits for them, with the picture that has their effect in it.
-fn answer<T>(
-    replies: Vec<ReplyTo<T>>,
-    answers: Vec<Result<T, CommandError>>,
-    after: &Arc<Snapshot>,
-) {
-    for (reply, answer) in replies.into_iter().zip(answers) {
-        let answer = answer.map(|response| Answer {
-            response,
-            snapshot: after.clone(),
-        });
-        // Who asked may have gone; the change stands.
-        let _ = reply.send(answer);
-    }
+    /// While the store cannot be written.
+    outage: Option<Outage>,
 }
 
 /// What woke the driver.
@@ -320,6 +297,12 @@ impl Driver {
 
     async fn drive(&mut self) -> Result<(), StoreError> {
         loop {
+            if let Some(outage) = self.outage.take() {
+                if self.sit_out(outage).await? {
+                    return Ok(());
+                }
+                continue;
+            }
             let mut batch = Intake::default();
             let turn = self.wait(&mut batch).await;
             if matches!(turn, Turn::Stop) {
@@ -339,7 +322,44 @@ impl Driver {
                 }
             }
             if matches!(turn, Turn::Stop) {
-                return Ok(());
+                return self.outage.take().map_or(Ok(()), |it| Err(it.failure));
+            }
+        }
+    }
+
+    /// One turn while the store cannot be written: refuses whoever asks, and tries again when it
+    /// is time. Whether the driver is to end.
+    async fn sit_out(&mut self, outage: Outage) -> Result<bool, StoreError> {
+        let stop = tokio::select! {
+            biased;
+            _ = &mut self.stopped => true,
+            Some(request) = self.requests.recv() => {
+                let mut asked = Intake::default();
+                asked.request(request);
+                asked.replies.refuse(&outage.refusal());
+                self.outage = Some(outage);
+                return Ok(false);
+            }
+            () = sleep_until(outage.retry_at) => false,
+        };
+        let mut batch = Intake::default();
+        if stop {
+            self.requests.close();
+            self.observations.close();
+            self.drain(&mut batch);
+        }
+        let mut inputs = outage.kept.clone();
+        inputs.append(&mut self.held);
+        inputs.append(&mut batch.inputs);
+        // So that there is something to write, and the attempt is one.
+        inputs.push(Input::LogIsBack(outage.shown()));
+        self.outage = Some(outage);
+        self.pass(inputs, batch.replies).await?;
+        match self.outage.take() {
+            Some(outage) if stop => Err(outage.failure),
+            outage => {
+                self.outage = outage;
+                Ok(stop)
             }
         }
     }
@@ -413,6 +433,7 @@ impl Driver {
         // uses an id makes a change.
         let seed = mix(self.seed ^ mix(before.seq));
         let count = inputs.len();
+        let kept = outage::kept(&inputs);
         let index = &mut self.index;
         let decision = core::decide_with(index, &before.state, &self.live, now, seed, inputs);
         debug!(inputs = count, changes = decision.changes.len(), "decided");
@@ -420,26 +441,70 @@ impl Driver {
             changes,
             state,
             live,
-            replies: answers,
+            replies: commands,
             batches,
+            reloads,
             wake_at,
         } = decision;
         let changed = if changes.is_empty() {
             (Vec::new(), None)
         } else {
-            let (changes, seq) = self.append(now, changes, state.clone()).await?;
-            (changes, Some((seq, state)))
+            match self.append(now, changes, state.clone()).await {
+                Ok((changes, seq)) => (changes, Some((seq, state))),
+                Err(failure) if failure.may_pass() => {
+                    // It followed the decision that is not to be.
+                    self.index = Index::new(&before.state);
+                    replies.refuse(&outage::refusal(&failure));
+                    self.suspend(now, failure, kept);
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure),
+            }
         };
         if let Some(live) = live {
             self.live = live;
             self.live_waits = true;
         }
+        self.resume();
         self.publish(changed.0, changed.1);
         self.set_wake(now, wake_at);
         let after = self.snapshots.borrow().clone();
-        answer(replies.commands, answers, &after);
-        answer(replies.batches, batches, &after);
+        let answers = Answers {
+            commands,
+            batches,
+            reloads,
+        };
+        replies.give(answers, &after);
         Ok(())
+    }
+
+    /// Nothing is decided from here on, and everyone is shown so.
+    fn suspend(&mut self, now: TimeMs, failure: StoreError, kept: Vec<Input>) {
+        let outage = Outage::after(self.outage.take(), now, failure, kept);
+        error!(
+            failure = %outage.failure,
+            "nothing is decided until the change log can be written; containers go on as they are"
+        );
+        self.live.outage = Some(outage.shown());
+        self.live_waits = true;
+        self.live_published = None;
+        self.outage = Some(outage);
+        self.publish(Vec::new(), None);
+    }
+
+    /// What was decided is stored: an outage is over.
+    fn resume(&mut self) {
+        let Some(outage) = self.outage.take() else {
+            return;
+        };
+        warn!(
+            failure = %outage.failure,
+            since = outage.since.0,
+            "the change log can be written again"
+        );
+        self.live.outage = None;
+        self.live_waits = true;
+        self.live_published = None;
     }
 
     /// Stores changes on a thread that may block.
@@ -472,7 +537,9 @@ impl Driver {
                 message,
             }),
         };
-        if let Err(failure) = &outcome {
+        if let Err(failure) = &outcome
+            && !failure.may_pass()
+        {
             // Set before anyone who waits for an answer learns that none comes.
             let _ = self.fate.set(failure.to_string());
         }

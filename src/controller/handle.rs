@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::command::{Command, CommandError, ErrorKind, Response};
-use super::core::Batch;
+use super::core::{Batch, Reload};
+use super::orphaned::Orphaned;
 use super::past::Past;
 use crate::agent::Clock;
 use crate::agent::EngineDirectory;
@@ -35,6 +36,29 @@ pub(super) enum Request {
         batch: Batch,
         reply: ReplyTo<Vec<Response>>,
     },
+    /// The configuration was read anew.
+    Reload {
+        reload: Reload,
+        reply: oneshot::Sender<Result<(), ReloadRefusal>>,
+    },
+    /// It was to be, and cannot be used.
+    ReloadRefused {
+        reason: String,
+        reply: oneshot::Sender<()>,
+    },
+    /// Whether decisions are made at all.
+    Probe { reply: oneshot::Sender<()> },
+}
+
+/// Why a running control plane does not go by another configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadRefusal {
+    /// It would take instances out of the fleet from under their tasks.
+    #[error(transparent)]
+    Orphaned(#[from] Orphaned),
+    /// It cannot be stored, or the control plane is gone.
+    #[error(transparent)]
+    Store(CommandError),
 }
 
 /// What came of a command, and the picture right after it.
@@ -92,6 +116,39 @@ impl Handle {
     pub async fn batch(&self, batch: Batch) -> Result<Answer<Vec<Response>>, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Request::Batch { batch, reply }, answer).await
+    }
+
+    /// Goes by another configuration from now on.
+    pub(super) async fn reload(&self, reload: Reload) -> Result<(), ReloadRefusal> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || ReloadRefusal::Store(self.gone());
+        let asked = self.commands.send(Request::Reload { reload, reply }).await;
+        asked.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Writes down that the configuration was to be read anew and cannot be used. Resolves when
+    /// that is stored, or cannot be.
+    pub async fn reload_refused(&self, reason: String) {
+        let (reply, noted) = oneshot::channel();
+        let request = Request::ReloadRefused { reason, reply };
+        if self.commands.send(request).await.is_ok() {
+            // Gone meanwhile: then it ends with a reason of its own.
+            let _ = noted.await;
+        }
+    }
+
+    /// Resolves when a decision was made after this was asked, so that it tells of more than a
+    /// process that is there: of a queue that is taken from and of a store that comes back. While
+    /// the store cannot be written it is answered all the same, for that is known and told.
+    ///
+    /// # Errors
+    /// [`CommandError`] when the control plane is gone.
+    pub async fn probe(&self) -> Result<(), CommandError> {
+        let (reply, made) = oneshot::channel();
+        let asked = self.commands.send(Request::Probe { reply }).await;
+        asked.map_err(|_| self.gone())?;
+        made.await.map_err(|_| self.gone())
     }
 
     async fn ask<T>(

@@ -2,9 +2,12 @@
 
 pub mod command;
 pub mod core;
+mod crew;
 pub mod driver;
 pub mod handle;
+mod intake;
 pub mod orphaned;
+mod outage;
 mod past;
 pub mod wire;
 
@@ -12,8 +15,12 @@ pub mod wire;
 mod driver_tests;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod outage_tests;
+#[cfg(test)]
+mod reload_tests;
 
 pub use command::{Command, CommandError, ErrorKind, Response};
 pub use driver::{ControlPlane, Ended, Start, StartError, start};
-pub use handle::{Answer, Handle};
+pub use handle::{Answer, Handle, ReloadRefusal};
 pub use orphaned::Orphaned;

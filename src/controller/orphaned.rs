@@ -1,4 +1,4 @@
-//! The refusal to start with a configuration that would leave tasks behind.
+//! The refusal of a configuration that would leave tasks behind.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ pub struct Orphaned {
     pub source: Option<PathBuf>,
     /// The instances, each with its number of tasks that are not STOPPED.
     pub instances: Vec<(InstanceName, usize)>,
+    /// Whether a running control plane was to go by it, rather than one that starts.
+    pub running: bool,
 }
 
 impl std::error::Error for Orphaned {}
@@ -41,12 +43,16 @@ impl fmt::Display for Orphaned {
         if let Some(more @ 1..) = self.instances.len().checked_sub(NAMED_MAX) {
             write!(f, " and {more} more")?;
         }
-        write!(
-            f,
+        f.write_str(if self.running {
+            ". It was not taken in, and nothing was changed.\n"
+        } else {
             ". The control plane does not start so, and nothing was changed.\n\
              If this is not the configuration you meant, run the command in the folder that has \
-             it, or name it with --config FILE.\n\
-             To take an instance out of the fleet, put it back into the configuration, run \
+             it, or name it with --config FILE.\n"
+        })?;
+        write!(
+            f,
+            "To take an instance out of the fleet, put it back into the configuration, run \
              `qd instance drain NAME`, and remove it once it is empty. A host that is gone for \
              good may be removed as soon as it is DRAINING: its tasks then count as STOPPED."
         )
@@ -68,6 +74,7 @@ mod tests {
         Orphaned {
             source: source.map(PathBuf::from),
             instances: instances.map(|(n, count)| (name(n + 1), *count)).collect(),
+            running: false,
         }
         .to_string()
     }

@@ -18,6 +18,20 @@ pub struct Live {
     pub agents: OrdMap<InstanceName, AgentStatus>,
     /// Pulls under way, by the task that waits.
     pub pulls: OrdMap<TaskId, PullProgress>,
+    /// That nothing is decided just now, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outage: Option<StoreOutage>,
+}
+
+/// The change log cannot be written. What cannot be kept is not acted on, so nothing is decided
+/// until it can; containers go on as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreOutage {
+    /// Since when, in the control plane's clock.
+    pub since: TimeMs,
+    /// What the store said last.
+    pub reason: String,
 }
 
 /// Who carries the scheduler.

@@ -27,6 +27,15 @@ pub enum StoreError {
         /// What it said.
         message: String,
     },
+    /// It cannot be written just now, for a reason that may pass: the disk is full, say. Nothing
+    /// was stored, and nothing is lost.
+    #[error("the state store {place} cannot be written: {message}")]
+    Unwritable {
+        /// Where the store is.
+        place: String,
+        /// What it said.
+        message: String,
+    },
     /// What is stored cannot be understood: written by a newer version, or damaged.
     #[error("the state store {place} cannot be read: {message}")]
     Unreadable {
@@ -93,6 +102,12 @@ pub trait Archive: Send + Sync + 'static {
 }
 
 impl StoreError {
+    /// Whether another attempt may go better.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unwritable { .. })
+    }
+
     /// The refusal to rebuild a moment that the log no longer reaches back to.
     fn too_old(place: String, at: TimeMs, begins: Option<TimeMs>) -> Self {
         match begins {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
 use super::{Archive, Store, StoreError, folder, retention};
@@ -425,10 +425,29 @@ fn checkpoints(tx: &Transaction<'_>) -> rusqlite::Result<Vec<u64>> {
 }
 
 fn failed(place: &Path, error: &rusqlite::Error) -> StoreError {
-    StoreError::Failed {
-        place: place.display().to_string(),
-        message: error.to_string(),
+    let (place, message) = (place.display().to_string(), error.to_string());
+    if may_pass(error) {
+        StoreError::Unwritable { place, message }
+    } else {
+        StoreError::Failed { place, message }
     }
+}
+
+/// Whether it is for the machine to come right again, and not for us: space, the disk, another
+/// process that holds the file. What is wrong with the data itself never passes.
+fn may_pass(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory
+        )
+    )
 }
 
 /// SQLite's integers are signed; everything stored here is well below their end.

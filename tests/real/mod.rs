@@ -10,7 +10,10 @@ mod pins;
 mod pull;
 mod reasons;
 mod registry;
+mod reloading;
 mod rolling;
 mod secrets;
 mod ship;
 mod spread;
+
+pub(crate) use engines::skipped;

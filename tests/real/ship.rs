@@ -57,6 +57,29 @@ impl Ship {
         }
     }
 
+    /// Writes another config in place of this one; `qd serve` learns of it by a signal.
+    pub fn rewrite_config(&self, text: &str) {
+        fs::write(&self.config, text).unwrap();
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let serve = self.serve.as_ref().unwrap();
+        let pid = rustix::process::Pid::from_child(serve);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until the server has ended and gives its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        let mut serve = self.serve.take().unwrap();
+        let mut status = None;
+        wait_for("qd serve to end", PATIENCE, || {
+            status = serve.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code()
+    }
+
     /// Sets an environment variable for every `qd` from now on.
     pub fn environment(&mut self, name: &str, value: impl AsRef<OsStr>) {
         let value = value.as_ref().to_os_string();
@@ -83,6 +106,11 @@ impl Ship {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
+    }
+
+    /// `qd ARGUMENTS`, to be started by the test.
+    pub fn following(&self, arguments: &[&str]) -> Command {
+        self.command(arguments)
     }
 
     /// Runs `qd ARGUMENTS` to its end.

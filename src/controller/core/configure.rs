@@ -14,7 +14,16 @@ use crate::model::{
     Severity, StopCode,
 };
 
-pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
+/// What the agents have said so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Agents {
+    /// Nothing: the control plane is starting.
+    Silent,
+    /// They are at work, and what is known of their instances is theirs.
+    AtWork,
+}
+
+pub(super) fn configure(work: &mut Work, fleet: &Fleet, agents: Agents) {
     if work.state.control_plane.is_empty() {
         let id = format!("{:016x}", work.ids.next_u64());
         work.put(Change::ControlPlane(id));
@@ -29,7 +38,7 @@ pub(super) fn configure(work: &mut Work, fleet: &Fleet) {
         }
     }
     for settings in &fleet.instances {
-        upsert(work, settings);
+        upsert(work, settings, agents);
     }
 }
 
@@ -98,7 +107,7 @@ fn configured_attributes(settings: &InstanceSettings) -> BTreeMap<String, String
     attributes
 }
 
-fn upsert(work: &mut Work, settings: &InstanceSettings) {
+fn upsert(work: &mut Work, settings: &InstanceSettings, agents: Agents) {
     let mut attributes = configured_attributes(settings);
     let Some(before) = work.state.instances.get(&settings.name).cloned() else {
         work.put_instance(Instance {
@@ -143,7 +152,7 @@ fn upsert(work: &mut Work, settings: &InstanceSettings) {
     instance.fargate = settings.fargate;
     // At start no agent has spoken yet. What was stored about the connection is from another
     // time: nobody has tried to reach the instance since, so its silence begins now.
-    if !work.live.agents.contains_key(&instance.name) {
+    if agents == Agents::Silent && !work.live.agents.contains_key(&instance.name) {
         instance.connection = not_yet_reached(work);
     }
     work.put_instance(instance);

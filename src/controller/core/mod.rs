@@ -17,6 +17,7 @@ mod orphans;
 mod pins;
 mod protection;
 mod purge;
+mod reload;
 mod rest;
 mod schedules;
 mod services;
@@ -29,16 +30,19 @@ mod tests;
 
 use crate::config::{ClusterSettings, InstanceSettings};
 use crate::controller::command::{Command, CommandError, ErrorKind, Response};
+use crate::controller::orphaned::Orphaned;
 use crate::model::id::mix;
-use crate::model::snapshot::Live;
+use crate::model::snapshot::{Live, StoreOutage};
 use crate::model::{Actor, Change, Observation, Outcome, Role, State, TimeMs};
 use crate::scheduler::{self, Index};
 
 pub use course::{Course, Round, Served, course, without};
 pub use effects::{Action, Effects, Move, subject};
 pub use orphans::orphans;
+pub use reload::Reload;
 
 use audit::Asked;
+use configure::Agents;
 use work::Work;
 
 /// How often the scheduler may look again at its own work in one decision. Planning what was
@@ -65,8 +69,14 @@ pub struct Fleet {
 /// Something that the control plane has to take in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// The configuration is now this: sent at start, and again when it was read anew.
+    /// The configuration is this: sent at start, before any agent has spoken.
     Configure(Fleet),
+    /// The configuration was read anew while agents are at work.
+    Reload(Reload),
+    /// It was to be read anew and cannot be used, for this reason.
+    ReloadRefused(String),
+    /// The change log can be written again.
+    LogIsBack(StoreOutage),
     /// Someone asks for a change.
     Command {
         /// What is asked.
@@ -106,6 +116,8 @@ pub struct Decision {
     pub replies: Vec<Result<Response, CommandError>>,
     /// One answer for each batch, in order: an answer for each of its commands.
     pub batches: Vec<Result<Vec<Response>, CommandError>>,
+    /// One answer for each reload, in order.
+    pub reloads: Vec<Result<(), Orphaned>>,
     /// When to look again if nothing happens before.
     pub wake_at: Option<TimeMs>,
 }
@@ -129,10 +141,13 @@ pub fn decide_with(
     inputs: Vec<Input>,
 ) -> Decision {
     let mut work = Work::new(std::mem::take(index), state, live, now, seed);
-    let (mut replies, mut batches) = (Vec::new(), Vec::new());
+    let (mut replies, mut batches, mut reloads) = (Vec::new(), Vec::new(), Vec::new());
     for input in inputs {
         match input {
-            Input::Configure(fleet) => configure::configure(&mut work, &fleet),
+            Input::Configure(fleet) => configure::configure(&mut work, &fleet, Agents::Silent),
+            Input::Reload(reload) => reloads.push(reload::reload(&mut work, reload)),
+            Input::ReloadRefused(reason) => reload::refused(&mut work, &reason),
+            Input::LogIsBack(outage) => reload::log_is_back(&mut work, &outage),
             Input::Command { command, who } => {
                 let asked = Asked::of(&command);
                 let reply = carry_out(&mut work, command, &asked, &who);
@@ -162,6 +177,7 @@ pub fn decide_with(
         live,
         replies,
         batches,
+        reloads,
         wake_at,
     }
 }

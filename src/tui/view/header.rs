@@ -153,6 +153,9 @@ pub(super) fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
     if model.is_simulated() {
         badge("SIMULATED".to_owned(), Color::LightYellow);
     }
+    if model.present().live.outage.is_some() {
+        badge("NOT DECIDING".to_owned(), Color::LightRed);
+    }
     if model.is_stale() {
         badge("STALE".to_owned(), Color::LightRed);
     }
@@ -166,7 +169,18 @@ pub(super) fn detail(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
             Mood::Bad,
             format!("The control plane does not answer: {reason}"),
         ),
-        Standing::Carrying | Standing::Attached { .. } => details::summary(screen),
+        Standing::Carrying | Standing::Attached { .. } => match &screen.model.present().live.outage
+        {
+            Some(outage) => (
+                Mood::Bad,
+                format!(
+                    "Nothing is decided since {} ago, and containers go on as they are: {}",
+                    screen.age_exact(outage.since),
+                    outage.reason
+                ),
+            ),
+            None => details::summary(screen),
+        },
     };
     say(screen, mood, &words, area, buffer);
 }

@@ -1,0 +1,90 @@
+//! A change log that cannot be written just now: nothing is decided until it can. What was to be
+//! taken in is kept, agents keep the newest of what they see, and whoever asks for a change is
+//! refused at once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::command::{CommandError, ErrorKind};
+use super::core::Input;
+use crate::model::TimeMs;
+use crate::model::snapshot::StoreOutage;
+use crate::store::StoreError;
+
+/// Wait before the second attempt to write; doubles with every further one.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait between two attempts.
+const RETRY_MOST: Duration = Duration::from_secs(15);
+
+/// An outage under way.
+pub(super) struct Outage {
+    pub since: TimeMs,
+    /// What the last attempt ran into.
+    pub failure: StoreError,
+    pub retry_at: Instant,
+    /// What was to be taken in. No more comes while it lasts: reports wait with their agents.
+    pub kept: Vec<Input>,
+    attempts: u32,
+}
+
+impl Outage {
+    /// It begins, or goes on after another attempt in vain.
+    pub fn after(before: Option<Self>, now: TimeMs, failure: StoreError, kept: Vec<Input>) -> Self {
+        let (since, attempts) = before.map_or((now, 1), |it| (it.since, it.attempts + 1));
+        Self {
+            since,
+            failure,
+            kept,
+            retry_at: Instant::now() + wait(attempts),
+            attempts,
+        }
+    }
+
+    /// As it is shown.
+    pub fn shown(&self) -> StoreOutage {
+        StoreOutage {
+            since: self.since,
+            reason: self.failure.to_string(),
+        }
+    }
+
+    /// What who asks for a change is told.
+    pub fn refusal(&self) -> CommandError {
+        refusal(&self.failure)
+    }
+}
+
+/// What who asks for a change that could not be stored is told.
+pub(super) fn refusal(failure: &StoreError) -> CommandError {
+    CommandError::new(
+        ErrorKind::ServerException,
+        format!(
+            "nothing was changed, for it cannot be stored: {failure}. It is tried again; tasks go \
+             on as they are"
+        ),
+    )
+}
+
+/// The inputs that are taken in again: what agents saw. Who asked for something was refused.
+pub(super) fn kept(inputs: &[Input]) -> Vec<Input> {
+    let again = |input: &&Input| matches!(input, Input::Observation(_));
+    inputs.iter().filter(again).cloned().collect()
+}
+
+fn wait(attempts: u32) -> Duration {
+    let doubled = RETRY_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10));
+    doubled.min(RETRY_MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_become_rarer_up_to_a_bound() {
+        let waits: Vec<u64> = (1..=7).map(|n| wait(n).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15]);
+        assert_eq!(wait(u32::MAX), RETRY_MOST);
+    }
+}
