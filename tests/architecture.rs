@@ -506,3 +506,68 @@ fn nothing_carries_the_logs_of_other_crates_into_ours() {
         "leave out its feature tracing-log"
     );
 }
+
+/// The tests in backticks in the last column of each row of a table.
+fn named_tests(table: &str) -> Vec<(&str, Vec<&str>)> {
+    let rows = table.lines().filter(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.trim_matches('|').split('|').collect::<Vec<_>>());
+    cells
+        .skip(2) // The heads, and the line under them.
+        .map(|cells| {
+            let named = cells.last().unwrap().split('`').skip(1).step_by(2);
+            (cells[0].trim(), named.collect())
+        })
+        .collect()
+}
+
+/// Whether there is a test of that path: of the integration tests, or of the library.
+fn is_there(path: &str) -> bool {
+    let Some((module, name)) = path.rsplit_once("::") else {
+        return false;
+    };
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = format!("{}.rs", module.replace("::", "/"));
+    let places = [
+        package.join("tests").join(&file),
+        package.join("src").join(&file),
+    ];
+    let texts = places
+        .iter()
+        .filter_map(|place| fs::read_to_string(place).ok());
+    let mut attributes = Vec::new();
+    texts.into_iter().any(|text| {
+        attributes.clear();
+        text.lines().map(str::trim).any(|line| {
+            let is_it = line
+                .strip_prefix("async ")
+                .unwrap_or(line)
+                .starts_with(&format!("fn {name}("));
+            let is_test = attributes.iter().any(|it: &String| it.contains("test"));
+            match line.starts_with("#[") {
+                true => attributes.push(line.to_owned()),
+                false if !is_it => attributes.clear(),
+                false => {}
+            }
+            is_it && is_test
+        })
+    })
+}
+
+#[test]
+fn every_fault_of_the_table_has_a_test_that_is_there() {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/README.md");
+    let table = fs::read_to_string(table).unwrap();
+    let rows = named_tests(&table);
+    assert!(rows.len() >= 15, "only {} rows are read", rows.len());
+    let mut wrong = Vec::new();
+    for (fault, tests) in &rows {
+        if tests.is_empty() {
+            wrong.push(format!("{fault}: no test"));
+        }
+        let missing = tests.iter().filter(|path| !is_there(path));
+        wrong.extend(missing.map(|path| format!("{fault}: {path} is not there")));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(is_there("architecture::no_file_is_too_long"));
+    assert!(!is_there("architecture::is_there"), "it is no test");
+}

@@ -194,6 +194,9 @@ impl Session<'_> {
             Verdict::Retry => {
                 warn!(instance = %self.with.instance, ?action, %error, attempts, "will be tried again");
                 self.hold(key, attempts);
+                if attempts == self.with.tuning.attempts_most {
+                    self.tell_stuck(&action, error);
+                }
             }
             Verdict::Anew => {
                 self.world.network = false;
@@ -210,6 +213,29 @@ impl Session<'_> {
             }
         }
         self.see_after(action, verdict == Verdict::Moot);
+    }
+
+    /// What is to go and does not go is told, once, after some attempts.
+    fn tell_stuck(&mut self, action: &Action, error: &EngineError) {
+        let (task, what) = match action {
+            Action::Stop {
+                task, container, ..
+            } => (
+                Some(*task),
+                format!("container {container} cannot be stopped"),
+            ),
+            Action::Remove(task, container, _) => (
+                Some(*task),
+                format!("container {container} cannot be removed"),
+            ),
+            Action::RemoveVolume(name) => (None, format!("volume {name} cannot be removed")),
+            _ => return,
+        };
+        self.with.outbox.push(Observation::Stuck {
+            instance: self.with.instance.clone(),
+            task,
+            reason: format!("{what}: {error}"),
+        });
     }
 
     /// After a failure: what it may have done all the same is looked at before anything else is

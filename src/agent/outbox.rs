@@ -30,6 +30,7 @@ enum Slot {
     Pulling(TaskId),
     Failed(TaskId),
     Resolved(TaskId, String),
+    Stuck(String),
 }
 
 fn slot(observation: &Observation) -> Slot {
@@ -40,6 +41,7 @@ fn slot(observation: &Observation) -> Slot {
         Observation::Pulling { task, .. } => Slot::Pulling(*task),
         Observation::TaskFailed { task, .. } => Slot::Failed(*task),
         Observation::ImageResolved { task, image, .. } => Slot::Resolved(*task, image.clone()),
+        Observation::Stuck { reason, .. } => Slot::Stuck(reason.clone()),
     }
 }
 

@@ -384,6 +384,34 @@ async fn a_task_is_stopped_with_its_timeout_and_kept_until_it_leaves_the_state()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_removal_that_is_stuck_is_told_once_and_tried_until_it_is_done() {
+    let mut rig = Rig::new(FakeEngine::new(&[]), state(&one(), &[]));
+    rig.containers("the first list", |_| true).await;
+    let text = "removal of container x is already in progress";
+    let stuck = || EngineError::Conflict(text.to_owned());
+    let errors = std::iter::repeat_with(stuck).take(6).collect();
+    rig.engine.inner().errors.insert("remove", errors);
+    rig.engine.add(observed(1, "app", ContainerState::Dead));
+    rig.engine.announce(EngineEvent::Container {
+        runtime_id: "id-app-1".to_owned(),
+        destroyed: false,
+    });
+    let told = rig
+        .until("Stuck", |r| matches!(r, Observation::Stuck { .. }))
+        .await;
+    let expected = Observation::Stuck {
+        instance: instance(),
+        task: Some(TaskId(1)),
+        reason: format!("container app cannot be removed: {text}"),
+    };
+    assert_eq!(told, expected);
+    rig.containers("nothing", <[_]>::is_empty).await;
+    assert_eq!(rig.engine.calls("remove").len(), 7);
+    let again = rig.seen.iter().filter(|r| **r == expected);
+    assert_eq!(again.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_stop_of_a_task_that_never_began_is_confirmed_by_a_report() {
     let mut rig = Rig::new(FakeEngine::new(&[]), state(&one(), &[]));
     rig.containers("the first list", |_| true).await;

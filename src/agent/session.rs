@@ -513,9 +513,9 @@ impl Session<'_> {
 
     /// The volumes of our own containers are known to be there.
     fn note_volumes(&mut self) {
-        let plane = &self.assignments.snapshot.state.control_plane;
+        let state = &self.assignments.snapshot.state;
         let containers = self.world.containers.values();
-        let ours = containers.filter(|c| c.owned_by(plane).is_some());
+        let ours = containers.filter(|c| state.owner_of(c).is_some());
         let names: Vec<_> = ours.flat_map(|c| c.volumes.iter().cloned()).collect();
         self.world.volumes.extend(names);
     }

@@ -229,7 +229,7 @@ pub(super) type Owned<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
 pub(super) fn owned<'a>(view: &View<'a>) -> BTreeMap<TaskId, Owned<'a>> {
     let mut owned: BTreeMap<TaskId, Owned<'a>> = BTreeMap::new();
     for container in view.world.containers.values() {
-        if let Some(owner) = container.owned_by(&view.state.control_plane) {
+        if let Some(owner) = view.state.owner_of(container) {
             let of_task = owned.entry(owner.task).or_default();
             of_task.insert(&owner.container, container);
         }

@@ -329,6 +329,19 @@ fn nothing_is_cleared_before_a_decision_was_seen() {
 }
 
 #[test]
+fn a_container_that_was_renamed_is_stopped_with_its_task() {
+    let mut stopping = task(1, &one());
+    let mut renamed = observed(1, "app", Running);
+    renamed.name = "mine".to_owned();
+    stopping.desired_status = DesiredStatus::Stopped;
+    stopping.containers[0]
+        .runtime_id
+        .clone_from(&renamed.runtime_id);
+    let actions = run(&state(&one(), &[stopping]), &world(vec![renamed]));
+    assert_eq!(lines(&actions), ["stop app 30"]);
+}
+
+#[test]
 fn what_is_not_ours_is_never_touched() {
     let state = state(&one(), &[]);
     let mut foreign = observed(9, "app", Running);

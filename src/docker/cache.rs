@@ -86,8 +86,13 @@ impl Cache {
 
     /// Keeps an inspection, unless something happened since it was begun.
     pub fn keep(&self, summary: String, generation: u64, seen: &ObservedContainer) {
-        // A start that fails leaves a container created, with an error and no announcement.
-        let settled = seen.state != ContainerState::Created && seen.health != Some(Health::Unknown);
+        // A start that fails leaves a container created, with an error and no announcement; a
+        // removal that fails leaves one of which the list goes on to say that it is being removed.
+        let passing = matches!(
+            seen.state,
+            ContainerState::Created | ContainerState::Removing
+        );
+        let settled = !passing && seen.health != Some(Health::Unknown);
         let mut inner = self.inner();
         let Some(entry) = inner.entries.get_mut(&seen.runtime_id) else {
             return;
@@ -185,10 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_listed_is_forgotten_and_a_created_one_never_kept() {
+    fn what_is_not_listed_is_forgotten_and_what_is_on_its_way_never_kept() {
         let cache = Cache::default();
-        keep(&cache, ContainerState::Created);
-        assert!(cache.look_up("a", "s").is_err());
+        for passing in [ContainerState::Created, ContainerState::Removing] {
+            keep(&cache, passing);
+            assert!(cache.look_up("a", "s").is_err());
+        }
         keep(&cache, ContainerState::Exited);
         cache.retain(&HashSet::new());
         assert!(cache.look_up("a", "s").is_err());

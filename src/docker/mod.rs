@@ -242,7 +242,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Stopping one that does not run, or is not there, is no error.
     fn stop<'a>(&'a self, id: &'a str, timeout_s: u32) -> BoxFuture<'a, EngineResult<()>>;
     /// Removes a container with its unnamed volumes, killing it if it runs. Removing one that is
-    /// not there is no error.
+    /// not there is no error; one that is being removed already is an [`EngineError::Conflict`].
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<()>>;
     /// Makes a named volume if it is not there.
     fn ensure_volume<'a>(&'a self, volume: &'a spec::VolumeSpec)

@@ -137,12 +137,15 @@ pub struct AgentStatus {
 }
 
 impl ObservedContainer {
-    /// Whose it is, if that control plane made it. Labels alone do not tell: an image committed
-    /// from one of its containers carries them too, but what it made is named after the task.
+    /// Whose it is, if that control plane made it, as far as the container itself tells. Labels
+    /// alone do not: an image committed from one of its containers carries them too, but what it
+    /// made is named after the task. (Nobody commits a holder.) One that was renamed is known by
+    /// its id: see [`State::owner_of`](super::State::owner_of).
     #[must_use]
     pub fn owned_by(&self, control_plane: &str) -> Option<&Ownership> {
         self.owner.as_ref().filter(|owner| {
-            owner.control_plane == control_plane && self.name.ends_with(&owner.task.to_string())
+            owner.control_plane == control_plane
+                && (owner.container.is_holder() || self.name.ends_with(&owner.task.to_string()))
         })
     }
 }
@@ -197,6 +200,15 @@ pub enum Observation {
         image: String,
         /// The digest, or why no registry gives one.
         answer: Result<String, String>,
+    },
+    /// What is to go does not go, after several attempts; it is tried on.
+    Stuck {
+        /// The instance.
+        instance: InstanceName,
+        /// The task that it belongs to; `None` for a volume.
+        task: Option<TaskId>,
+        /// What cannot be done to what, and what the engine said to it.
+        reason: String,
     },
     /// How the agent stands with its engine.
     Agent {

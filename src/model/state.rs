@@ -14,6 +14,7 @@ use super::id::{
     TaskDefinitionId, TaskId,
 };
 use super::instance::Instance;
+use super::observation::{ObservedContainer, Ownership};
 use super::role::Role;
 use super::schedule::Schedule;
 use super::service::Service;
@@ -92,6 +93,19 @@ impl State {
             && self.roles.ptr_eq(&other.roles)
             && self.schedules.ptr_eq(&other.schedules)
             && self.events.ptr_eq(&other.events)
+    }
+
+    /// Whose a container is, if this control plane made it: by its labels and name, or, if it was
+    /// renamed behind our back, because a task knows it by its id.
+    #[must_use]
+    pub fn owner_of<'a>(&self, container: &'a ObservedContainer) -> Option<&'a Ownership> {
+        let by_id = || {
+            let owner = container.owner.as_ref()?;
+            let mut known = self.tasks.get(&owner.task)?.containers.iter();
+            let is_it = known.any(|c| c.runtime_id == container.runtime_id);
+            (is_it && owner.control_plane == self.control_plane).then_some(owner)
+        };
+        container.owned_by(&self.control_plane).or_else(by_id)
     }
 
     /// Takes one change in. The same changes in the same order give the same state.

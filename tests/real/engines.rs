@@ -46,6 +46,8 @@ pub struct Engine {
     pub netns: String,
     /// Its folder.
     pub dir: PathBuf,
+    /// Whether its containers go on while it is restarted.
+    live_restore: bool,
     link: String,
     daemon: Option<Child>,
 }
@@ -159,6 +161,19 @@ impl Engines {
         format!("10.213.{}.1", self.subnet)
     }
 
+    /// Lets the engines reach each other. A machine with an engine of its own forwards nothing
+    /// that it was not told to, not even from one leg of a bridge to another.
+    pub fn let_them_talk(&self) {
+        let mut rule = vec!["-I"];
+        rule.extend(self.forwarding());
+        run("iptables", &rule);
+    }
+
+    fn forwarding(&self) -> [&str; 7] {
+        let bridge = self.bridge.as_str();
+        ["FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT"]
+    }
+
     /// A file of the certificate folder.
     pub fn certificate(&self, file: &str) -> String {
         self.dir.path().join(file).to_str().unwrap().to_owned()
@@ -203,6 +218,7 @@ impl Engines {
             address,
             netns,
             dir,
+            live_restore: false,
             link,
             daemon: None,
         }
@@ -325,10 +341,7 @@ impl Engine {
         let certificates = self.dir.parent().unwrap();
         let at = |file: &str| self.dir.join(file).to_str().unwrap().to_owned();
         let certificate = |file: &str| certificates.join(file).to_str().unwrap().to_owned();
-        // The registry of the pull tests speaks plain HTTP on the bridge.
-        let registries = self.address.rsplit_once('.').unwrap().0;
-        let config = format!("{{\"insecure-registries\":[\"{registries}.0/24\"]}}");
-        fs::write(at("daemon.json"), config).unwrap();
+        self.configure();
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -356,6 +369,27 @@ impl Engine {
             .spawn()
             .unwrap();
         self.daemon = Some(child);
+    }
+
+    fn configure(&self) {
+        // The registry of the pull tests speaks plain HTTP on the bridge.
+        let registries = self.address.rsplit_once('.').unwrap().0;
+        let config = serde_json::json!({
+            "insecure-registries": [format!("{registries}.0/24")],
+            "live-restore": self.live_restore,
+        });
+        fs::write(self.dir.join("daemon.json"), config.to_string()).unwrap();
+    }
+
+    /// Has its containers go on, or end, when it is restarted.
+    pub fn set_live_restore(&mut self, on: bool) {
+        self.live_restore = on;
+        self.configure();
+        self.signal(Signal::HUP);
+        let says = || self.docker(&["info", "--format", "{{.LiveRestoreEnabled}}"]);
+        wait_for("live-restore to be taken in", PATIENCE, || {
+            says().trim() == on.to_string()
+        });
     }
 
     /// Waits until it answers.
@@ -401,6 +435,24 @@ impl Engine {
     /// Puts the cable back.
     pub fn mend(&self) {
         run("ip", &["link", "set", &self.link, "up"]);
+    }
+
+    /// Kills the daemon alone, and with it its containerd; its containers go on.
+    pub fn kill_daemon(&mut self) {
+        self.signal(Signal::KILL);
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.wait().unwrap();
+        }
+        // Where nothing reaps the dead containerd, the next daemon would take it for a living one.
+        fs::remove_file(self.dir.join("exec/containerd/containerd.pid")).unwrap();
+    }
+
+    /// Ends the daemon as its service manager would.
+    pub fn end_daemon(&mut self) {
+        self.signal(Signal::TERM);
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.wait().unwrap();
+        }
     }
 
     /// The host loses power: the daemon, its containerd and every container die at once.
@@ -519,6 +571,9 @@ impl Drop for Engines {
             succeeds("ip", &["link", "del", &engine.link]);
             succeeds("ip", &["netns", "del", &engine.netns]);
         }
+        let mut rule = vec!["-D"];
+        rule.extend(self.forwarding());
+        succeeds("iptables", &rule);
         succeeds("ip", &["link", "del", &self.bridge]);
         unmount_below(self.dir.path());
     }

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod engines;
+mod faults;
 mod flood;
 mod loss;
 mod network;
@@ -12,6 +13,7 @@ mod reasons;
 mod registry;
 mod reloading;
 mod rolling;
+mod rounds;
 mod secrets;
 mod ship;
 mod spread;

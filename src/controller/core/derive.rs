@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::docker::spec::STOP_TIMEOUT_S;
 use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::shared::Shared;
 use crate::model::task::{Container, Health, NetworkBinding};
@@ -16,6 +17,9 @@ pub(super) const ESSENTIAL_EXITED: &str = "Essential container in task exited";
 /// Why a container that is no longer listed counts as ended.
 pub(super) const REMOVED: &str =
     "CannotInspectContainerError: the container was removed from its engine";
+
+/// The exit code of a process that SIGKILL ended.
+const KILLED: i64 = 137;
 
 /// Why a task has stopped that was given up for lost and whose containers had ended meanwhile.
 const REPLACED: &str = "Given up for lost while its instance was away; its containers had ended \
@@ -51,6 +55,7 @@ pub(super) fn derive(
                     Some(_) => about_to_restart(container, observed),
                     None => take_in(container, observed, policy.is_some()),
                 }
+                would_not_end(container, observed, before, definition, now);
             }
             None => missing(container, before.desired_status),
         }
@@ -170,6 +175,32 @@ fn how_it_ended(container: &mut Container, observed: &ObservedContainer) {
         container.reason = Some(OUT_OF_MEMORY.into());
     } else if !observed.error.is_empty() {
         container.reason = Some(observed.error.as_str().into());
+    }
+}
+
+/// A container that was killed because it went on after it was asked to end says so.
+fn would_not_end(
+    container: &mut Container,
+    observed: &ObservedContainer,
+    task: &Task,
+    definition: Option<&TaskDefinition>,
+    now: TimeMs,
+) {
+    let killed = observed.state.has_ended() && observed.exit_code == Some(KILLED);
+    let Some(asked_at) = task.stopping_at.filter(|_| killed) else {
+        return;
+    };
+    let timeout_s = definition
+        .and_then(|d| d.container(&container.name))
+        .and_then(|c| c.stop_timeout)
+        .unwrap_or(STOP_TIMEOUT_S);
+    // By both clocks: it may have ended long before it was looked at.
+    let ended_at = observed.finished_at.map_or(now, |at| at.min(now));
+    if container.reason.is_none() && ended_at.since_ms(asked_at) >= u64::from(timeout_s) * 1000 {
+        let reason = format!(
+            "Killed: it had not ended {timeout_s} s after it was asked to (its stopTimeout)"
+        );
+        container.reason = Some(reason.into());
     }
 }
 

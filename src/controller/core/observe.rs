@@ -47,6 +47,11 @@ pub(super) fn observe(work: &mut Work, observation: Observation) {
             image,
             answer,
         } => pins::resolved(work, task, image, answer),
+        Observation::Stuck {
+            instance,
+            task,
+            reason,
+        } => stuck(work, &instance, task, &reason),
         Observation::Agent { instance, status } => {
             let known = work.state.instances.contains_key(&instance);
             work.live(|live| {
@@ -56,6 +61,28 @@ pub(super) fn observe(work: &mut Work, observation: Observation) {
                 }
                 news
             });
+        }
+    }
+}
+
+/// What is to go does not go: somebody has to look at that host.
+fn stuck(work: &mut Work, name: &InstanceName, task: Option<TaskId>, reason: &str) {
+    let Some(instance) = work.state.instances.get(name).cloned() else {
+        return;
+    };
+    let reason = reason.trim_end_matches('.');
+    let task = task.and_then(|id| work.state.tasks.get(&id).cloned());
+    match task {
+        Some(task) => {
+            let message = format!(
+                "{} on (instance {name}): {reason}. It is tried on.",
+                words(&task)
+            );
+            work.event(Severity::Warning, EventKind::Task, &*task, message);
+        }
+        None => {
+            let message = format!("(instance {name}): {reason}. It is tried on.");
+            work.event(Severity::Warning, EventKind::Instance, &*instance, message);
         }
     }
 }
@@ -182,12 +209,11 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
     let Some(before) = work.state.instances.get(name).cloned() else {
         return;
     };
-    let control_plane = work.state.control_plane.clone();
     let mut instance = (*before).clone();
     // What runs is in the way whoever made it: one of ours without a task here that holds its
     // share (its task was counted as STOPPED, say, when the instance left the fleet) counts too.
     let held = |c: &ObservedContainer| {
-        let owner = c.owned_by(&control_plane);
+        let owner = work.state.owner_of(c);
         let task = owner.and_then(|owner| work.state.tasks.get(&owner.task));
         task.is_some_and(|task| &task.instance == name && !task.is_stopped())
     };
@@ -215,7 +241,7 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
     }
     let mut by_task: BTreeMap<TaskId, Vec<&ObservedContainer>> = BTreeMap::new();
     for container in containers {
-        if let Some(owner) = container.owned_by(&control_plane) {
+        if let Some(owner) = work.state.owner_of(container) {
             by_task.entry(owner.task).or_default().push(container);
         }
     }

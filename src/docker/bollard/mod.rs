@@ -432,10 +432,9 @@ impl Engine for BollardEngine {
         async move {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
             let removed = self.docker.remove_container(id, Some(options.build()));
-            unless(self.call(WORK_WAIT, removed).await, |error| match error {
-                EngineError::NotFound(_) => true,
-                EngineError::Conflict(message) => message.contains("already in progress"),
-                _ => false,
+            // "Removal … is already in progress" is none: it may be stuck.
+            unless(self.call(WORK_WAIT, removed).await, |error| {
+                matches!(error, EngineError::NotFound(_))
             })
         }
         .boxed()

@@ -1,4 +1,5 @@
 mod audit;
+mod behind;
 mod commands;
 mod fleet;
 mod grants;

@@ -10,7 +10,7 @@ use crate::model::{
 };
 use serde_json::{Value, json};
 
-fn one_task(more: Value) -> (Rig, TaskId) {
+pub(super) fn one_task(more: Value) -> (Rig, TaskId) {
     let mut rig = Rig::new(&[("a", "z1")]);
     rig.register("web", more);
     rig.create("web", 1);
@@ -18,7 +18,7 @@ fn one_task(more: Value) -> (Rig, TaskId) {
     (rig, id)
 }
 
-fn put(rig: &mut Rig, task: TaskId, container: &str, state: ContainerState) {
+pub(super) fn put(rig: &mut Rig, task: TaskId, container: &str, state: ContainerState) {
     let made = made(&rig.state.control_plane, task, container, state);
     rig.hosts.get_mut(&instance_name("a")).unwrap().push(made);
 }
