@@ -3,6 +3,7 @@
 use crate::agent::streams::LogTarget;
 use crate::client::About;
 use crate::model::rollback::{rollback_target, rolling_back};
+use crate::model::service::SchedulingStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{Event, InstanceName, InstanceStatus, Service, State, TaskDefinitionId, TaskId};
 
@@ -290,6 +291,13 @@ fn on_service(model: &mut Model, action: Action, key: ServiceKey) {
         return;
     };
     match action {
+        // Refused before a number is asked for, not after.
+        Action::Scale if service.scheduling_strategy == SchedulingStrategy::Daemon => {
+            model.toast(format!(
+                "Service {} is a DAEMON: it runs one task on every instance, and has no number to set.",
+                key.1
+            ));
+        }
         Action::Scale => model.layers.push(Layer::Number {
             service: key,
             input: String::new(),

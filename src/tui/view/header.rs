@@ -42,13 +42,22 @@ pub(super) fn draw(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     };
     // Whether all answer comes first: on a narrow line the rest is cut. Who carries the scheduler can
     // wait while a region is lost.
-    let parts = match loss {
-        Some(words) => vec![vec![Span::styled(words, screen.theme.mood(Mood::Bad))]],
-        None => vec![age(screen), holder(screen)],
-    };
-    for part in parts {
-        left.push(rule());
-        left.extend(part);
+    match loss {
+        Some(words) => {
+            left.push(rule());
+            left.push(Span::styled(words, screen.theme.mood(Mood::Bad)));
+        }
+        None => {
+            let holders = holder(screen);
+            let least = holders.last().map_or(0, |words| text::width(words));
+            let age = age(screen, room.saturating_sub(rule().width() + least));
+            let room = room.saturating_sub(age.width() + rule().width());
+            left.extend([rule(), age]);
+            // Half of who it is says nothing.
+            if let Some(words) = holders.into_iter().find(|it| text::width(it) <= room) {
+                left.extend([rule(), Span::raw(words)]);
+            }
+        }
     }
     grid::put(
         buffer,
@@ -60,43 +69,49 @@ pub(super) fn draw(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     grid::put(buffer, x, area.y, &badges, used);
 }
 
-/// Who carries the scheduler.
-fn holder(screen: &Screen<'_>) -> Vec<Span<'static>> {
+/// Who carries the scheduler: in as many words as there is room for, and in ever fewer.
+fn holder(screen: &Screen<'_>) -> Vec<String> {
     let model = screen.model;
     let holder = &model.snapshot.holder;
-    let words = if model.carries() {
-        "scheduler: this console".to_owned()
-    } else if holder.role.is_empty() {
-        "no scheduler yet".to_owned()
-    } else {
-        let user = text::clean(&holder.user).into_owned();
-        let role = text::clean(&holder.role).into_owned();
-        format!("scheduler: {role} pid {} of {user}", holder.pid)
-    };
-    vec![Span::raw(words)]
+    if model.carries() {
+        return vec![
+            "scheduler: this console".to_owned(),
+            "scheduler: here".to_owned(),
+        ];
+    }
+    if holder.role.is_empty() {
+        return vec!["no scheduler yet".to_owned()];
+    }
+    let user = text::clean(&holder.user).into_owned();
+    let role = text::clean(&holder.role).into_owned();
+    vec![
+        format!("scheduler: {role} pid {} of {user}", holder.pid),
+        format!("scheduler: {role} of {user}"),
+        format!("scheduler: {role}"),
+    ]
 }
 
-/// Who answers, and how old the oldest data of the fleet is.
-fn age(screen: &Screen<'_>) -> Vec<Span<'static>> {
+/// Who answers, and how old the oldest data of the fleet is; short where there is little room.
+fn age(screen: &Screen<'_>, room: usize) -> Span<'static> {
     let model = screen.model;
     if model.is_stale() {
         let since = screen.age_exact(model.snapshot.at);
-        return vec![Span::styled(
-            format!("as of {since} ago"),
-            screen.theme.mood(Mood::Bad),
-        )];
+        return Span::styled(format!("as of {since} ago"), screen.theme.mood(Mood::Bad));
     }
     let all = model.fleet.instances.len();
     if let Some(words) = lost(screen, all) {
-        return vec![Span::styled(words, screen.theme.mood(Mood::Bad))];
+        return Span::styled(words, screen.theme.mood(Mood::Bad));
     }
     let words = match model.fleet.connected {
         0 => "no data yet".to_owned(),
         1 if all == 1 => "the instance answers".to_owned(),
-        n if n == all => format!("all {n} instances answer"),
+        n if n == all => match format!("all {n} instances answer") {
+            words if text::width(&words) <= room => words,
+            _ => format!("all {n} answer"),
+        },
         n => format!("{n} of {all} instances answer"),
     };
-    vec![Span::styled(words, screen.theme.dim())]
+    Span::styled(words, screen.theme.dim())
 }
 
 /// Which instances are silent that have been heard before, told to the second as in their rows.
