@@ -1,7 +1,8 @@
 //! The wire: ECS's own operations and shapes, and what ECS has no word for under `/v1/`.
 
 pub mod difference;
-pub(crate) mod frame;
+#[doc(hidden)] // the fuzz target of frames reads them
+pub mod frame;
 pub mod plan;
 pub mod query;
 pub mod serve;

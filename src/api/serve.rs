@@ -235,7 +235,7 @@ async fn operation(
         .headers_mut()
         .insert(wire::VERSION_HEADER, HeaderValue::from(version));
     if !reply.warnings.is_empty()
-        && let Ok(warnings) = HeaderValue::from_str(&wire::ascii_json(&reply.warnings))
+        && let Ok(warnings) = HeaderValue::from_str(&wire::warnings(&reply.warnings))
     {
         response
             .headers_mut()

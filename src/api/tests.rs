@@ -266,6 +266,29 @@ async fn what_is_wrong_is_told_as_ecs_tells_it() {
 }
 
 #[tokio::test]
+async fn too_much_at_once_is_refused_with_words() {
+    let rig = Rig::new(1).await;
+    let one = json!({"operation": "CreateCluster", "request": {"clusterName": "a"}});
+    let body = json!({"commands": vec![one; wire::COMMANDS_MAX + 1]}).to_string();
+    for path in ["/v1/plan", "/v1/apply"] {
+        let line = format!("POST {path}");
+        let (status, told) = http(&rig.socket(), &line, "", body.as_bytes()).await;
+        assert_eq!(status, 400, "{told}");
+        let message = told["message"].as_str().unwrap();
+        assert!(
+            message.contains("1001 changes at once; at most 1000"),
+            "{message}"
+        );
+    }
+    let deep = "[".repeat(1 << 20);
+    let (status, told) = http(&rig.socket(), "POST /v1/plan", "", deep.as_bytes()).await;
+    assert_eq!(status, 400, "{told}");
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("recursion limit"), "{message}");
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn a_repeated_request_with_a_token_is_harmless() {
     let rig = Rig::new(1).await;
     let client = rig.client().await;

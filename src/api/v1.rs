@@ -29,6 +29,9 @@ use crate::controller::{Command, CommandError, ErrorKind, Handle};
 use crate::docker::{ExecOutput, ExecSession};
 use crate::model::HistoryAsk;
 
+/// The longest request of a program to run, in bytes.
+const EXEC_BODY_MAX: usize = 1 << 20;
+
 type Answer = Result<Response, Fault>;
 
 /// An error of a stream: what was asked wrongly is ECS's, what the engine did is the engine's.
@@ -81,6 +84,14 @@ pub(super) async fn plan(State(app): State<App>, bytes: Bytes) -> Answer {
 }
 
 fn commands(list: &[PlanCommand]) -> Result<Vec<Command>, CommandError> {
+    let count = list.len();
+    if count > wire::COMMANDS_MAX {
+        let most = wire::COMMANDS_MAX;
+        return Err(CommandError::new(
+            ErrorKind::InvalidParameterException,
+            format!("commands: {count} changes at once; at most {most} are allowed"),
+        ));
+    }
     list.iter().map(PlanCommand::command).collect()
 }
 
@@ -211,8 +222,7 @@ pub(super) async fn exec(
             format!("exec needs an upgrade to {}", wire::EXEC_PROTOCOL),
         )));
     };
-    let limit = 1 << 20;
-    let bytes = axum::body::to_bytes(request.into_body(), limit)
+    let bytes = axum::body::to_bytes(request.into_body(), EXEC_BODY_MAX)
         .await
         .map_err(|error| {
             Fault::from(CommandError::new(

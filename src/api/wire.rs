@@ -30,6 +30,11 @@ pub const EXEC_PROTOCOL: &str = "quarterdeck-exec";
 /// A watcher hears something at least this often, in seconds.
 pub const BEAT_S: u64 = 5;
 
+/// The longest list of warnings in a header, in bytes: clients take heads of bounded length.
+pub const WARNINGS_MAX: usize = 16 * 1024;
+/// The most changes that are planned or done as one.
+pub const COMMANDS_MAX: usize = 1_000;
+
 /// One line of `/v1/watch`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -230,6 +235,29 @@ pub fn ascii(text: &str) -> String {
     text.chars().map(fit).collect()
 }
 
+/// Warnings as a header: JSON in ASCII alone, of at most [`WARNINGS_MAX`] bytes. How many are left
+/// out is said.
+#[must_use]
+pub fn warnings(lines: &[String]) -> String {
+    let all = ascii_json(lines);
+    if all.len() <= WARNINGS_MAX {
+        return all;
+    }
+    let mut kept = Vec::new();
+    // Room for the last line, which tells of the others.
+    let mut room = WARNINGS_MAX - 64;
+    for line in lines {
+        let length = ascii_json(std::slice::from_ref(line)).len();
+        if length > room {
+            break;
+        }
+        room -= length;
+        kept.push(line.clone());
+    }
+    kept.push(format!("and {} more warnings", lines.len() - kept.len()));
+    ascii_json(&kept)
+}
+
 /// JSON in ASCII alone, fit for a header.
 #[must_use]
 pub fn ascii_json(lines: &[String]) -> String {
@@ -255,6 +283,18 @@ mod tests {
         let text = ascii_json(&lines);
         assert!(text.is_ascii());
         assert_eq!(serde_json::from_str::<Vec<String>>(&text).unwrap(), lines);
+        assert_eq!(super::warnings(&lines), text);
+    }
+
+    #[test]
+    fn a_flood_of_warnings_fits_into_a_header_and_says_what_is_left_out() {
+        let lines: Vec<String> = (0..10_000).map(|n| format!("members[{n}] größe")).collect();
+        let text = super::warnings(&lines);
+        assert!(text.len() <= WARNINGS_MAX, "{}", text.len());
+        let read: Vec<String> = serde_json::from_str(&text).unwrap();
+        let told = format!("and {} more warnings", 10_000 - (read.len() - 1));
+        assert_eq!(read.last(), Some(&told));
+        assert_eq!(read[..read.len() - 1], lines[..read.len() - 1]);
     }
 
     #[test]

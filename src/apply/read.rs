@@ -15,7 +15,9 @@ use crate::model::members::Shape;
 /// The file name that means standard input.
 const STDIN: &str = "-";
 /// Faults of one thing that are looked for.
-const FAULTS_MAX: usize = 50;
+const ROUNDS_MAX: usize = 50;
+/// The most things that one file can ask for.
+pub const ITEMS_MAX: usize = 1_000;
 
 /// One thing that a file asks for.
 #[derive(Clone, Debug)]
@@ -61,7 +63,7 @@ pub fn files(files: &[PathBuf]) -> Result<Vec<Item>, Faults> {
     for file in files {
         match open(file) {
             Ok(document) => items.extend(document_items(&Arc::new(document), &mut faults)),
-            Err(more) => faults.0.extend(more.0),
+            Err(more) => faults.extend(more.0),
         }
     }
     twice(&items, &mut faults);
@@ -121,7 +123,7 @@ fn twice(items: &[Item], faults: &mut Faults) {
                     item.fault("name", what)
                 }),
         };
-        faults.0.extend(fault);
+        faults.extend(fault);
     }
 }
 
@@ -156,7 +158,16 @@ fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item> {
         Some(Kind::Object(_))
     );
     let tags = root.get("tags").filter(|_| described);
+    let mut asked = 0;
     let mut take = |node: &Node, operation: &str, faults: &mut Faults| {
+        asked += 1;
+        if asked > ITEMS_MAX {
+            if asked == ITEMS_MAX + 1 {
+                let what = format!("more than {ITEMS_MAX} things are asked for in one file");
+                faults.push(document.fault(node.span.clone(), what));
+            }
+            return;
+        }
         let tags = tags.filter(|_| operation == "RegisterTaskDefinition");
         items.extend(item(document, node, operation, tags, faults));
     };
@@ -164,7 +175,7 @@ fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item> {
         for node in list {
             match operation_of(document, node) {
                 Ok(operation) => take(node, operation, faults),
-                Err(more) => faults.0.extend(more.0),
+                Err(more) => faults.extend(more.0),
             }
         }
     } else if holds_lists(root) {
@@ -181,7 +192,7 @@ fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item> {
                 (Some(_), _) => {
                     let what = format!("{} is {}", entry.key, entry.value.kind_name());
                     let fault = document.fault(entry.value.span.clone(), what);
-                    faults.0.push(fault.expected("a table or a list of tables"));
+                    faults.push(fault.expected("a table or a list of tables"));
                 }
                 (None, _) => {
                     let names = LISTS.map(|(name, _)| name);
@@ -190,14 +201,14 @@ fn document_items(document: &Arc<Document>, faults: &mut Faults) -> Vec<Item> {
                         .fault(entry.key_span.clone(), what)
                         .expected("taskDefinitions, services or schedules")
                         .or_nearest(nearest(&entry.key, names));
-                    faults.0.push(fault);
+                    faults.push(fault);
                 }
             }
         }
     } else {
         match operation_of(document, root) {
             Ok(operation) => take(root, operation, faults),
-            Err(more) => faults.0.extend(more.0),
+            Err(more) => faults.extend(more.0),
         }
     }
     items
@@ -261,7 +272,7 @@ fn item(
         Ok(command) => command,
         Err(wrong) => {
             let wrong = wrong.iter().map(|fault| place(&fault.path, &fault.message));
-            faults.0.extend(wrong);
+            faults.extend(wrong);
             return None;
         }
     };
@@ -287,12 +298,12 @@ fn item(
         }
         other => {
             let what = format!("{} is not something to apply", other.operation());
-            faults.0.push(document.fault(node.span.clone(), what));
+            faults.push(document.fault(node.span.clone(), what));
             return None;
         }
     };
     let wrong = wrong.iter().map(|fault| place(&fault.path, &fault.message));
-    faults.0.extend(wrong);
+    faults.extend(wrong);
     Some(Item {
         wanted,
         document: document.clone(),
@@ -332,7 +343,7 @@ fn decode(operation: &str, mut value: Value) -> Result<Command, Vec<WireFault>> 
     }
     let mut taken: Vec<Path> = Vec::new();
     let mut all: Vec<WireFault> = Vec::new();
-    for _ in 0..FAULTS_MAX {
+    for _ in 0..ROUNDS_MAX {
         let found = match wire::read(operation, value.clone()) {
             Ok(command) if all.is_empty() => return Ok(command),
             Ok(_) => break,
@@ -419,6 +430,17 @@ mod tests {
 
     fn read(file: &str, text: &str) -> Result<Vec<Item>, Faults> {
         document(&Arc::new(Document::parse(file, text)?))
+    }
+
+    #[test]
+    fn a_file_asks_for_so_many_things_and_no_more() {
+        let web = |n: usize| format!("{{\"serviceName\": \"w{n}\", \"taskDefinition\": \"w\"}}");
+        let all = |count: usize| (0..count).map(web).collect::<Vec<_>>().join(",");
+        let most = read("a.json", &format!("[{}]", all(ITEMS_MAX))).unwrap();
+        assert_eq!(most.len(), ITEMS_MAX);
+        let told = headlines("a.json", &format!("[{}]", all(ITEMS_MAX + 10)));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("more than 1000 things"), "{told:?}");
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! `qd exec`: a program in a container, with the terminal lent to it.
 
+use std::io::{self, Write as _};
+
 use crossterm::terminal;
+use rustix::termios::{QueueSelector, tcflush};
 
 use super::args::Exec;
 use super::error::{CliError, CliResult};
@@ -93,19 +96,31 @@ fn task_of(session: &Session, snapshot: &Snapshot, text: &str) -> CliResult<Task
     }
 }
 
-/// The terminal passes every key on; put back on every way out, panics included.
+/// The terminal passes every key on; put back on every way out, panics included: with the modes,
+/// title and colours that the program may have changed, and without what the terminal has answered
+/// to its questions, which the shell before us would take for typed.
 struct RawMode;
 
 impl RawMode {
     fn enter() -> CliResult<Self> {
-        terminal::enable_raw_mode()
-            .map(|()| Self)
-            .map_err(|error| CliError::Failed(format!("the terminal: {error}")))
+        let failed = |error| CliError::Failed(format!("the terminal: {error}"));
+        let mode = terminal::enable_raw_mode().map(|()| Self).map_err(failed)?;
+        said(&[lent::TITLE_KEPT]).map_err(failed)?;
+        Ok(mode)
     }
 }
 
 impl Drop for RawMode {
     fn drop(&mut self) {
+        // A terminal that is gone cannot be put back and need not be.
+        let _ = said(&[lent::SETTLE, lent::TITLE_BACK]);
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
         let _ = terminal::disable_raw_mode();
     }
+}
+
+fn said(sequences: &[&str]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(sequences.concat().as_bytes())?;
+    out.flush()
 }

@@ -102,7 +102,7 @@ fn print(it: &Happening) -> CliResult {
         "{} {mark} [{}] {}",
         time::local(event.at),
         audit.surface.as_str(),
-        out::harmless(&event.message)
+        event.message
     ))
 }
 

@@ -1,4 +1,7 @@
 //! Printing: aligned columns, JSON, questions. A reader that goes away ends the command quietly.
+//!
+//! Names, reasons and lines come from containers, engines and other clients. Whatever they hold,
+//! what is printed here moves no cursor and changes no terminal, wherever it is piped.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -7,13 +10,26 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::error::{CliError, CliResult};
 use crate::model::tag::Tag;
+use crate::tui::ansi;
 
-/// Prints text and the end of the line on standard output.
+/// Prints text, made harmless, and the end of the line on standard output.
 ///
 /// # Errors
 /// [`CliError::Pipe`] when the reader went away.
 pub fn line(text: impl AsRef<str>) -> CliResult {
-    raw(format!("{}\n", text.as_ref()).as_bytes())
+    raw(format!("{}\n", ansi::lines(text.as_ref())).as_bytes())
+}
+
+/// Prints what a container wrote, after words of ours: on a terminal with its colours.
+///
+/// # Errors
+/// [`CliError::Pipe`] when the reader went away.
+pub fn log_line(before: &str, text: &str) -> CliResult {
+    if !on_terminal() {
+        return line(format!("{before}{text}"));
+    }
+    let before = ansi::plain(before);
+    raw(format!("{before}{}\n", ansi::line(text).painted()).as_bytes())
 }
 
 /// Writes bytes on standard output, at once.
@@ -35,15 +51,41 @@ fn written(result: io::Result<()>) -> CliResult {
 /// Prints a remark on standard error, where it does not disturb a program that reads the output.
 pub fn note(text: impl AsRef<str>) {
     // Nothing can be said about a standard error that is gone.
-    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+    let _ = writeln!(io::stderr(), "{}", ansi::lines(text.as_ref()));
 }
 
-/// Prints a value as JSON.
+/// Prints a value as JSON. Characters that a terminal might obey are escaped, so the value is the
+/// same for whoever reads it.
 ///
 /// # Errors
 /// [`CliError::Pipe`] when the reader went away.
 pub fn json(value: &Value) -> CliResult {
-    line(format!("{value:#}"))
+    raw(format!("{}\n", escaped(&format!("{value:#}"))).as_bytes())
+}
+
+/// Prints a value as JSON in one line.
+///
+/// # Errors
+/// [`CliError::Pipe`] when the reader went away.
+pub fn json_line(value: &Value) -> CliResult {
+    raw(format!("{}\n", escaped(&value.to_string())).as_bytes())
+}
+
+/// JSON text in which every character that is not plain, and stands in some string therefore, is
+/// written by its number. JSON writers do so below U+0020 only.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || ansi::is_plain(c) {
+            out.push(c);
+            continue;
+        }
+        let mut units = [0; 2];
+        for unit in c.encode_utf16(&mut units) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
 }
 
 /// Whether standard output is a terminal.
@@ -68,6 +110,7 @@ pub async fn ask(question: &str) -> bool {
 /// What is typed at a question; nothing if it cannot be read.
 pub async fn answer(question: &str) -> String {
     let mut error = io::stderr();
+    let question = ansi::lines(question);
     let _ = write!(error, "{question} ").and_then(|()| error.flush());
     let answer = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
@@ -117,9 +160,9 @@ impl Table {
         self.rows.push(
             cells
                 .into_iter()
-                .map(|cell| match cell.trim() {
-                    "" => "-".to_owned(),
-                    text => text.replace('\n', " "),
+                .map(|cell| match ansi::plain(cell.trim()) {
+                    text if text.is_empty() => "-".to_owned(),
+                    text => text.into_owned(),
                 })
                 .collect(),
         );
@@ -206,57 +249,28 @@ pub fn facts(facts: &[(&str, String)]) -> CliResult {
     Ok(())
 }
 
-/// What a container wrote, fit for a terminal: colours stay, anything else that would move the
-/// cursor or change the terminal is left out.
-#[must_use]
-pub fn harmless(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c != '\u{1b}' {
-            if c == '\t' || !c.is_control() {
-                plain.push(c);
-            }
-            continue;
-        }
-        match rest.peek() {
-            Some('[') => {
-                rest.next();
-                let mut sequence = String::new();
-                let mut last = None;
-                for c in rest.by_ref() {
-                    if ('\u{40}'..='\u{7e}').contains(&c) {
-                        last = Some(c);
-                        break;
-                    }
-                    sequence.push(c);
-                }
-                let digits = sequence.chars().all(|c| c.is_ascii_digit() || c == ';');
-                if last == Some('m') && digits {
-                    plain.push_str(&format!("\u{1b}[{sequence}m"));
-                }
-            }
-            // Titles, links and the like run to a bell or a string terminator.
-            Some(']' | 'P' | '_' | '^' | 'X') => {
-                let mut before = ' ';
-                for c in rest.by_ref() {
-                    if c == '\u{7}' || (before == '\u{1b}' && c == '\\') {
-                        break;
-                    }
-                    before = c;
-                }
-            }
-            _ => {
-                rest.next();
-            }
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_holds_nothing_that_a_terminal_obeys_and_means_the_same() {
+        let value = serde_json::json!({"a\u{9b}2J": "\u{1b}]0;x\u{7}\u{202e}\u{e0041}ü日\u{7f}"});
+        let text = escaped(&format!("{value:#}"));
+        assert!(
+            text.chars().all(|c| c == '\n' || ansi::is_plain(c)),
+            "{text}"
+        );
+        assert!(text.contains("ü日"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn a_cell_is_as_wide_as_it_looks_whatever_is_in_it() {
+        let mut table = Table::new(&["NAME", "X"]);
+        table.row(["\u{1b}[2Ja\u{202e}b\u{9b}1A".into(), "1".into()]);
+        assert_eq!(table.lines(), ["NAME  X", "ab    1"]);
+    }
 
     #[test]
     fn columns_are_aligned_by_what_is_seen_and_lines_end_clean() {
@@ -271,14 +285,5 @@ mod tests {
                 "船    10/10  two lines"
             ]
         );
-    }
-
-    #[test]
-    fn what_a_container_writes_cannot_move_the_cursor() {
-        assert_eq!(
-            harmless("a\u{1b}[31mred\u{1b}[0m\u{1b}[2Jb\u{1b}]0;title\u{7}c\rd\te"),
-            "a\u{1b}[31mred\u{1b}[0mbcd\te"
-        );
-        assert_eq!(harmless("\u{1b}"), "");
     }
 }

@@ -169,7 +169,7 @@ fn print(
         out::note(format!("qd: task {}: {why}", id.short()));
     }
     match output {
-        Output::Json if asked.watch => out::line(Value::from(items).to_string()),
+        Output::Json if asked.watch => out::json_line(&Value::from(items)),
         Output::Json => out::json(&Value::from(items)),
         Output::Table => {
             if asked.watch && out::on_terminal() {

@@ -43,7 +43,6 @@ pub async fn logs(session: &Session, asked: &Logs, output: Output) -> CliResult 
         several,
         timestamps: asked.timestamps,
         output,
-        terminal: out::on_terminal(),
     };
     let mut broken = false;
     while let Some(item) = stream.next().await {
@@ -113,7 +112,6 @@ struct Printer {
     several: bool,
     timestamps: bool,
     output: Output,
-    terminal: bool,
 }
 
 impl Printer {
@@ -122,7 +120,7 @@ impl Printer {
         if self.output == Output::Json {
             let value = serde_json::to_value(item)
                 .map_err(|error| CliError::Failed(format!("a log line as JSON: {error}")))?;
-            out::line(value.to_string())?;
+            out::json_line(&value)?;
             return Ok(matches!(item, LogItem::Broken { .. }));
         }
         match item {
@@ -133,19 +131,14 @@ impl Printer {
                 text,
                 ..
             } => {
-                let mut line = String::new();
+                let mut before = String::new();
                 if self.timestamps {
-                    line.push_str(&format!("{}  ", time::local(*at)));
+                    before.push_str(&format!("{}  ", time::local(*at)));
                 }
                 if self.several {
-                    line.push_str(&format!("{} {container} | ", task.short()));
+                    before.push_str(&format!("{} {container} | ", task.short()));
                 }
-                if self.terminal {
-                    line.push_str(&out::harmless(text));
-                } else {
-                    line.push_str(text);
-                }
-                out::line(line)?;
+                out::log_line(&before, text)?;
                 Ok(false)
             }
             LogItem::Dropped { count, .. } => {
@@ -223,7 +216,7 @@ pub(super) fn event_json(event: &Event) -> Value {
 /// Prints an event in one line.
 pub(super) fn print_event(event: &Event, output: Output) -> CliResult {
     if output == Output::Json {
-        return out::line(event_json(event).to_string());
+        return out::json_line(&event_json(event));
     }
     let mark = match event.severity {
         Severity::Info => " ",

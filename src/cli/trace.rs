@@ -13,6 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::args::LogFormat;
 use crate::store::folder;
+use crate::tui::ansi;
 
 /// The console's log in the state folder.
 const CONSOLE_LOG: &str = "console.log";
@@ -55,7 +56,7 @@ pub fn server(verbose: u8, format: LogFormat) {
     let journal = goes_to_journal();
     let base = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| Harmless(io::stderr()))
         .with_ansi(false);
     // As for `init`.
     let _ = match format {
@@ -129,7 +130,7 @@ fn init(filter: EnvFilter) {
     // It fails only where a log is set up already, which then is the one that holds.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Harmless(io::stderr()))
         .with_ansi(false)
         .try_init();
 }
@@ -142,12 +143,29 @@ pub fn to_file(state: &Path, verbose: u8) -> io::Result<()> {
     let file = BoundedLog::open(state, CONSOLE_LOG_MAX)?;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter(verbose, "quarterdeck=info,warn"))
-        .with_writer(std::sync::Mutex::new(file))
+        .with_writer(std::sync::Mutex::new(Harmless(file)))
         .with_ansi(false)
         // It would say on standard error that it cannot write, across the console's screen.
         .log_internal_errors(false)
         .try_init();
     Ok(())
+}
+
+/// Each event in one line, and nothing in it that a terminal would obey: engines' words are in it,
+/// and the log is looked at in a terminal.
+struct Harmless<W>(W);
+
+impl<W: Write> Write for Harmless<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = ansi::plain(&text);
+        self.0.write_all(format!("{line}\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// A log that is put aside and begun anew once it is full; one old log is kept.
@@ -207,6 +225,16 @@ fn append_to(place: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_one_line_that_no_terminal_obeys() {
+        let mut log = Harmless(Vec::new());
+        log.write_all(b"WARN error=a\x1b[2J\x1b]0;t\x07b\nINFO forged\xff\n")
+            .unwrap();
+        log.write_all(b"INFO plain\n").unwrap();
+        let kept = String::from_utf8(log.0).unwrap();
+        assert_eq!(kept, "WARN error=ab INFO forged\u{fffd}\nINFO plain\n");
+    }
 
     fn line(n: u32) -> String {
         format!("line {n:04} of the log\n")

@@ -10,6 +10,8 @@ pub mod succession;
 #[cfg(test)]
 mod open_tests;
 #[cfg(test)]
+mod remote_tests;
+#[cfg(test)]
 mod succession_tests;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
@@ -53,8 +53,13 @@ const CATCH_UP_LIMIT: Duration = Duration::from_secs(3);
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// The longest such wait.
 const BACKOFF_MOST: Duration = Duration::from_secs(3);
-/// The longest line that is taken, in bytes: the picture of a very large fleet.
+/// The longest line and the longest answer that are taken, in bytes: the picture of a very large
+/// fleet. Of a server that sends more, nothing is kept.
 const LINE_MAX: usize = 512 << 20;
+/// The longest refusal that is taken, in bytes.
+const REFUSAL_MAX: usize = 4 << 20;
+/// The longest reason that is told of an answer that is no refusal of ours, in characters.
+const REASON_MAX: usize = 1_000;
 /// Frames of a shell that may wait in either direction.
 const EXEC_BUFFER: usize = 64;
 
@@ -258,14 +263,12 @@ impl Door {
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
         }
-        let bytes = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(gone)?
-            .to_bytes();
-        let error: WireError = serde_json::from_slice(&bytes)
-            .map_err(|_| gone(format!("{status}: {}", String::from_utf8_lossy(&bytes))))?;
+        let bytes = whole(response, REFUSAL_MAX).await?;
+        let error: WireError = serde_json::from_slice(&bytes).map_err(|_| {
+            let said = String::from_utf8_lossy(&bytes);
+            let said: String = said.chars().take(REASON_MAX).collect();
+            gone(format!("{status}: {said}"))
+        })?;
         Err(refusal(error))
     }
 
@@ -293,10 +296,22 @@ fn refusal(error: WireError) -> ClientError {
     }
 }
 
-async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, ClientError> {
-    let body = timeout(ANSWER_LIMIT, response.into_body().collect());
+/// A whole answer of at most `most` bytes.
+async fn whole(response: Response<Incoming>, most: usize) -> Result<Bytes, ClientError> {
+    let body = timeout(
+        ANSWER_LIMIT,
+        Limited::new(response.into_body(), most).collect(),
+    );
     let body = body.await.map_err(|_| gone("its answer broke off"))?;
-    let bytes = body.map_err(gone)?.to_bytes();
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => gone(format!("its answer is longer than {most} bytes")),
+        false => gone(error),
+    })?;
+    Ok(body.to_bytes())
+}
+
+async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, ClientError> {
+    let bytes = whole(response, LINE_MAX).await?;
     serde_json::from_slice(&bytes).map_err(|error| gone(format!("its answer: {error}")))
 }
 

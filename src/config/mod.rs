@@ -19,6 +19,8 @@ pub use settings::{
     SshEndpoint, TlsFiles,
 };
 
+use std::path::Path;
+
 use crate::document::{Document, Fault, Faults, Node};
 
 /// Finds the configuration and validates it. Where there is none, it is the cluster `default`
@@ -40,14 +42,24 @@ pub fn load_with<T>(
     more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
 ) -> Result<(Settings, T), Faults> {
     match lookup.find() {
-        Some(path) => {
-            let document = Document::read(&path)?;
-            validate::settings(&document, &path, lookup, more)
-        }
+        Some(path) => of_document(&Document::read(&path)?, &path, lookup, more),
         None => {
             let local = lookup.local();
             let settings = local.map_err(|what| Fault::of_file("DOCKER_HOST", what))?;
             Ok((settings, more(None)))
         }
     }
+}
+
+/// The same from the text of a file that was read already.
+///
+/// # Errors
+/// [`Faults`]: everything that is wrong with it, at once.
+pub fn of_document<T>(
+    document: &Document,
+    file: &Path,
+    lookup: &Lookup,
+    more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
+) -> Result<(Settings, T), Faults> {
+    validate::settings(document, file, lookup, more)
 }

@@ -8,20 +8,20 @@ use crate::document::{Document, Fault, Faults, Kind, Node, nearest};
 /// config file read it through this, see [`load_with`](super::load_with).
 pub struct Reader<'a> {
     document: &'a Document,
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(document: &'a Document) -> Self {
         Self {
             document,
-            faults: Vec::new(),
+            faults: Faults::default(),
         }
     }
 
     /// What was found, if nothing is wrong.
     pub(super) fn finish<T>(self, value: T) -> Result<T, Faults> {
-        Faults(self.faults).or(value)
+        self.faults.or(value)
     }
 
     /// A fault at these bytes.

@@ -94,11 +94,16 @@ impl Layers {
             _ => {}
         }
         let step = PullStep {
-            done_bytes: self.layers.values().map(|l| l.0).sum(),
-            total_bytes: self.layers.values().map(|l| l.1).sum(),
+            done_bytes: saturating_sum(self.layers.values().map(|layer| layer.0)),
+            total_bytes: saturating_sum(self.layers.values().map(|layer| layer.1)),
         };
         (step != std::mem::replace(&mut self.last, step)).then_some(step)
     }
+}
+
+/// What an engine announces is no more than its word: sums of it stop at the largest number.
+pub fn saturating_sum(bytes: impl Iterator<Item = u64>) -> u64 {
+    bytes.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]
@@ -148,6 +153,15 @@ mod tests {
             current,
             total,
         })
+    }
+
+    #[test]
+    fn what_an_engine_claims_does_not_overflow() {
+        let mut layers = Layers::default();
+        for layer in ["a", "b"] {
+            announce(&mut layers, layer, "Downloading", Some(u64::MAX), None);
+        }
+        assert_eq!(layers.last.done_bytes, u64::MAX);
     }
 
     #[test]

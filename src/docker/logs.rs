@@ -216,7 +216,10 @@ impl Events {
 }
 
 /// An announcement, if it is one that matters.
-fn event_of(line: &[u8]) -> Result<Option<EngineEvent>, serde_json::Error> {
+///
+/// # Errors
+/// When it is not JSON.
+pub fn event_of(line: &[u8]) -> Result<Option<EngineEvent>, serde_json::Error> {
     if line.trim_ascii().is_empty() {
         return Ok(None);
     }

@@ -5,6 +5,15 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthChar;
 
+/// The most faults that are told of one text: who has mended those, asks again.
+pub const FAULTS_MAX: usize = 100;
+/// The most bytes of a line that are shown before what is meant, and from it on.
+const EXCERPT: usize = 240;
+/// The longest name, in bytes, to which the nearest right one is looked for.
+const NAME_MAX: usize = 64;
+/// The most characters of what is wrong and of what was expected: both may quote the text.
+const WORDS_MAX: usize = 1_000;
+
 /// One fault of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -20,8 +29,11 @@ pub struct Fault {
     pub expected: Option<String>,
     /// The nearest right name.
     pub nearest: Option<String>,
-    /// The line itself, for showing; empty when the fault is the file's as a whole.
+    /// The line itself, for showing; of a long one the part around what is meant. Empty when the
+    /// fault is the file's as a whole.
     pub source: String,
+    /// Characters of `source` before what is meant.
+    pub before: usize,
     /// How many columns of it are meant.
     pub width: usize,
 }
@@ -34,10 +46,11 @@ impl Fault {
             file: file.to_owned(),
             line: 0,
             column: 0,
-            what: what.into(),
+            what: cut(what.into()),
             expected: None,
             nearest: None,
             source: String::new(),
+            before: 0,
             width: 0,
         }
     }
@@ -48,11 +61,14 @@ impl Fault {
         let start = floor(text, span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let end = floor(text, span.end).clamp(start, line_end);
+        let from = floor(text, start.saturating_sub(EXCERPT)).max(line_start);
+        let to = floor(text, start + EXCERPT).min(line_end);
+        let end = floor(text, span.end).clamp(start, to);
         Self {
             line: text[..line_start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
-            source: text[line_start..line_end].trim_end_matches('\r').to_owned(),
+            source: text[from..to].trim_end_matches('\r').to_owned(),
+            before: text[from..start].chars().count(),
             width: text[start..end].chars().count().max(1),
             ..Self::of_file(file, what)
         }
@@ -61,7 +77,7 @@ impl Fault {
     /// The same, saying what was expected instead.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
-        self.expected = Some(expected.into());
+        self.expected = Some(cut(expected.into()));
         self
     }
 
@@ -90,6 +106,15 @@ impl Fault {
     }
 }
 
+/// The text, or its beginning with an ellipsis.
+fn cut(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(WORDS_MAX) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
 /// The start of the character that holds this byte.
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
@@ -111,11 +136,11 @@ impl fmt::Display for Fault {
             return Ok(());
         }
         let number = self.line.to_string();
-        let before: usize = self.source.chars().take(self.column - 1).map(columns).sum();
+        let before: usize = self.source.chars().take(self.before).map(columns).sum();
         let marked: usize = self
             .source
             .chars()
-            .skip(self.column - 1)
+            .skip(self.before)
             .take(self.width)
             .map(columns)
             .sum();
@@ -144,6 +169,25 @@ impl fmt::Display for Fault {
 pub struct Faults(pub Vec<Fault>);
 
 impl Faults {
+    /// Takes one more, if there is room.
+    pub fn push(&mut self, fault: Fault) {
+        if self.has_room() {
+            self.0.push(fault);
+        }
+    }
+
+    /// Takes some more, as far as there is room.
+    pub fn extend(&mut self, more: impl IntoIterator<Item = Fault>) {
+        let room = FAULTS_MAX.saturating_sub(self.0.len());
+        self.0.extend(more.into_iter().take(room));
+    }
+
+    /// Whether one more would be told.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.0.len() < FAULTS_MAX
+    }
+
     /// Puts them into the order of the text and leaves repeated ones out.
     #[must_use]
     pub fn sorted(mut self) -> Self {
@@ -190,11 +234,15 @@ impl std::error::Error for Faults {}
 /// characters differ, or it begins with `text`.
 #[must_use]
 pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Likeness costs the product of both lengths.
+    if text.len() > NAME_MAX {
+        return None;
+    }
     let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
     let wanted = plain(text);
     names
         .into_iter()
-        .filter(|name| *name != text)
+        .filter(|name| *name != text && name.len() <= NAME_MAX)
         .map(|name| (plain(name), name))
         .map(|(plain, name)| {
             let distance = strsim::damerau_levenshtein(&wanted, &plain);
@@ -231,6 +279,31 @@ mod tests {
         let fault = Fault::at("a", "ä", 1..99, "wrong");
         assert_eq!((fault.line, fault.column), (1, 1));
         assert_eq!(Fault::at("a", "", 5..9, "empty").headline(), "a:1:1: empty");
+    }
+
+    #[test]
+    fn what_is_told_of_a_long_text_is_short() {
+        let text = format!(
+            "x = \"{}\"; y = 7; {}",
+            "ü".repeat(9_000),
+            "z".repeat(9_000)
+        );
+        let at = text.find('7').unwrap();
+        let fault =
+            Fault::at("a", &text, at..at + 1, "w".repeat(9_000)).expected("e".repeat(9_000));
+        assert_eq!((fault.line, fault.column), (1, 9_013));
+        let told = fault.to_string();
+        assert!(told.len() < 4 * 1024, "{}", told.len());
+        let lines: Vec<&str> = told.lines().collect();
+        let caret = lines[2].chars().position(|c| c == '^').unwrap();
+        assert_eq!(lines[1].chars().nth(caret), Some('7'), "{told}");
+        let mut faults = Faults::default();
+        for _ in 0..2 * FAULTS_MAX {
+            faults.push(fault.clone());
+        }
+        faults.extend(vec![fault; FAULTS_MAX]);
+        assert_eq!(faults.0.len(), FAULTS_MAX);
+        assert_eq!(nearest(&"m".repeat(1 << 20), ["memory"]), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! JSON with places. serde_json judges the text; a walk over what it accepted finds the places.
 
+use std::collections::HashSet;
+
 use serde_json::{Number, Value};
 
 use super::fault::{Fault, Faults};
@@ -14,10 +16,10 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, Faults> {
         file,
         text,
         at: 0,
-        faults: Vec::new(),
+        faults: Faults::default(),
     };
     let root = walk.value();
-    Faults(walk.faults).or(root)
+    walk.faults.or(root)
 }
 
 fn refusal(file: &str, text: &str, error: &serde_json::Error) -> Fault {
@@ -40,7 +42,7 @@ struct Walk<'a> {
     file: &'a str,
     text: &'a str,
     at: usize,
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 impl Walk<'_> {
@@ -79,13 +81,14 @@ impl Walk<'_> {
     fn object(&mut self) -> Kind {
         self.at += 1;
         let mut entries: Vec<Entry> = Vec::new();
+        let mut keys = HashSet::new();
         while self.byte() == Some(b'"') {
             let start = self.at;
             let key = self.string();
             let key_span = start..self.at;
             self.eat(b':');
             let value = self.value();
-            if entries.iter().any(|entry| entry.key == key) {
+            if !keys.insert(key.clone()) && self.faults.has_room() {
                 let what = format!("\"{key}\" is given twice");
                 self.faults
                     .push(Fault::at(self.file, self.text, key_span.clone(), what));
@@ -189,6 +192,19 @@ mod tests {
             faults.0[0].headline(),
             "f.json:1:12: \"cpu\" is given twice"
         );
+    }
+
+    #[test]
+    fn a_deep_or_crowded_text_is_refused_with_a_message_in_time() {
+        let faults = Document::parse("f.json", &"[".repeat(1 << 20)).unwrap_err();
+        assert!(faults.to_string().contains("recursion limit"), "{faults}");
+        let many = format!("{{{}}}", vec!["\"a\": 1"; 400_000].join(","));
+        let faults = Document::parse("f.json", &many).unwrap_err();
+        assert_eq!(faults.0.len(), super::super::FAULTS_MAX);
+        assert!(faults.to_string().len() < 256 * 1024);
+        let many: Vec<String> = (0..200_000).map(|n| format!("\"a{n}\": 1")).collect();
+        let document = Document::parse("f.json", &format!("{{{}}}", many.join(","))).unwrap();
+        assert_eq!(document.root().entries().len(), 200_000);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod toml;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use fault::{Fault, Faults, nearest};
+pub use fault::{FAULTS_MAX, Fault, Faults, nearest};
 pub use node::{Entry, Kind, Node};
 pub use path::{Path, Step};
 

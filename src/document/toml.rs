@@ -10,18 +10,16 @@ use super::node::{Entry, Kind, Node};
 /// The value of a TOML text, or all that is wrong with it.
 pub(super) fn parse(file: &str, text: &str) -> Result<Node, Faults> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut faults: Vec<Fault> = errors
-        .iter()
-        .map(|error| {
-            let span = error.span().unwrap_or(0..0);
-            let (what, expected) = split(error.message());
-            let fault = Fault::at(file, text, span, what);
-            match expected {
-                Some(expected) => fault.expected(expected),
-                None => fault,
-            }
-        })
-        .collect();
+    let mut faults = Faults::default();
+    faults.extend(errors.iter().map(|error| {
+        let span = error.span().unwrap_or(0..0);
+        let (what, expected) = split(error.message());
+        let fault = Fault::at(file, text, span, what);
+        match expected {
+            Some(expected) => fault.expected(expected),
+            None => fault,
+        }
+    }));
     let mut reader = Reader {
         file,
         text,
@@ -32,7 +30,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, Faults> {
         kind: reader.table(table.get_ref()),
         span,
     };
-    Faults(faults).or(root)
+    faults.or(root)
 }
 
 /// The parser's message in two: what is wrong, and what was expected.
@@ -46,7 +44,7 @@ fn split(message: &str) -> (String, Option<String>) {
 struct Reader<'a> {
     file: &'a str,
     text: &'a str,
-    faults: &'a mut Vec<Fault>,
+    faults: &'a mut Faults,
 }
 
 impl Reader<'_> {
@@ -112,6 +110,24 @@ mod tests {
             document.to_value(),
             serde_json::json!({"service": [{"serviceName": "web"}, {"desiredCount": 3}]})
         );
+    }
+
+    #[test]
+    fn a_deep_text_is_refused_with_a_message() {
+        let lists = format!("a = {}", "[".repeat(100_000));
+        let tables = format!("a = {}", "{a=".repeat(100_000));
+        let key = format!("{} = 1", vec!["a"; 100_000].join("."));
+        let header = format!("[{}]", vec!["a"; 100_000].join("."));
+        let headers = format!("[[{}]]", vec!["a"; 100_000].join("."));
+        for text in [lists, tables, key, header, headers] {
+            let faults = Document::parse("f.toml", &text).unwrap_err();
+            let told = faults.to_string();
+            assert!(
+                told.len() < 256 * 1024 && !told.is_empty(),
+                "{}",
+                told.len()
+            );
+        }
     }
 
     #[test]

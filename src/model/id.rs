@@ -19,7 +19,7 @@ pub enum IdError {
     TooLong {
         /// What was being named.
         what: &'static str,
-        /// The text as given.
+        /// The text as given; of a long one, its beginning.
         text: String,
         /// Its length in characters.
         length: usize,
@@ -33,7 +33,7 @@ pub enum IdError {
     Character {
         /// What was being named.
         what: &'static str,
-        /// The text as given.
+        /// The text as given; of a long one, its beginning.
         text: String,
         /// The first offending character.
         found: char,
@@ -41,15 +41,27 @@ pub enum IdError {
     /// A task definition that is not `family` or `family:revision`.
     #[error("\"{text}\" is not a task definition: write FAMILY:REVISION, with a revision from 1")]
     TaskDefinition {
-        /// The text as given.
+        /// The text as given; of a long one, its beginning.
         text: String,
     },
     /// A task id that is not 32 hexadecimal digits.
     #[error("\"{text}\" is not a task id: 32 hexadecimal digits")]
     TaskId {
-        /// The text as given.
+        /// The text as given; of a long one, its beginning.
         text: String,
     },
+}
+
+/// The most characters of a text that are said again where it is refused.
+const TOLD_MAX: usize = 80;
+
+/// A text as it is said again in a refusal.
+fn told(text: &str) -> String {
+    let mut told: String = text.chars().take(TOLD_MAX).collect();
+    if told.len() < text.len() {
+        told.push('…');
+    }
+    told
 }
 
 /// ECS's limit for names: 255 letters, digits, hyphens and underscores.
@@ -63,7 +75,7 @@ fn check_name(what: &'static str, text: &str, also: &[char]) -> Result<(), IdErr
     if length > NAME_LENGTH_MAX {
         return Err(IdError::TooLong {
             what,
-            text: text.to_owned(),
+            text: told(text),
             length,
             most: NAME_LENGTH_MAX,
         });
@@ -74,7 +86,7 @@ fn check_name(what: &'static str, text: &str, also: &[char]) -> Result<(), IdErr
     {
         Some(found) => Err(IdError::Character {
             what,
-            text: text.to_owned(),
+            text: told(text),
             found,
         }),
         None => Ok(()),
@@ -254,9 +266,7 @@ impl fmt::Display for TaskDefinitionId {
 impl FromStr for TaskDefinitionId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let refusal = || IdError::TaskDefinition {
-            text: text.to_owned(),
-        };
+        let refusal = || IdError::TaskDefinition { text: told(text) };
         let (family, revision) = text.rsplit_once(':').ok_or_else(refusal)?;
         match revision.parse::<u32>() {
             Ok(revision) if revision > 0 => Ok(Self {
@@ -309,9 +319,7 @@ impl fmt::Debug for TaskId {
 impl FromStr for TaskId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let refusal = || IdError::TaskId {
-            text: text.to_owned(),
-        };
+        let refusal = || IdError::TaskId { text: told(text) };
         if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(refusal());
         }
@@ -386,7 +394,14 @@ mod tests {
             "service name \"web 2\" has the character ' '; only letters, digits, '-' and '_' are allowed"
         );
         assert!(ServiceName::new("").is_err());
-        assert!(ServiceName::new("x".repeat(256)).is_err());
+        let long = ServiceName::new("x".repeat(1 << 20))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            long.contains("is 1048576 characters long; at most 255"),
+            "{long}"
+        );
+        assert!(long.len() < 200, "{long}");
     }
 
     #[test]

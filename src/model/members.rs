@@ -12,6 +12,10 @@ use super::task_definition::Kept;
 
 /// Where kept members live in an object.
 const UNSUPPORTED: &str = "unsupported";
+/// The most members that are named as unknown in one request.
+const UNKNOWN_MAX: usize = 50;
+/// The longest name, in bytes, to which the nearest right one is looked for.
+const NAME_MAX: usize = 64;
 
 /// A request, or an object inside one, whose members are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,7 +266,7 @@ fn walk(
             if let Some(value) = object.remove(&name) {
                 keeper.insert(here.1, value);
             }
-        } else {
+        } else if unknown.len() < UNKNOWN_MAX {
             unknown.push(UnknownMember {
                 path: here.0,
                 nearest: nearest(&name, shape.known()),
@@ -347,6 +351,10 @@ fn put(object: &mut Map<String, Value>, path: &str, member: Value) {
 /// was meant.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Likeness costs the product of both lengths.
+    if name.len() > NAME_MAX {
+        return None;
+    }
     let lower = name.to_lowercase();
     let mut best = None;
     for candidate in known {

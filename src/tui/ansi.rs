@@ -1,5 +1,6 @@
 //! What containers write, made harmless: their colours are kept, nothing else that a terminal
-//! would obey is.
+//! would obey is. The console and the command line both go through here, and nothing else does
+//! the like.
 
 use std::borrow::Cow;
 
@@ -9,23 +10,86 @@ use vte::{Params, Parser, Perform};
 
 use super::text;
 
+/// Whether a character only shows itself: it controls nothing, turns no direction and hides
+/// nothing.
+#[must_use]
+pub fn is_plain(c: char) -> bool {
+    text::is_plain(c)
+}
+
 /// Columns between tab stops in what containers write.
 const TAB: usize = 8;
 /// The most changes of colour that are kept of one line.
-const CHANGES_MAX: usize = 512;
+pub const CHANGES_MAX: usize = 512;
+/// The most characters that are kept of one text; a line of an engine's log has far fewer, unless
+/// it is nearly all tabs.
+pub const CHARS_MAX: usize = 64 * 1024;
+/// The most marks without a width of their own that are kept on one character: scripts need three
+/// or four, a flood of them draws over the lines around.
+pub const MARKS_MAX: usize = 8;
 
 /// A text without control characters, and from which byte on it has which style.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Coloured {
+pub struct Coloured {
+    /// The text.
     pub text: String,
     /// In ascending order; empty where the text is plain.
     pub styles: Vec<(u32, Style)>,
 }
 
+impl Coloured {
+    /// The text with its colours as a terminal takes them. Whatever it changed is ended with it:
+    /// what is printed next looks as it would have without.
+    #[must_use]
+    pub fn painted(self) -> String {
+        if self.styles.is_empty() {
+            return self.text;
+        }
+        let mut out = String::with_capacity(self.text.len() + 16 * self.styles.len());
+        let mut from = 0;
+        for (at, style) in &self.styles {
+            let at = usize::try_from(*at).unwrap_or(usize::MAX);
+            out.push_str(self.text.get(from..at).unwrap_or_default());
+            out.push_str(&sgr(*style));
+            from = at;
+        }
+        out.push_str(self.text.get(from..).unwrap_or_default());
+        out.push_str("\u{1b}[0m");
+        out
+    }
+}
+
+/// What begins a style, whatever was before.
+fn sgr(style: Style) -> String {
+    const MODIFIERS: [(Modifier, u8); 6] = [
+        (Modifier::BOLD, 1),
+        (Modifier::DIM, 2),
+        (Modifier::ITALIC, 3),
+        (Modifier::UNDERLINED, 4),
+        (Modifier::REVERSED, 7),
+        (Modifier::CROSSED_OUT, 9),
+    ];
+    let mut codes = vec!["0".to_owned()];
+    let given = style.add_modifier;
+    let modifiers = MODIFIERS.iter().filter(|(it, _)| given.contains(*it));
+    codes.extend(modifiers.map(|(_, code)| code.to_string()));
+    let colour = |colour: Option<Color>, base: u8| match colour? {
+        Color::Indexed(n @ 0..=7) => Some((base + n).to_string()),
+        Color::Indexed(n @ 8..=15) => Some((base + 60 + n - 8).to_string()),
+        Color::Indexed(n) => Some(format!("{};5;{n}", base + 8)),
+        Color::Rgb(r, g, b) => Some(format!("{};2;{r};{g};{b}", base + 8)),
+        _ => None,
+    };
+    codes.extend(colour(style.fg, 30));
+    codes.extend(colour(style.bg, 40));
+    format!("\u{1b}[{}m", codes.join(";"))
+}
+
 /// A line as a terminal would show it in the end: a carriage return goes back to its beginning
 /// and a backspace one place, and what follows writes over what was there; colours are kept.
-pub(crate) fn line(raw: &str) -> Coloured {
-    if raw.chars().all(text::is_plain) {
+#[must_use]
+pub fn line(raw: &str) -> Coloured {
+    if is_clean(raw) {
         return Coloured {
             text: raw.to_owned(),
             styles: Vec::new(),
@@ -36,8 +100,9 @@ pub(crate) fn line(raw: &str) -> Coloured {
 
 /// The text with everything taken out that could move the cursor, colour the screen, answer to
 /// the terminal or turn the reading direction. Tabs become spaces, ends of lines one each.
-pub(crate) fn plain(raw: &str) -> Cow<'_, str> {
-    if raw.chars().all(text::is_plain) {
+#[must_use]
+pub fn plain(raw: &str) -> Cow<'_, str> {
+    if is_clean(raw) {
         return Cow::Borrowed(raw);
     }
     let ends = ['\n', '\r', '\u{2028}', '\u{2029}'];
@@ -48,11 +113,52 @@ pub(crate) fn plain(raw: &str) -> Cow<'_, str> {
     )
 }
 
+/// Several lines, each made as harmless as [`plain`] does it; ends of lines and tabs stay what
+/// they are, for another program may read them.
+#[must_use]
+pub fn lines(raw: &str) -> Cow<'_, str> {
+    const KEPT: [char; 2] = ['\n', '\t'];
+    if raw.split(KEPT).all(is_clean) {
+        return Cow::Borrowed(raw);
+    }
+    let mut out = String::with_capacity(raw.len());
+    for part in raw.split_inclusive(KEPT) {
+        let end = part.chars().next_back().filter(|c| KEPT.contains(c));
+        let inner = part.strip_suffix(KEPT).unwrap_or(part);
+        out.push_str(&plain(inner));
+        out.extend(end);
+    }
+    Cow::Owned(out)
+}
+
+/// Whether nothing has to be taken out of a text.
+fn is_clean(text: &str) -> bool {
+    let mut marks = 0;
+    text.len() <= CHARS_MAX
+        && text.chars().all(|c| {
+            if (' '..='~').contains(&c) {
+                marks = 0;
+                return true;
+            }
+            marks = if is_mark(c) { marks + 1 } else { 0 };
+            text::is_plain(c) && marks <= MARKS_MAX
+        })
+}
+
+/// Whether a character takes no column of its own.
+fn is_mark(c: char) -> bool {
+    c.width().unwrap_or(0) == 0
+}
+
 /// Writes what a terminal would show.
 struct Pen {
     cells: Vec<(char, Style)>,
     /// Where the next character goes.
     cursor: usize,
+    /// Columns before it.
+    column: usize,
+    /// Marks in a row before it.
+    marks: usize,
     style: Style,
     /// Whether going back is obeyed.
     goes_back: bool,
@@ -61,8 +167,10 @@ struct Pen {
 impl Pen {
     fn follow(raw: &str, goes_back: bool) -> Self {
         let mut pen = Self {
-            cells: Vec::with_capacity(raw.len()),
+            cells: Vec::with_capacity(raw.len().min(CHARS_MAX)),
             cursor: 0,
+            column: 0,
+            marks: 0,
             style: Style::new(),
             goes_back,
         };
@@ -82,26 +190,48 @@ impl Pen {
     }
 
     fn write(&mut self, c: char) {
+        self.marks = if is_mark(c) { self.marks + 1 } else { 0 };
+        if self.marks > MARKS_MAX || self.cursor >= CHARS_MAX {
+            return;
+        }
         let cell = (c, self.style);
         match self.cells.get_mut(self.cursor) {
             Some(old) => *old = cell,
             None => self.cells.push(cell),
         }
         self.cursor += 1;
+        self.column += c.width().unwrap_or(0);
     }
 
     fn tab(&mut self) {
-        let before = &self.cells[..self.cursor.min(self.cells.len())];
-        let column: usize = before.iter().map(|(c, _)| c.width().unwrap_or(0)).sum();
-        for _ in 0..TAB - column % TAB {
+        for _ in 0..TAB - self.column % TAB {
             self.write(' ');
         }
+    }
+
+    fn go_to_begin(&mut self) {
+        (self.cursor, self.column, self.marks) = (0, 0, 0);
+    }
+
+    fn go_back(&mut self) {
+        let Some(before) = self.cursor.checked_sub(1) else {
+            return;
+        };
+        let passed = self.cells.get(before).and_then(|(c, _)| c.width());
+        self.column = self.column.saturating_sub(passed.unwrap_or(0));
+        (self.cursor, self.marks) = (before, 0);
     }
 
     fn coloured(self) -> Coloured {
         let mut all = Coloured::default();
         let mut style = Style::new();
+        let mut marks = 0;
         for (c, own) in self.cells {
+            // Written over one another, marks may have come together that were apart.
+            marks = if is_mark(c) { marks + 1 } else { 0 };
+            if marks > MARKS_MAX {
+                continue;
+            }
             if own != style && all.styles.len() < CHANGES_MAX {
                 let at = u32::try_from(all.text.len()).unwrap_or(u32::MAX);
                 all.styles.push((at, own));
@@ -198,8 +328,8 @@ impl Perform for Pen {
     fn execute(&mut self, byte: u8) {
         match byte {
             b'\t' => self.tab(),
-            b'\r' if self.goes_back => self.cursor = 0,
-            8 if self.goes_back => self.cursor = self.cursor.saturating_sub(1),
+            b'\r' if self.goes_back => self.go_to_begin(),
+            8 if self.goes_back => self.go_back(),
             b'\r' | b'\n' => self.write(' '),
             7 => {}
             _ => self.write('?'),
@@ -218,10 +348,11 @@ impl Perform for Pen {
                 Some(1) => {
                     let written = self.cursor.min(self.cells.len());
                     self.cells[..written].fill((' ', Style::new()));
+                    (self.column, self.marks) = (written, 0);
                 }
                 _ => {
                     self.cells.clear();
-                    self.cursor = 0;
+                    self.go_to_begin();
                 }
             },
             _ => {}
@@ -301,6 +432,43 @@ mod tests {
         assert!(kept.styles.len() <= CHANGES_MAX);
     }
 
+    #[test]
+    fn a_line_is_painted_and_leaves_no_colour_behind() {
+        let painted = |raw: &str| line(raw).painted();
+        assert_eq!(painted("plain"), "plain");
+        assert_eq!(
+            painted("a\u{1b}[1;31mred\u{1b}[0mb"),
+            "a\u{1b}[0;1;31mred\u{1b}[0mb\u{1b}[0m"
+        );
+        assert_eq!(
+            painted("\u{1b}[92;48;5;200mx\u{1b}[38;2;1;2;3my"),
+            "\u{1b}[0;92;48;5;200mx\u{1b}[0;38;2;1;2;3;48;5;200my\u{1b}[0m"
+        );
+        // Hidden and blinking text would hide what is printed after it, too.
+        assert_eq!(painted("\u{1b}[5;8msecret"), "secret");
+    }
+
+    #[test]
+    fn lines_keep_their_ends_and_tabs_and_nothing_else() {
+        assert!(matches!(lines("a\tb\nc\n"), Cow::Borrowed(_)));
+        assert_eq!(lines("a\tb\u{1b}[2J\r\n\u{1b}]0;t\u{7}c\n"), "a\tb\nc\n");
+        assert_eq!(lines("\u{1b}]0;over\nends"), "\nends");
+        assert_eq!(lines("\u{9b}31mred\u{7f}"), "red?");
+    }
+
+    #[test]
+    fn a_flood_of_marks_or_tabs_is_cut() {
+        let zalgo = format!("a{}b", "\u{301}".repeat(1_000));
+        let kept = format!("a{}b", "\u{301}".repeat(MARKS_MAX));
+        assert_eq!(plain(&zalgo), kept);
+        assert_eq!(line(&zalgo).text, kept);
+        assert_eq!(line(&"\t".repeat(16 << 10)).text.len(), CHARS_MAX);
+        // Families of emoji are joined by marks, each to a character of its own.
+        let family = "👩\u{200d}👩\u{200d}👧\u{200d}👦";
+        assert_eq!(plain(family), family);
+        assert_eq!(plain("a\u{200b}b\u{e0041}c"), "abc");
+    }
+
     proptest! {
         #[test]
         fn no_control_gets_through(
@@ -321,6 +489,10 @@ mod tests {
                 let inside = |at: &u32| kept.text.is_char_boundary(*at as usize);
                 prop_assert!(kept.styles.iter().all(|(at, _)| inside(at)));
                 prop_assert!(plain(&raw).chars().all(text::is_plain));
+                let kept = lines(&raw);
+                let is_kept = |c: char| text::is_plain(c) || c == '\n' || c == '\t';
+                prop_assert!(kept.chars().all(is_kept), "{kept:?}");
+                prop_assert_eq!(lines(&kept), kept.as_ref(), "once is enough");
             }
         }
     }

@@ -98,9 +98,17 @@ impl View {
         let mut text = String::new();
         let read = opened.take(BYTES_MAX).read_to_string(&mut text);
         read.map_err(|error| error.to_string())?;
-        let view: Self = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        Self::of_text(&text).map(Some)
+    }
+
+    /// One from its text.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in words.
+    pub(crate) fn of_text(text: &str) -> Result<Self, String> {
+        let view: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match view.version {
-            VERSION => Ok(Some(view)),
+            VERSION => Ok(view),
             other => Err(format!("it is of version {other}, and not {VERSION}")),
         }
     }

@@ -26,6 +26,20 @@ const WAITING_MAX: usize = 256;
 /// What leads back out of every program, said before one starts.
 pub const WAY_BACK: &str = "ctrl-] three times leads back, whatever happens";
 
+/// Puts right what a program may have left the terminal in, on whatever screen: first the end of a
+/// sequence that was cut off, then its own screen (the cursor is saved first, for who was on none
+/// would be moved), mouse and focus reports, pastes in brackets,
+/// frames held back, keys that are spelled out, a reversed screen, a link; colours and the cursor's
+/// form as configured; then all that a soft reset puts right (scrolling region, cursor keys,
+/// characters), lines that wrap, and the cursor.
+pub const SETTLE: &str = "\x18\x1b\\\x1b7\x1b[?1049l\x1b[?1047l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\
+     \x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[?2026l\x1b[=0u\x1b[>4m\x1b[?5l\
+     \x1b]8;;\x07\x1b]104\x07\x1b]110\x07\x1b]111\x07\x1b]112\x07\x1b[0 q\x1b[!p\x1b[?1l\x1b>\x1b[?7h\x1b[?25h\x1b[0m";
+/// Has the terminal keep its title, for [`TITLE_BACK`].
+pub const TITLE_KEPT: &str = "\x1b[22;0t";
+/// Has the terminal show the title again that it kept.
+pub const TITLE_BACK: &str = "\x1b[23;0t";
+
 /// The program to run where none is named: bash if the image has it, else sh.
 #[must_use]
 pub fn default_shell() -> Vec<String> {

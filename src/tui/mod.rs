@@ -3,11 +3,13 @@
 //! Nothing here waits for anything but the next event, and nothing is drawn unless something
 //! changed.
 
-mod ansi;
+pub mod ansi;
 mod bindings;
 mod clusters;
 mod command_line;
 mod compare;
+#[doc(hidden)]
+pub mod doors;
 mod edit;
 mod editor;
 mod effect;

@@ -18,6 +18,7 @@ use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::Notify;
 
 use super::ink::Ink;
+use super::lent::{SETTLE, TITLE_BACK, TITLE_KEPT};
 use super::yank;
 
 /// Whether the terminal is ours at the moment.
@@ -57,11 +58,6 @@ impl TerminalGuard {
         screen()
     }
 }
-
-/// What a program may have left the terminal in: its own screen, mouse reports, focus reports, spelled out keys,
-/// then everything that a soft reset puts right (scrolling region, cursor keys, characters).
-const SETTLE: &str =
-    "\x1b[?1047l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[=0u\x1b[>4m\x1b[!p";
 
 /// Buttons and wheel are reported, in the form that has no end at column 223; mere moves are not,
 /// so that a mouse that lies about costs nothing.
@@ -127,7 +123,8 @@ pub(super) fn lend() -> io::Result<Vec<u8>> {
         io::stdout(),
         DisableBracketedPaste,
         LeaveAlternateScreen,
-        cursor::Show
+        cursor::Show,
+        Print(TITLE_KEPT)
     )?;
     Ok(typed)
 }
@@ -158,7 +155,7 @@ pub(super) fn copy(text: &str) -> io::Result<()> {
 pub(super) fn take_back() -> io::Result<Screen> {
     // What was typed for that program and not read by it is not for us.
     tcflush(io::stdin(), QueueSelector::IFlush)?;
-    execute!(io::stdout(), Print(SETTLE))?;
+    execute!(io::stdout(), Print(SETTLE), Print(TITLE_BACK))?;
     LENT.store(false, Ordering::SeqCst);
     put_on_screen()?;
     screen()
@@ -187,7 +184,7 @@ fn give_back() {
         let _gone = leave_mouse();
         MOUSE.store(false, Ordering::SeqCst);
         let _gone = if LENT.swap(false, Ordering::SeqCst) {
-            execute!(out, Print(SETTLE), Print("\r\n"))
+            execute!(out, Print(SETTLE), Print(TITLE_BACK), Print("\r\n"))
         } else {
             execute!(out, LeaveAlternateScreen)
         };

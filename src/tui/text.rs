@@ -6,11 +6,13 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 pub(crate) use super::ansi::plain as clean;
 
-/// Whether a character only shows itself: it controls nothing and turns no direction.
+/// Whether a character only shows itself: it controls nothing, turns no direction and hides
+/// nothing (spaces without a width, and the tags of which no letter is seen).
 pub(crate) fn is_plain(c: char) -> bool {
     !(c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'))
+        || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'))
 }
 
 /// Columns that the text takes.

@@ -10,12 +10,13 @@ use super::steps::Step;
 use super::{commands, steps_of};
 use crate::api::wire::PlanCommand;
 use crate::api::{LossReport, Tight};
+use crate::apply::plan_file;
 use crate::cli::args::{Apply, Output, Plan};
 use crate::cli::error::{CliError, CliResult};
 use crate::cli::out::{self, Table};
 use crate::cli::resolve;
 use crate::cli::session::Session;
-use crate::client::{ClientError, Effects, PlanAsk, PlanReport, PlannedStep};
+use crate::client::{ClientError, PlanAsk, PlanReport, PlannedStep};
 use crate::controller::ErrorKind;
 use crate::model::{InstanceName, State};
 
@@ -78,14 +79,6 @@ pub(super) async fn show(
     }
 }
 
-/// What `apply --plan` reads of a plan's JSON; the rest is for people.
-#[derive(serde::Deserialize)]
-struct Kept {
-    differences: Vec<String>,
-    commands: Vec<PlanCommand>,
-    effects: Effects,
-}
-
 /// Does what a plan in a file says, or nothing if the state has moved since.
 ///
 /// # Errors
@@ -100,12 +93,10 @@ pub(super) async fn carry_out(
         let hint = "it is made by qd plan FILE --output json";
         CliError::Usage(format!("{}: {what}; {hint}", file.display()))
     };
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    let kept: Kept = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let decoded: Result<Vec<_>, _> = kept.commands.iter().map(PlanCommand::command).collect();
-    let commands = decoded.map_err(|error| wrong(error.message))?;
+    let plan = plan_file::read(file).map_err(wrong)?;
+    let commands = plan.commands;
     session.whole().await;
-    out::note(kept.differences.join("\n"));
+    out::note(plan.differences.join("\n"));
     if commands.is_empty() {
         out::note("Nothing to change.");
         return Ok(());
@@ -113,7 +104,7 @@ pub(super) async fn carry_out(
     super::sure(session, asked).await?;
     let replies = match session
         .client
-        .apply(commands.clone(), Some(kept.effects))
+        .apply(commands.clone(), Some(plan.effects))
         .await
     {
         Ok(replies) => replies,

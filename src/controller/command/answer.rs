@@ -83,12 +83,32 @@ pub struct CommandError {
     pub message: String,
 }
 
+/// The longest refusal, in bytes: it may quote what was asked, and that may be long.
+pub const REFUSAL_MAX: usize = 64 * 1024;
+
 impl CommandError {
-    /// An error of that kind.
+    /// An error of that kind. What is too long of the message is cut.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
+        let mut message = message.into();
+        if message.len() > REFUSAL_MAX {
+            let whole = (0..=REFUSAL_MAX)
+                .rev()
+                .find(|at| message.is_char_boundary(*at));
+            message.truncate(whole.unwrap_or(0));
+            message.push('…');
         }
+        Self { kind, message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_cut_where_it_quotes_too_much() {
+        let error = CommandError::new(ErrorKind::ClientException, "ü".repeat(REFUSAL_MAX));
+        assert!(error.message.len() <= REFUSAL_MAX + '…'.len_utf8());
+        assert!(error.message.ends_with("ü…"));
     }
 }

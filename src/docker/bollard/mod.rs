@@ -30,7 +30,7 @@ use self::create::create_body;
 use self::inspected::observed;
 use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
-use super::image::{Announcement, reference};
+use super::image::{Announcement, reference, saturating_sum};
 use super::listed::{Listed, Look};
 use super::pin::{Resolution, is_to_be_asked, resolution};
 use super::spec::{ContainerSpec, NETWORK, VolumeSpec};
@@ -209,7 +209,7 @@ impl BollardEngine {
                 let op = entry.op.as_deref().unwrap_or_default();
                 op.eq_ignore_ascii_case(operation)
             });
-            Some(mine.filter_map(|entry| entry.value).sum())
+            Some(saturating_sum(mine.filter_map(|entry| entry.value)))
         };
         StatsSample {
             at: stats.read.as_deref().and_then(moment).unwrap_or_default(),
@@ -221,8 +221,8 @@ impl BollardEngine {
                 memory.and_then(|m| m.stats.as_ref()),
             ),
             memory_limit_bytes: memory.and_then(|m| m.limit).unwrap_or(0),
-            rx_bytes: networks().filter_map(|n| n.rx_bytes).sum(),
-            tx_bytes: networks().filter_map(|n| n.tx_bytes).sum(),
+            rx_bytes: saturating_sum(networks().filter_map(|n| n.rx_bytes)),
+            tx_bytes: saturating_sum(networks().filter_map(|n| n.tx_bytes)),
         }
     }
 
@@ -293,7 +293,7 @@ impl Engine for BollardEngine {
                 api_version: self.version.to_string(),
                 os_type: info.os_type.unwrap_or_default(),
                 architecture: info.architecture.unwrap_or_default(),
-                cpu: CpuUnits(cpus * 1024),
+                cpu: CpuUnits(cpus.saturating_mul(1024)),
                 memory: MemoryMib(memory >> 20),
             })
         }
@@ -509,6 +509,14 @@ async fn begin_pull(
         })
         .boxed();
     super::pull::steps(transport, announcements, image, found.warnings)
+}
+
+/// What an engine's answer to an inspection says of a container; `None` without an id or a state.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn container_of(answer: &[u8]) -> Result<Option<ObservedContainer>, serde_json::Error> {
+    serde_json::from_slice(answer).map(observed)
 }
 
 fn announcement(info: CreateImageInfo) -> Announcement {

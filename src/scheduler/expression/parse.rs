@@ -9,6 +9,9 @@ use super::{Counted, DEPTH_MAX, EXPRESSION_MAX, ExpressionError, Order, Term, Te
 /// A compiled pattern may be this large, in bytes: enough for any name, too little to do harm.
 const PATTERN_SIZE_MAX: usize = 1 << 20;
 
+/// So many patterns may stand in one expression: each takes memory for as long as it is in use.
+const PATTERNS_MAX: usize = 8;
+
 /// The operators with their words, each longer sign before those that it begins with.
 const OPERATORS: &[(Operator, &str, &str)] = &[
     (Operator::Ordered(Order::Equal), "==", "equals"),
@@ -61,6 +64,7 @@ struct Parser {
     text: Vec<char>,
     at: usize,
     depth: usize,
+    patterns: usize,
 }
 
 /// The whole text as one term.
@@ -69,6 +73,7 @@ pub(super) fn expression(text: &str) -> Result<Term, ExpressionError> {
         text: text.chars().collect(),
         at: 0,
         depth: 0,
+        patterns: 0,
     };
     let length = parser.text.len();
     if length > EXPRESSION_MAX {
@@ -329,10 +334,17 @@ impl Parser {
     fn pattern(&mut self) -> Result<Regex, ExpressionError> {
         self.skip_space();
         let at = self.at;
+        self.patterns += 1;
+        if self.patterns > PATTERNS_MAX {
+            let message =
+                format!("more than {PATTERNS_MAX} patterns; one can hold alternatives: a|b");
+            return Err(self.error_at(at, message));
+        }
         let text = self.value()?;
         let build = |text: &str| {
             RegexBuilder::new(text)
                 .size_limit(PATTERN_SIZE_MAX)
+                .dfa_size_limit(PATTERN_SIZE_MAX)
                 .nest_limit(64)
                 .build()
         };

@@ -392,3 +392,16 @@ fn attributes_are_named_where_they_would_make_an_instance_match() {
         );
     }
 }
+
+#[test]
+fn so_many_patterns_and_no_more() {
+    let all = |count: usize| vec!["attribute:a =~ b"; count].join(" || ");
+    assert!(Expression::parse(&all(8)).is_ok());
+    let error = Expression::parse(&all(9)).unwrap_err();
+    assert!(error.message.contains("more than 8 patterns"), "{error}");
+    let error = Expression::parse(r"attribute:a =~ (\w{900}){900}").unwrap_err();
+    assert!(
+        error.message.contains("not a regular expression"),
+        "{error}"
+    );
+}

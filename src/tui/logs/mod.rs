@@ -23,12 +23,13 @@ use super::filter::Filter;
 use super::text;
 
 pub(crate) use book::{Entry, LogText, Logbook, Lost};
+pub(crate) use fields::Fields;
 pub(crate) use level::Level;
 pub(crate) use painted::{Ink, Painted};
 pub(crate) use reach::Reach;
 pub(crate) use search::Search;
 
-use fields::{Fields, WIDTH_MAX};
+use fields::WIDTH_MAX;
 
 use numbers::Numbers;
 
