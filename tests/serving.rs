@@ -360,10 +360,10 @@ fn a_second_signal_ends_a_stop_that_is_stuck() {
 }
 
 /// A small file system of its own, gone with the test.
-struct Small(PathBuf);
+pub struct Small(PathBuf);
 
 impl Small {
-    fn mount(place: PathBuf) -> Option<Self> {
+    pub fn mount(place: PathBuf) -> Option<Self> {
         fs::create_dir_all(&place).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs"])
@@ -378,13 +378,13 @@ impl Small {
         }
     }
 
-    fn fill(&self) {
+    pub fn fill(&self) {
         use std::io::Write as _;
         let mut file = fs::File::create(self.0.join("filler")).unwrap();
         while file.write_all(&[7; 512]).is_ok() {}
     }
 
-    fn make_room(&self) {
+    pub fn make_room(&self) {
         fs::remove_file(self.0.join("filler")).unwrap();
     }
 }

@@ -51,7 +51,7 @@ fn total(engines: &Engines, service: &str) -> usize {
 }
 
 /// Waits until `qd events` tells of all these words in one line.
-fn tells(ship: &Ship, words: &[&str]) -> String {
+pub fn tells(ship: &Ship, words: &[&str]) -> String {
     let mut found = String::new();
     wait_for(&format!("an event with {words:?}"), PATIENCE, || {
         let events = ship.ok(&["events"]);
@@ -91,7 +91,7 @@ pub fn told_and_found(
 }
 
 /// What qd holds for RUNNING is what runs, and it is so many.
-fn assert_exactly(ship: &Ship, engines: &Engines, service: &str, count: usize) {
+pub fn assert_exactly(ship: &Ship, engines: &Engines, service: &str, count: usize) {
     let (told, found) = told_and_found(ship, engines, service);
     assert_eq!(found.len(), count, "{found:?}");
     assert_eq!(told, found.into_iter().collect());

@@ -17,5 +17,6 @@ mod rounds;
 mod secrets;
 mod ship;
 mod spread;
+mod stored;
 
 pub(crate) use engines::skipped;
