@@ -6,7 +6,7 @@ use super::tests::Rig;
 use crate::client::{Client, ClientError, LocalClient, RemoteClient};
 use crate::controller::ErrorKind;
 use crate::controller::fixture::*;
-use crate::model::{Actor, Audit, HistoryAsk, Outcome, Surface, TimeMs};
+use crate::model::{AccessRole, Actor, Audit, HistoryAsk, Outcome, Surface, TimeMs};
 use crate::store::lock;
 
 /// The latest deed in the audit trail.
@@ -22,6 +22,7 @@ fn deed(user: &str, surface: Surface, operation: &str, outcome: Outcome) -> Audi
         surface,
         operation: operation.to_owned(),
         outcome,
+        role: AccessRole::Owner,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod difference;
 #[doc(hidden)] // the fuzz target of frames reads them
 pub mod frame;
+pub mod metrics;
 pub mod plan;
 pub mod query;
 pub mod serve;
@@ -11,11 +12,17 @@ mod v1;
 pub mod wire;
 
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod both_tests;
+#[cfg(test)]
 mod history_tests;
 #[cfg(test)]
 mod secret_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::sync::Arc;
 

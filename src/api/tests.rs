@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use super::serve::SOCKET;
@@ -29,7 +29,7 @@ pub(super) struct Rig {
     dir: tempfile::TempDir,
     _fleet: Fleet,
     pub(super) plane: ControlPlane,
-    server: Server,
+    pub(super) server: Server,
 }
 
 impl Rig {
@@ -49,7 +49,7 @@ impl Rig {
         self.dir.path().join(SOCKET)
     }
 
-    async fn client(&self) -> RemoteClient {
+    pub(super) async fn client(&self) -> RemoteClient {
         RemoteClient::connect(&self.socket(), "ann".into())
             .await
             .unwrap()
@@ -66,6 +66,11 @@ impl Rig {
         .await
     }
 
+    /// Its control plane and server, and what has to be kept meanwhile.
+    pub(super) fn apart(self) -> (ControlPlane, Server, (tempfile::TempDir, Fleet)) {
+        (self.plane, self.server, (self.dir, self._fleet))
+    }
+
     pub(super) async fn end(self) {
         self.server.stop().await;
         self.plane.stop().await.unwrap();
@@ -74,7 +79,29 @@ impl Rig {
 
 /// One request in plain bytes, as any client would send it.
 async fn http(socket: &Path, line: &str, headers: &str, body: &[u8]) -> (u16, Value) {
-    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let stream = UnixStream::connect(socket).await.unwrap();
+    let (status, _, body) = spoken_with(stream, line, headers, body).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+/// The same without a body, and as it comes: status, head and body.
+pub(super) async fn http_text(socket: &Path, line: &str) -> (u16, String, String) {
+    spoken(UnixStream::connect(socket).await.unwrap(), line).await
+}
+
+pub(super) async fn spoken(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    line: &str,
+) -> (u16, String, String) {
+    spoken_with(stream, line, "", b"").await
+}
+
+async fn spoken_with(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    line: &str,
+    headers: &str,
+    body: &[u8],
+) -> (u16, String, String) {
     let head = format!(
         "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
@@ -84,12 +111,12 @@ async fn http(socket: &Path, line: &str, headers: &str, body: &[u8]) -> (u16, Va
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = text.split_once("\r\n\r\n").unwrap().1;
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (status, head.to_owned(), body.to_owned())
 }
 
 /// Waits until a client shows exactly what the control plane shows.
-async fn caught_up(client: &dyn Client, plane: &ControlPlane) -> Arc<Snapshot> {
+pub(super) async fn caught_up(client: &dyn Client, plane: &ControlPlane) -> Arc<Snapshot> {
     let mut seen = client.snapshots();
     let handle = plane.handle.clone();
     let wait = seen.wait_for(|it| **it == *handle.snapshot());
@@ -347,6 +374,61 @@ async fn the_socket_is_its_owners_alone_and_a_stale_one_is_replaced() {
     plane.stop().await.unwrap();
 }
 
+/// As another user, which takes root; what curl is not there for is not shown here.
+#[tokio::test]
+async fn another_user_is_refused_in_plain_words_even_where_the_mode_lets_them_in() {
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+    let curl = Path::new("/usr/bin/curl");
+    if !rustix::process::geteuid().is_root() || !curl.exists() {
+        println!("skipped: it takes root, and curl");
+        return;
+    }
+    let rig = Rig::new(1).await;
+    let socket = rig.socket();
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let ask = async |user: u32| {
+        let mut asked = std::process::Command::new(curl);
+        asked.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "30",
+            "--unix-socket",
+        ]);
+        asked.arg(&socket).args(["-d", "{}", "-H"]);
+        asked.arg(format!(
+            "X-Amz-Target: {}CreateCluster",
+            wire::TARGET_PREFIX
+        ));
+        asked.arg("-H").arg(format!("{}: root", wire::USER_HEADER));
+        asked
+            .arg("http://quarterdeck/")
+            .uid(user)
+            .gid(user)
+            .current_dir("/");
+        tokio::task::spawn_blocking(move || asked.output().unwrap())
+            .await
+            .unwrap()
+    };
+    // The mode alone keeps them out.
+    let out = ask(NOBODY).await;
+    assert!(!out.status.success() && out.stdout.is_empty(), "{out:?}");
+    open(rig.dir.path(), 0o755);
+    open(&socket, 0o666);
+    let out = ask(NOBODY).await;
+    let body: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(body["__type"], "AccessDeniedException");
+    let words = body["message"].as_str().unwrap();
+    assert!(words.contains("its socket serves root alone"), "{words}");
+    let out = ask(0).await;
+    let body: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(body["cluster"].is_object(), "{body}");
+    rig.end().await;
+}
+
 #[tokio::test]
 async fn a_watcher_that_does_not_read_gets_a_fresh_picture_and_holds_up_nobody() {
     let rig = Rig::new(1).await;
@@ -369,7 +451,7 @@ async fn a_watcher_that_does_not_read_gets_a_fresh_picture_and_holds_up_nobody()
     }
     let mut lines = BufReader::new(slow).lines();
     while !lines.next_line().await.unwrap().unwrap().is_empty() {}
-    let (mut copy, mut pictures) = (Snapshot::default(), 0);
+    let (mut copy, mut pictures, mut deltas) = (Snapshot::default(), 0, 0);
     while copy.state.task_definitions.len() < count {
         let line = lines.next_line().await.unwrap().unwrap();
         match serde_json::from_str(&line).unwrap() {
@@ -380,10 +462,16 @@ async fn a_watcher_that_does_not_read_gets_a_fresh_picture_and_holds_up_nobody()
             WatchLine::Delta(delta) => {
                 assert_eq!(delta.version, copy.version + 1, "no gap");
                 copy.advance(&delta);
+                deltas += 1;
             }
             WatchLine::Beat => {}
         }
     }
+    // What it lost was not kept for it: it heard of less than what happened.
+    assert!(
+        deltas < count,
+        "{deltas} of {count} changes came one by one"
+    );
     assert!(pictures >= 2, "{pictures}: it fell behind and began anew");
     assert_eq!(copy.state, rig.plane.handle.snapshot().state);
     rig.end().await;

@@ -24,10 +24,12 @@ use super::wire::{
     WatchLine, WireError,
 };
 use crate::agent::streams::{self, StreamError};
+use crate::controller::command::permit;
 use crate::controller::handle::{Deltas, Missed};
+use crate::controller::meters::Watching;
 use crate::controller::{Command, CommandError, ErrorKind, Handle};
 use crate::docker::{ExecOutput, ExecSession};
-use crate::model::HistoryAsk;
+use crate::model::{AccessRole, HistoryAsk};
 
 /// The longest request of a program to run, in bytes.
 const EXEC_BODY_MAX: usize = 1 << 20;
@@ -58,6 +60,10 @@ fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Fault> {
             error.to_string(),
         ))
     })
+}
+
+pub(super) async fn whoami(ConnectInfo(peer): ConnectInfo<Peer>, headers: HeaderMap) -> Response {
+    json(&wire::WhoAmI::from(&super::serve::who(&headers, &peer)))
 }
 
 pub(super) async fn snapshot(State(app): State<App>, Query(of): Query<SnapshotQuery>) -> Answer {
@@ -103,7 +109,7 @@ pub(super) async fn apply(
 ) -> Answer {
     let request: ApplyRequest = read(&bytes)?;
     let commands = commands(&request.commands)?;
-    let who = super::serve::who(&headers, peer);
+    let who = super::serve::who(&headers, &peer);
     let replies = super::act_on_all(&app.handle, commands, request.planned, who).await?;
     let version = app.handle.snapshot().version;
     Ok(json(&ApplyResponse { replies, version }))
@@ -115,7 +121,14 @@ pub(super) async fn explain(State(app): State<App>, bytes: Bytes) -> Answer {
     Ok(json(&super::explained(&picture, &request.about)?))
 }
 
-pub(super) async fn fault(State(app): State<App>, bytes: Bytes) -> Answer {
+pub(super) async fn fault(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Answer {
+    let role = super::serve::who(&headers, &peer).role;
+    permit::allowed(role, AccessRole::Operator, "failing an instance")?;
     let request: FaultRequest = read(&bytes)?;
     match app.handle.toggle_fault(&request.instance) {
         Some(Ok(message)) => Ok(json(&FaultResponse { message })),
@@ -149,6 +162,7 @@ fn lines<T: Serialize + Send + 'static>(
 /// A watcher: at its own pace, and never more than the bounded ring of deltas behind.
 struct Watcher {
     handle: Handle,
+    watching: Watching,
     deltas: Option<Deltas>,
 }
 
@@ -165,6 +179,7 @@ impl Watcher {
             Ok(Ok(delta)) => Some((WatchLine::Delta(Box::new(delta.as_ref().clone())), self)),
             Ok(Err(Missed::Gone)) => None,
             Ok(Err(Missed::Behind)) => {
+                self.watching.fell_behind();
                 self.deltas = None;
                 Box::pin(self.next()).await
             }
@@ -175,6 +190,7 @@ impl Watcher {
 
 pub(super) async fn watch(State(app): State<App>) -> Response {
     let watcher = Watcher {
+        watching: app.handle.meters().watch(),
         handle: app.handle,
         deltas: None,
     };
@@ -212,7 +228,7 @@ pub(super) async fn exec(
     ConnectInfo(peer): ConnectInfo<Peer>,
     mut request: Request,
 ) -> Answer {
-    let who = super::serve::who(request.headers(), peer);
+    let who = super::serve::who(request.headers(), &peer);
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
     let asked = request.headers().get(header::UPGRADE);
     let asked = asked.is_some_and(|protocol| protocol.as_bytes() == wire::EXEC_PROTOCOL.as_bytes());

@@ -9,7 +9,7 @@ use crate::controller::core::Effects;
 use crate::controller::{Command, CommandError, ErrorKind, wire as ecs};
 use crate::docker::{ExecOptions, LogOptions, StatsSample};
 use crate::model::snapshot::Delta;
-use crate::model::{ContainerName, InstanceName, Snapshot, TaskId, TimeMs};
+use crate::model::{AccessRole, Actor, ContainerName, InstanceName, Snapshot, TaskId, TimeMs};
 use crate::scheduler::explain::About;
 
 /// What stands before the operation in `X-Amz-Target`.
@@ -34,6 +34,24 @@ pub const BEAT_S: u64 = 5;
 pub const WARNINGS_MAX: usize = 16 * 1024;
 /// The most changes that are planned or done as one.
 pub const COMMANDS_MAX: usize = 1_000;
+
+/// Response of `/v1/whoami`: in whose name requests on this connection are made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhoAmI {
+    /// As the audit trail has it.
+    pub user: String,
+    /// What may be asked for.
+    pub role: AccessRole,
+}
+
+impl From<&Actor> for WhoAmI {
+    fn from(actor: &Actor) -> Self {
+        Self {
+            user: actor.user.clone(),
+            role: actor.role,
+        }
+    }
+}
 
 /// One line of `/v1/watch`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -36,6 +36,12 @@ pub struct Global {
     /// State folder; else quarterdeck in the XDG state folder
     #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// Attaches to the control plane of another machine, tcp://HOST[:PORT], and carries none
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// Folder with ca.pem, cert.pem and key.pem for --server; else tls under [remote] in the config
+    #[arg(long, global = true, value_name = "DIR")]
+    pub tls: Option<PathBuf>,
     /// Cluster; else the one called default, and in the console all of them
     #[arg(long, global = true, value_name = "NAME")]
     pub cluster: Option<String>,

@@ -40,7 +40,8 @@ impl CliError {
         match self {
             Self::Usage(_) | Self::Faults(_) => 2,
             Self::Client(ClientError::Refused(error)) => match error.kind {
-                ErrorKind::ServerException => 1,
+                // Nothing is wrong with what was asked, but with who asked.
+                ErrorKind::ServerException | ErrorKind::AccessDeniedException => 1,
                 _ => 2,
             },
             Self::Client(_) | Self::Failed(_) | Self::Told => 1,

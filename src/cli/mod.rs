@@ -13,6 +13,7 @@ mod history;
 mod instance;
 mod notify;
 pub mod out;
+mod remote;
 pub mod resolve;
 mod schedule;
 mod serve;
@@ -106,7 +107,10 @@ async fn run(arguments: Arguments) -> Result<(), Ended> {
     }
     match &verb {
         Verb::Demo(demo) => start::demo_voyage(demo.crowd()).await?,
-        Verb::Serve(_) => serve::serve(&global).await?,
+        Verb::Serve(_) => {
+            remote::none(&global, "serve")?;
+            serve::serve(&global).await?;
+        }
         Verb::Config(ConfigVerb::Check) => check_config(&global)?,
         Verb::Completions { shell } => completions(*shell)?,
         Verb::Instance(InstanceVerb::Check { names }) => {

@@ -13,10 +13,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use super::args::Global;
-use super::error::CliResult;
+use super::error::{CliError, CliResult};
 use super::notify::{self, Notifier};
-use super::out;
 use super::start::{failed, not_opened, options, state_dir};
+use super::{out, remote};
 use crate::client::{self, Carried, OpenError, RemoteClient};
 use crate::config::Settings;
 use crate::controller::ReloadRefusal;
@@ -175,6 +175,9 @@ impl Serving<'_> {
 
 /// Takes the state folder for a server. A short command that holds it just now is waited for.
 async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
+    if settings.remote.is_some() {
+        return Err(CliError::Usage(remote::ELSEWHERE.to_owned()));
+    }
     let mut attempt = 1;
     loop {
         let asked = options(dir.to_owned(), settings.clone(), "serve");
@@ -238,9 +241,13 @@ async fn reload(global: &Global, carried: &mut Carried) -> Result<String, String
     for warning in read.warnings() {
         warn!(warning, "the configuration");
     }
-    let config = source(&read);
+    let (config, listen) = (source(&read), read.listen.clone());
     match carried.reload(read).await {
         Ok(difference) => {
+            if let Err(error) = carried.listen(&listen).await {
+                // The fleet is as configured; who comes over TCP finds what was there before.
+                error!(%error, "where to listen was not read anew");
+            }
             info!(config, %difference, "the configuration was read anew");
             Ok(difference.to_string())
         }

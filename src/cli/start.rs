@@ -8,15 +8,15 @@ use color_eyre::eyre::WrapErr as _;
 use super::args::Global;
 use super::error::{CliError, CliResult};
 use super::session::{End, Session};
-use super::{out, trace};
+use super::{out, remote, trace};
 use crate::agent::{Clock as _, SystemClock, Tuning};
 use crate::client::{self, Carried, Client, LocalClient, OpenError, OpenOptions, Succession};
-use crate::config::Settings;
+use crate::config::{RemoteSettings, Settings};
 use crate::controller::{ControlPlane, Start, StartError, start};
 use crate::docker::Connector;
 use crate::docker::connector::RealConnector;
-use crate::model::Surface;
 use crate::model::snapshot::Holder;
+use crate::model::{AccessRole, Surface};
 use crate::sim::demo::Crowd;
 use crate::sim::{Fleet, demo};
 use crate::store::{MemoryStore, folder, lock};
@@ -69,6 +69,10 @@ pub(super) fn options(dir: PathBuf, settings: Settings, role: &str) -> OpenOptio
 /// # Errors
 /// [`CliError::Failed`] when there is none to be had, with who holds the state folder.
 pub async fn session(global: &Global, settings: Settings, role: &str) -> CliResult<Session> {
+    if let Some(server) = remote::server(global, &settings)? {
+        let client = remote::attach(&server, Surface::CommandLine).await?;
+        return Ok(Session::over(client, global, None));
+    }
     let dir = state_dir(global)?;
     let opened = client::open(options(dir, settings, role))
         .await
@@ -123,6 +127,9 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
     trace::to_file(&dir, global.verbose)
         .map_err(|error| failed(format!("the log in {}: {error}", dir.display())))?;
     let view = console.restore.unwrap_or(true).then(|| dir.join(VIEW_FILE));
+    if let Some(server) = remote::server(global, &settings)? {
+        return remote_console(global, &server, &console, view).await;
+    }
     let again = move || options(dir.clone(), settings.clone(), "console");
     let opened = client::open(again()).await.map_err(not_opened)?;
     // Whoever carries it may end while the console stays open: then the console carries it.
@@ -143,6 +150,28 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
         out::note(format!("qd: {error}"));
     }
     done
+}
+
+/// The console over another machine's control plane, which it never carries: when that one is away,
+/// what was last seen is shown until it is back.
+async fn remote_console(
+    global: &Global,
+    server: &RemoteSettings,
+    console: &ConsoleSettings,
+    view: Option<PathBuf>,
+) -> Result<(), super::Ended> {
+    let client = remote::attach(server, Surface::Console).await?;
+    let me = client.whoami().await?;
+    let clusters = clusters(global, client.as_ref())?;
+    let options = screen(global, clusters, console);
+    let options = TuiOptions {
+        view,
+        // What a viewer may not do is not offered.
+        read_only: options.read_only || me.role == AccessRole::Viewer,
+        ..options
+    };
+    let done = tui::run(client, options).await;
+    done.map_err(super::Ended::Broken)
 }
 
 /// A control plane over the simulated fleet, with nothing stored.

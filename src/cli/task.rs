@@ -516,7 +516,7 @@ mod tests {
     use crate::cli::args::Arguments;
     use crate::client::{
         About, Client, Effects, Explanation, LocalClient, LogItem, LogTarget, PlanAsk, PlanReport,
-        Reply,
+        Reply, WhoAmI,
     };
     use crate::controller::fixture::{ready, register};
     use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
@@ -535,6 +535,9 @@ mod tests {
         }
         fn standings(&self) -> watch::Receiver<Standing> {
             self.inner.standings()
+        }
+        fn whoami(&self) -> BoxFuture<'_, Result<WhoAmI, ClientError>> {
+            self.inner.whoami()
         }
         fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>> {
             Box::pin(async move {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{
     About, Client, ClientError, Effects, Explanation, LogItem, LogTarget, PlanAsk, PlanReport,
-    Reply, Standing,
+    Reply, Standing, WhoAmI,
 };
 use crate::agent::streams::{self, StreamError};
 use crate::api;
@@ -67,6 +67,10 @@ impl Client for LocalClient {
 
     fn standings(&self) -> watch::Receiver<Standing> {
         self.standing.subscribe()
+    }
+
+    fn whoami(&self) -> BoxFuture<'_, Result<WhoAmI, ClientError>> {
+        Box::pin(async move { Ok(WhoAmI::from(&self.who)) })
     }
 
     fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>> {

@@ -1,6 +1,7 @@
 //! One surface for the console and every command, whether the control plane runs in this
 //! process or behind a socket: neither can tell.
 
+mod door;
 pub mod local;
 pub mod open;
 mod operator;
@@ -25,6 +26,7 @@ use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
 use crate::model::{ContainerName, History, HistoryAsk, InstanceName, Snapshot, TaskId, TimeMs};
 
 pub use crate::agent::streams::{LogItem, LogTarget};
+pub use crate::api::wire::WhoAmI;
 pub use crate::api::{PlanAsk, PlanReport, PlannedStep, Reply};
 pub use crate::controller::core::Effects;
 pub use crate::scheduler::explain::{About, Explanation};
@@ -78,6 +80,8 @@ pub trait Client: Send + Sync + 'static {
     fn standing(&self) -> Standing {
         self.standings().borrow().clone()
     }
+    /// In whose name this surface asks, and what may be asked for.
+    fn whoami(&self) -> BoxFuture<'_, Result<WhoAmI, ClientError>>;
     /// Asks for a change. `who` goes into the event.
     fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>>;
     /// What these commands, in this order, would do, and the loss of instances after that.

@@ -10,7 +10,7 @@ use super::{Client, ClientError, LocalClient, RemoteClient, operator};
 use crate::agent::{Clock, SystemClock, Tuning};
 use crate::api::serve::SOCKET;
 use crate::api::{ServeError, Server};
-use crate::config::{Difference, Settings};
+use crate::config::{Difference, ListenSettings, Settings};
 use crate::controller::{ControlPlane, Ended, Handle, ReloadRefusal, Start, StartError, start};
 use crate::docker::Connector;
 use crate::model::Surface;
@@ -121,6 +121,14 @@ impl Carried {
         self.plane.reload(settings).await
     }
 
+    /// Listens where the configuration says besides the socket, and no longer where it does not.
+    ///
+    /// # Errors
+    /// [`ServeError`] as for [`Server::listen`].
+    pub async fn listen(&mut self, settings: &ListenSettings) -> Result<(), ServeError> {
+        self.server.listen(settings).await
+    }
+
     /// Resolves when the control plane has ended by itself. May be dropped and called anew
     /// until then.
     ///
@@ -225,6 +233,8 @@ async fn carry(
 ) -> Result<Opened, OpenError> {
     let dir = options.state_dir;
     let operator = operator(surface(&options.role));
+    // A command that carries the control plane for a moment opens no port.
+    let listen = options.serve.then(|| options.settings.listen.clone());
     let opening = dir.clone();
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(&opening))
         .await
@@ -245,7 +255,10 @@ async fn carry(
         tuning: options.tuning,
     })
     .await?;
-    let server = Server::start(&dir, plane.handle.clone())?;
+    let mut server = Server::start(&dir, plane.handle.clone())?;
+    if let Some(listen) = listen {
+        server.listen(&listen).await?;
+    }
     Ok(Opened {
         client: Arc::new(LocalClient::new(plane.handle.clone(), operator)),
         plane: Some(Carried {

@@ -1,6 +1,6 @@
-//! The control plane in another process, over its unix socket.
+//! The control plane in another process: over its unix socket, or over TCP with mutual TLS.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,23 +9,22 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::door::{Way, gone};
 use super::{
     About, Client, ClientError, Effects, Explanation, LogItem, LogTarget, PlanAsk, PlanReport,
-    Reply, Standing,
+    Reply, Standing, WhoAmI,
 };
 use crate::agent::{Clock, SystemClock};
 use crate::api::frame::{self, Frame, Frames};
@@ -34,6 +33,7 @@ use crate::api::wire::{
     LogsLine, LogsRequest, PlanCommand, PlanRequest, StatsRequest, StatsResponse, WatchLine,
     WireError,
 };
+use crate::config::RemoteSettings;
 use crate::controller::{Command, wire as ecs};
 use crate::docker::{
     EngineError, ExecInput, ExecOptions, ExecOutput, ExecSession, LogOptions, StatsSample,
@@ -78,10 +78,23 @@ impl RemoteClient {
     /// # Errors
     /// [`ClientError::Gone`] if nobody answers there.
     pub async fn connect(socket: &Path, who: Actor) -> Result<Self, ClientError> {
-        let door = Door {
-            socket: socket.to_owned(),
-            who,
-        };
+        Self::over(Way::Socket(socket.to_owned()), who).await
+    }
+
+    /// The same over TCP: our certificate says who asks, whatever `who` is called.
+    ///
+    /// # Errors
+    /// [`ClientError::Gone`] if nobody answers there, or a file cannot be used; else as the server
+    /// refuses us.
+    pub async fn connect_over_tls(
+        server: &RemoteSettings,
+        who: Actor,
+    ) -> Result<Self, ClientError> {
+        Self::over(Way::over_tls(server.clone()).await?, who).await
+    }
+
+    async fn over(way: Way, who: Actor) -> Result<Self, ClientError> {
+        let door = Door { way, who };
         let mut lines = door.watch().await?;
         let first = match next_line(&mut lines).await? {
             WatchLine::Snapshot(snapshot) => snapshot,
@@ -115,10 +128,6 @@ impl RemoteClient {
             tracing::debug!(version, "the picture is late");
         }
     }
-}
-
-fn gone(reason: impl ToString) -> ClientError {
-    ClientError::Gone(reason.to_string())
 }
 
 fn attached() -> Standing {
@@ -192,6 +201,7 @@ impl Follower {
         let mut wait = BACKOFF_FIRST;
         loop {
             tokio::time::sleep(wait).await;
+            self.door.way.refresh().await;
             match self.door.watch().await {
                 Ok(lines) => return lines,
                 Err(error) => self.standing.send_modify(|standing| {
@@ -209,19 +219,11 @@ impl Follower {
 /// nothing.
 #[derive(Clone)]
 struct Door {
-    socket: PathBuf,
+    way: Way,
     who: Actor,
 }
 
 impl Door {
-    async fn dial(&self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(gone)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
-        // Ends with the response's body, or with the upgraded connection.
-        tokio::spawn(connection.with_upgrades());
-        Ok(sender)
-    }
-
     fn request(
         &self,
         method: Method,
@@ -253,8 +255,9 @@ impl Door {
     ) -> Result<Response<Incoming>, ClientError> {
         let request = self.request(method, path, body, headers)?;
         let answer = async {
-            let mut sender = self.dial().await?;
-            sender.send_request(request).await.map_err(gone)
+            let mut sender = self.way.dial().await?;
+            let sent = sender.send_request(request).await;
+            sent.map_err(|error| self.way.explain(&error))
         };
         let response = timeout(ANSWER_LIMIT, answer)
             .await
@@ -331,6 +334,14 @@ impl Client for RemoteClient {
 
     fn standings(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
+    }
+
+    fn whoami(&self) -> BoxFuture<'_, Result<WhoAmI, ClientError>> {
+        Box::pin(async move {
+            let path = "/v1/whoami";
+            let response = self.door.send(Method::GET, path, Vec::new(), &[]).await?;
+            read(response).await
+        })
     }
 
     fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>> {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::open::take_over;
 use super::{
     About, Carried, Client, ClientError, Effects, Explanation, LogItem, LogTarget, OpenOptions,
-    Opened, PlanAsk, PlanReport, Reply, Standing,
+    Opened, PlanAsk, PlanReport, Reply, Standing, WhoAmI,
 };
 use crate::controller::{Command, Ended};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
@@ -196,6 +196,10 @@ impl Client for Heir {
 
     fn standings(&self) -> watch::Receiver<Standing> {
         self.standings.clone()
+    }
+
+    fn whoami(&self) -> BoxFuture<'_, Result<WhoAmI, ClientError>> {
+        Box::pin(async move { self.now().whoami().await })
     }
 
     fn command(&self, command: Command) -> BoxFuture<'_, Result<Reply, ClientError>> {

@@ -66,8 +66,21 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Wrong> {
     }
 }
 
+/// The host of an endpoint as [`Endpoint`](super::Endpoint) writes it, for whoever would reach what
+/// runs there: this machine for a socket, `None` for an engine that has no host.
+#[must_use]
+pub fn host_of(endpoint: &str) -> Option<String> {
+    let address = match parse(endpoint).ok()? {
+        Parsed::Unix(_) => return Some("localhost".to_owned()),
+        Parsed::Ssh(ssh) => return Some(ssh.host),
+        Parsed::Tcp(address) => address,
+    };
+    let (host, _) = host_port(&address).ok()?;
+    Some(host.to_owned())
+}
+
 /// A host and its port. An IPv6 address stands in brackets.
-fn host_port(text: &str) -> Result<(&str, Option<u16>), Wrong> {
+pub(super) fn host_port(text: &str) -> Result<(&str, Option<u16>), Wrong> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest

@@ -3,6 +3,7 @@
 mod capacity;
 mod difference;
 mod endpoint;
+mod listen;
 mod lookup;
 mod reader;
 mod roles;
@@ -12,11 +13,14 @@ mod tests;
 mod validate;
 
 pub use difference::{Difference, InstanceChange};
+pub use endpoint::host_of;
+pub use listen::server_address;
 pub use lookup::Lookup;
 pub use reader::Reader;
 pub use settings::{
-    ClusterSettings, Endpoint, InstanceSettings, SecretSettings, SecretSource, Settings,
-    SshEndpoint, TlsFiles,
+    ApiSettings, CertificateName, ClusterSettings, Endpoint, InstanceSettings, ListenSettings,
+    OperatorSettings, RemoteSettings, SecretSettings, SecretSource, Settings, SshEndpoint,
+    TlsFiles,
 };
 
 use std::path::Path;

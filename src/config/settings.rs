@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::model::{
-    CapacityProviderName, CapacityProviderStrategyItem, ClusterName, InstanceName, Partition,
-    Resources, Role,
+    AccessRole, CapacityProviderName, CapacityProviderStrategyItem, ClusterName, InstanceName,
+    Partition, Resources, Role,
 };
 
 /// A whole, valid configuration.
@@ -22,6 +23,98 @@ pub struct Settings {
     pub roles: Vec<Role>,
     /// Secrets: where their values come from, by name.
     pub secrets: Vec<SecretSettings>,
+    /// Where `qd serve` listens besides its socket; nowhere unless it is said.
+    pub listen: ListenSettings,
+    /// Another machine's control plane: what uses this configuration attaches to it.
+    pub remote: Option<RemoteSettings>,
+}
+
+/// Where `qd serve` listens besides its socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// The whole API, over mutual TLS.
+    pub api: Option<ApiSettings>,
+    /// What is read without a name, on this machine alone: figures, health, addresses.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// The API over mutual TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Our certificate and key, and the authority that signs the certificates of who may come.
+    pub tls: TlsFiles,
+    /// Who they are, and what they may do. Nobody else may do anything.
+    pub operators: Vec<OperatorSettings>,
+}
+
+/// Somebody who may use the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorSettings {
+    /// The name that the audit trail has.
+    pub name: String,
+    /// What their certificate bears.
+    pub certificate: CertificateName,
+    /// What they may do.
+    pub role: AccessRole,
+}
+
+/// What a certificate can be told by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateName {
+    /// The subject's common name.
+    CommonName(String),
+    /// A subject alternative name: a host, in lower case.
+    Dns(String),
+    /// A subject alternative name: a URI, such as SPIFFE's.
+    Uri(String),
+    /// A subject alternative name: an address of mail.
+    Email(String),
+}
+
+/// Another machine's control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteSettings {
+    /// `HOST:PORT`.
+    pub address: String,
+    /// The name that its certificate bears, where it is not the host's.
+    pub server_name: Option<String>,
+    /// The authority that signs its certificate, and our certificate and key.
+    pub tls: TlsFiles,
+}
+
+impl CertificateName {
+    /// Reads `CN=…`, `DNS:…`, `URI:…` and `email:…`.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let after = |prefix: &str| {
+            let rest = text.strip_prefix(prefix)?;
+            (!rest.is_empty() && !rest.chars().any(char::is_control)).then(|| rest.to_owned())
+        };
+        after("CN=")
+            .map(Self::CommonName)
+            .or_else(|| after("DNS:").map(|host| Self::dns(&host)))
+            .or_else(|| after("URI:").map(Self::Uri))
+            .or_else(|| after("email:").map(Self::Email))
+    }
+
+    /// The name of a host, whose letters' case does not count.
+    #[must_use]
+    pub fn dns(host: &str) -> Self {
+        Self::Dns(host.to_ascii_lowercase())
+    }
+}
+
+impl fmt::Display for CertificateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommonName(name) => write!(f, "CN={name}"),
+            Self::Dns(host) => write!(f, "DNS:{host}"),
+            Self::Uri(uri) => write!(f, "URI:{uri}"),
+            Self::Email(address) => write!(f, "email:{address}"),
+        }
+    }
 }
 
 /// Where a secret's value comes from. The value itself is read when a container is made, and
@@ -99,6 +192,8 @@ impl Settings {
             instances,
             roles: Vec::new(),
             secrets: Vec::new(),
+            listen: ListenSettings::default(),
+            remote: None,
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::validate;
-use super::{Endpoint, Lookup, SecretSource, Settings};
+use super::{Endpoint, ListenSettings, Lookup, SecretSource, Settings};
 use crate::document::{Document, Faults};
-use crate::model::ClusterName;
+use crate::model::{AccessRole, ClusterName};
 
 fn settings(document: &Document, file: &Path, lookup: &Lookup) -> Result<Settings, Faults> {
     Ok(validate::settings(document, file, lookup, |_| ())?.0)
@@ -426,4 +426,107 @@ capacity_provider = "spot"
             "q.toml:25:21: the cluster has no capacity provider \"spot\"; expected a [[capacity_provider]] with name = \"spot\" in the same cluster",
         ]
     );
+}
+
+#[test]
+fn nothing_listens_unless_it_is_said_and_never_without_tls_but_here() {
+    let nothing = read("").unwrap();
+    assert_eq!(nothing.listen, ListenSettings::default());
+    assert_eq!(nothing.remote, None);
+    let bare = "[api]\nlisten = \"10.0.0.5:7443\"\n[metrics]\nlisten = \"0.0.0.0:9464\"\n";
+    let said = headlines(bare).join("\n");
+    assert!(said.contains("api has no \"tls\""), "{said}");
+    assert!(said.contains("api names nobody who may use it"), "{said}");
+    let open = "0.0.0.0:9464 without TLS would be open to anyone who reaches it";
+    assert!(said.contains(open), "{said}");
+    let metrics = read("[metrics]\nlisten = \"[::1]:9464\"\n").unwrap();
+    assert_eq!(metrics.listen.metrics, Some("[::1]:9464".parse().unwrap()));
+    assert_eq!(metrics.listen.api, None);
+}
+
+/// With the files that TLS takes.
+fn with_files(text: &str) -> Result<Settings, Faults> {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        std::fs::write(dir.path().join(name), "").unwrap();
+    }
+    let tls = "tls = { ca = \"ca.pem\", cert = \"cert.pem\", key = \"key.pem\" }";
+    let document = Document::parse("q.toml", &text.replace("TLS", tls))?;
+    settings(&document, &dir.path().join("q.toml"), &Lookup::default())
+}
+
+#[test]
+fn operators_are_named_by_certificate_and_role_and_each_certificate_once() {
+    let whole = with_files(
+        r#"
+[api]
+listen = "[::]:7443"
+TLS
+[[api.operator]]
+name = "ann"
+certificate = "CN=ann"
+role = "admin"
+[[api.operator]]
+name = "bot"
+certificate = "DNS:Bot.Shop"
+role = "viewer"
+"#,
+    );
+    let api = whole.unwrap().listen.api.unwrap();
+    assert_eq!(api.address, "[::]:7443".parse().unwrap());
+    let [ann, bot] = &api.operators[..] else {
+        panic!("{api:?}");
+    };
+    assert_eq!((ann.name.as_str(), ann.role), ("ann", AccessRole::Admin));
+    assert_eq!(bot.certificate.to_string(), "DNS:bot.shop");
+
+    let wrong = with_files(
+        r#"
+[api]
+listen = "ops.example:7443"
+TLS
+[[api.operator]]
+name = "ann"
+certificate = "CN=ann"
+role = "operator"
+[[api.operator]]
+name = "bob"
+certificate = "CN=ann"
+role = "viewr"
+[[api.operator]]
+name = ""
+certificate = "ann"
+role = "owner"
+"#,
+    );
+    let faults = wrong.unwrap_err();
+    let expected = [
+        ":3:10: \"ops.example:7443\" is no address to listen on; expected an IP address",
+        ":11:15: CN=ann is ann's already",
+        ":12:8: there is no role \"viewr\"; expected one of viewer, operator, admin; did you mean",
+        ":14:8: an operator's name has 1 to 64 readable characters",
+        ":15:15: \"ann\" names no certificate; expected \"CN=…\"",
+        ":16:8: there is no role \"owner\"; expected one of viewer, operator, admin",
+    ];
+    assert_eq!(faults.0.len(), expected.len(), "{faults}");
+    for (fault, expected) in faults.0.iter().zip(expected) {
+        let said = fault.headline();
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_server_elsewhere_has_its_port_and_needs_certificates() {
+    let remote = with_files("[remote]\nserver = \"tcp://ops.example\"\nTLS\n").unwrap();
+    assert_eq!(remote.remote.unwrap().address, "ops.example:7443");
+    assert_eq!(
+        super::server_address("tcp://[fd00::1]:99/"),
+        Ok("[fd00::1]:99".to_owned())
+    );
+    for wrong in ["ops.example", "https://ops.example", "tcp://", "tcp://a:0"] {
+        assert!(super::server_address(wrong).is_err(), "{wrong}");
+    }
+    let said = headlines("[remote]\nserver = \"ops.example\"\n").join("\n");
+    assert!(said.contains("it begins with tcp://"), "{said}");
+    assert!(said.contains("remote has no \"tls\""), "{said}");
 }

@@ -6,12 +6,11 @@ use std::path::Path;
 
 use super::capacity;
 use super::endpoint::{self, FORMS, Parsed};
+use super::listen;
 use super::lookup::Lookup;
 use super::reader::Reader;
 use super::roles;
-use super::settings::{
-    ClusterSettings, Endpoint, InstanceSettings, Settings, SshEndpoint, TlsFiles,
-};
+use super::settings::{ClusterSettings, Endpoint, InstanceSettings, Settings, SshEndpoint};
 use crate::document::{Document, Faults, Kind, Node, nearest};
 use crate::model::instance::attribute;
 use crate::model::{
@@ -40,7 +39,6 @@ const INSTANCE: &[&str] = &[
     "insecure",
     "ssh",
 ];
-const TLS: &[&str] = &["ca", "cert", "key"];
 const SSH: &[&str] = &["key", "known_hosts", "socket"];
 const RESERVED: &[&str] = &["cpu", "memory", "ports"];
 
@@ -72,6 +70,9 @@ pub(super) fn settings<T>(
         "instance",
         "role",
         "secret",
+        "api",
+        "metrics",
+        "remote",
         "console",
     ];
     this.reader.table(root, "the configuration", &known);
@@ -81,10 +82,14 @@ pub(super) fn settings<T>(
     let instances = this.instances(root, &clusters);
     let secrets = roles::secrets(&mut this.reader, root, file, lookup);
     let roles = roles::roles(&mut this.reader, root, &secrets);
+    let listen = listen::listen(&mut this.reader, root, file, lookup);
+    let remote = listen::remote(&mut this.reader, root, file, lookup);
     let more = more(Some((&mut this.reader, root)));
     let settings = Settings {
         roles,
         secrets,
+        listen,
+        remote,
         ..Settings::new(Some(file.to_owned()), clusters, instances)
     };
     this.reader.finish((settings, more))
@@ -321,7 +326,10 @@ impl<'a> Validator<'a> {
 
     fn endpoint(&mut self, node: &'a Node) -> Option<Endpoint> {
         let insecure = self.reader.flag(node, "insecure");
-        let tls = node.get("tls").and_then(|table| self.tls(table));
+        let (file, lookup) = (self.file, self.lookup);
+        let tls = node
+            .get("tls")
+            .and_then(|table| listen::tls(&mut self.reader, table, file, lookup));
         let required = self.reader.required(node, "an instance", "endpoint");
         let (text, span) = required?;
         let parsed = match endpoint::parse(text) {
@@ -380,20 +388,6 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn tls(&mut self, table: &'a Node) -> Option<TlsFiles> {
-        if !self.reader.table(table, "tls", TLS) {
-            return None;
-        }
-        let ca = self.needed_file(table, "tls", "ca");
-        let cert = self.needed_file(table, "tls", "cert");
-        let key = self.needed_file(table, "tls", "key");
-        Some(TlsFiles {
-            ca: ca?,
-            cert: cert?,
-            key: key?,
-        })
-    }
-
     fn ssh(&mut self, node: &'a Node, mut ssh: SshEndpoint) -> SshEndpoint {
         let Some(table) = node.get("ssh") else {
             return ssh;
@@ -417,19 +411,6 @@ impl<'a> Validator<'a> {
             ssh.socket = socket.into();
         }
         ssh
-    }
-
-    fn needed_file(
-        &mut self,
-        table: &'a Node,
-        name: &str,
-        key: &str,
-    ) -> Option<std::path::PathBuf> {
-        if table.get(key).is_none() {
-            self.reader.required(table, name, key);
-            return None;
-        }
-        self.file(table, key)
     }
 
     /// A file that must be there, if it is named at all.

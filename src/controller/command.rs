@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod execute;
+pub mod permit;
 pub mod schedule;
 pub mod subject;
 pub mod tagging;

@@ -13,6 +13,7 @@ use super::core::{self, Decision, Fleet, Input, Reload};
 use super::crew::{Berth, Crew};
 use super::handle::{COMMANDS_MAX, DELTAS_MAX, Handle, ReloadRefusal, Request};
 use super::intake::{Answers, Intake, Replies};
+use super::meters::Meters;
 use super::orphaned::Orphaned;
 use super::outage::{self, Outage};
 use super::past::Past;
@@ -201,6 +202,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         wake: Instant::now(),
         fate: fate.clone(),
         outage: None,
+        meters: Arc::default(),
     };
     driver
         .pass(vec![Input::Configure(fleet)], Replies::default())
@@ -217,6 +219,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         fate,
         clock: start.clock.clone(),
         past,
+        meters: driver.meters.clone(),
     };
     let driver = tokio::spawn(driver.run());
     let berth = Berth {
@@ -277,6 +280,7 @@ struct Driver {
     fate: Arc<OnceLock<String>>,
     /// While the store cannot be written.
     outage: Option<Outage>,
+    meters: Arc<Meters>,
 }
 
 /// What woke the driver.
@@ -434,8 +438,11 @@ impl Driver {
         let seed = mix(self.seed ^ mix(before.seq));
         let count = inputs.len();
         let kept = outage::kept(&inputs);
+        let begun = Instant::now();
         let index = &mut self.index;
         let decision = core::decide_with(index, &before.state, &self.live, now, seed, inputs);
+        self.meters
+            .decided(begun.elapsed(), &before.state, &decision);
         debug!(inputs = count, changes = decision.changes.len(), "decided");
         let Decision {
             changes,
@@ -449,9 +456,15 @@ impl Driver {
         let changed = if changes.is_empty() {
             (Vec::new(), None)
         } else {
+            let (begun, stored) = (Instant::now(), changes.len());
+            self.meters.writes();
             match self.append(now, changes, state.clone()).await {
-                Ok((changes, seq)) => (changes, Some((seq, state))),
+                Ok((changes, seq)) => {
+                    self.meters.wrote(begun.elapsed(), stored);
+                    (changes, Some((seq, state)))
+                }
                 Err(failure) if failure.may_pass() => {
+                    self.meters.not_written();
                     // It followed the decision that is not to be.
                     self.index = Index::new(&before.state);
                     replies.refuse(&outage::refusal(&failure));
@@ -475,6 +488,7 @@ impl Driver {
             reloads,
         };
         replies.give(answers, &after);
+        self.meters.passed();
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::command::{Command, CommandError, ErrorKind, Response};
 use super::core::{Batch, Reload};
+use super::meters::Meters;
 use super::orphaned::Orphaned;
 use super::past::Past;
 use crate::agent::Clock;
@@ -14,6 +15,7 @@ use crate::docker::{Connector, EngineResult};
 use crate::model::snapshot::Delta;
 use crate::model::snapshot::Holder;
 use crate::model::{Actor, History, HistoryAsk, InstanceName, Snapshot, TimeMs};
+use crate::store::LogSize;
 
 /// How many commands may wait; who asks for more waits with them.
 pub const COMMANDS_MAX: usize = 256;
@@ -90,6 +92,7 @@ pub struct Handle {
     pub(super) fate: Arc<OnceLock<String>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) past: Past,
+    pub(super) meters: Arc<Meters>,
 }
 
 impl Handle {
@@ -174,6 +177,34 @@ impl Handle {
     #[must_use]
     pub fn fate(&self) -> Option<&str> {
         self.fate.get().map(String::as_str)
+    }
+
+    /// What is counted while it runs.
+    #[must_use]
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.meters
+    }
+
+    /// How large the change log is; `None` if it does not say in time.
+    pub async fn log_size(&self) -> Option<LogSize> {
+        self.past.size().await
+    }
+
+    /// Whether the control plane decides and stores.
+    ///
+    /// # Errors
+    /// In words, why not.
+    pub fn health(&self) -> Result<(), String> {
+        if self.snapshots.has_changed().is_err() {
+            return Err(self.gone().message);
+        }
+        if let Some(reason) = self.fate() {
+            return Err(reason.to_owned());
+        }
+        if let Some(outage) = &self.snapshot().live.outage {
+            return Err(format!("nothing is decided: {}", outage.reason));
+        }
+        self.meters.stuck().map_or(Ok(()), Err)
     }
 
     /// The newest picture, and a signal when there is a newer one. Closed when the control

@@ -6,6 +6,7 @@ mod crew;
 pub mod driver;
 pub mod handle;
 mod intake;
+pub mod meters;
 pub mod orphaned;
 mod outage;
 mod past;

@@ -1,21 +1,27 @@
 //! Looks back into the change log, beside the one who writes it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::command::{CommandError, ErrorKind};
 use crate::model::{History, HistoryAsk, State, TimeMs};
-use crate::store::{Archive, StoreError};
+use crate::store::{Archive, LogSize, StoreError};
 
 /// How many looks back may be under way; who asks for more waits. Each holds a state.
 const LOOKS_MAX: usize = 2;
+
+/// How long the log's size is waited for: it is asked for often, and nothing hangs on it.
+const SIZE_MAX: Duration = Duration::from_secs(2);
 
 /// The log, for everyone who asks what was.
 #[derive(Clone)]
 pub(super) struct Past {
     archive: Arc<dyn Archive>,
     looks: Arc<Semaphore>,
+    /// One look at the log's size at a time.
+    sizing: Arc<Semaphore>,
 }
 
 fn broken(reason: impl ToString) -> CommandError {
@@ -36,7 +42,33 @@ impl Past {
         Self {
             archive,
             looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+            sizing: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// How large the log is; `None` if it does not say in time.
+    pub async fn size(&self) -> Option<LogSize> {
+        let looked = async {
+            let turn = self.sizing.clone().acquire_owned().await.ok()?;
+            let archive = self.archive.clone();
+            let looked = tokio::task::spawn_blocking(move || {
+                let size = archive.size();
+                drop(turn);
+                size
+            });
+            match looked
+                .await
+                .map_err(broken)
+                .map(|size| size.map_err(refused))
+            {
+                Ok(Ok(size)) => Some(size),
+                Ok(Err(error)) | Err(error) => {
+                    tracing::debug!(%error, "the size of the change log");
+                    None
+                }
+            }
+        };
+        tokio::time::timeout(SIZE_MAX, looked).await.ok()?
     }
 
     /// One look, on a thread that may block.

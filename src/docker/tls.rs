@@ -1,4 +1,5 @@
-//! TLS to an engine: we trust the one authority that the config names, and show our certificate.
+//! TLS to an engine, or to a control plane elsewhere: we trust the one authority that the config
+//! names, and show our certificate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,32 @@ use crate::config::TlsFiles;
 /// # Errors
 /// [`EngineError::Refused`] with the file that cannot be read, or is not what it should be.
 pub async fn dial(address: &str, files: &TlsFiles) -> EngineResult<Dial> {
+    Ok(Dial::Tls {
+        address: address.to_owned(),
+        name: server_name(address)?,
+        config: Arc::new(client_config(files).await?),
+    })
+}
+
+/// The name that the certificate of `HOST:PORT` has to bear.
+///
+/// # Errors
+/// [`EngineError::Refused`] if no certificate can.
+pub fn server_name(address: &str) -> EngineResult<ServerName<'static>> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(host.to_owned()).map_err(|_| {
+        EngineError::Refused(format!(
+            "\"{host}\" is neither a host name nor an address that a certificate can bear"
+        ))
+    })
+}
+
+/// Our end of a connection, with these files as they are now.
+///
+/// # Errors
+/// [`EngineError::Refused`] with the file that cannot be read, or is not what it should be.
+pub async fn client_config(files: &TlsFiles) -> EngineResult<ClientConfig> {
     let ca = read("the CA certificate", &files.ca).await?;
     let cert = read("the client certificate", &files.cert).await?;
     let key = read("the client key", &files.key).await?;
@@ -34,7 +61,7 @@ pub async fn dial(address: &str, files: &TlsFiles) -> EngineResult<Dial> {
     })?;
     // Named, so that it does not depend on what other crates switch on.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| EngineError::Refused(format!("TLS cannot be set up: {error}")))?
         .with_root_certificates(roots)
@@ -42,19 +69,7 @@ pub async fn dial(address: &str, files: &TlsFiles) -> EngineResult<Dial> {
         .map_err(|error| {
             let why = format!("it does not go with {} ({error})", files.cert.display());
             bad("the client key", &files.key, &why)
-        })?;
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-        EngineError::Refused(format!(
-            "\"{host}\" is neither a host name nor an address that a certificate can bear"
-        ))
-    })?;
-    Ok(Dial::Tls {
-        address: address.to_owned(),
-        name,
-        config: Arc::new(config),
-    })
+        })
 }
 
 async fn read(what: &str, path: &Path) -> EngineResult<Vec<u8>> {

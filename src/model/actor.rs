@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::AccessRole;
+
 /// The most characters that are kept of who asks.
 const USER_MAX: usize = 200;
 
@@ -56,16 +58,29 @@ pub struct Actor {
     pub user: String,
     /// Through what.
     pub surface: Surface,
+    /// What may be asked for.
+    pub role: AccessRole,
 }
 
 impl Actor {
-    /// Who is named so and comes that way. What is no readable character of the name is replaced,
-    /// and what is too long is cut: it goes into messages and onto screens.
+    /// The control plane's own user, named so, who comes that way. What is no readable character
+    /// of the name is replaced, and what is too long is cut: it goes into messages and onto
+    /// screens.
     #[must_use]
     pub fn new(user: &str, surface: Surface) -> Self {
         let readable = |c: char| if c.is_control() { '?' } else { c };
         let user = user.trim().chars().take(USER_MAX).map(readable).collect();
-        Self { user, surface }
+        Self {
+            user,
+            surface,
+            role: AccessRole::Owner,
+        }
+    }
+
+    /// The same, held to a role.
+    #[must_use]
+    pub fn held_to(self, role: AccessRole) -> Self {
+        Self { role, ..self }
     }
 }
 
@@ -91,6 +106,9 @@ pub struct Audit {
     pub operation: String,
     /// What came of it.
     pub outcome: Outcome,
+    /// The role that who asked is held to; left out for the control plane's own user.
+    #[serde(default, skip_serializing_if = "AccessRole::is_owner")]
+    pub role: AccessRole,
 }
 
 /// Who does not say through what is another client.

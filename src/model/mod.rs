@@ -2,6 +2,7 @@
 //!
 //! [`State`] holds everything the controller knows; it changes only by [`Change`]s.
 
+pub mod access;
 pub mod actor;
 pub mod arn;
 pub mod calendar;
@@ -33,6 +34,7 @@ pub mod texts;
 pub mod time;
 pub mod validate;
 
+pub use access::AccessRole;
 pub use actor::{Actor, Audit, Outcome, Surface};
 pub use arn::Partition;
 pub use capacity::{CapacityProviderStrategyItem, LaunchType};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Archive, Store, StoreError, retention};
+use super::{Archive, LogSize, Store, StoreError, retention};
 use crate::model::history::{Happening, HistoryAsk};
 use crate::model::{Change, State, TimeMs};
 
@@ -162,6 +162,14 @@ impl Archive for MemoryArchive {
             })
             .take(most)
             .collect())
+    }
+
+    fn size(&self) -> Result<LogSize, StoreError> {
+        let held = held(&self.0).changes.len();
+        Ok(LogSize {
+            bytes: 0,
+            changes: u64::try_from(held).unwrap_or(u64::MAX),
+        })
     }
 }
 

@@ -79,6 +79,15 @@ pub trait Store: Send + 'static {
     fn archive(&self) -> Arc<dyn Archive>;
 }
 
+/// How large a change log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogSize {
+    /// Bytes on disk, checkpoints included; 0 in memory.
+    pub bytes: u64,
+    /// Changes that it holds.
+    pub changes: u64,
+}
+
 /// A change log, read while somebody else writes it. Blocking: a look far back takes a while.
 pub trait Archive: Send + Sync + 'static {
     /// The earliest moment that can be shown; `None` while nothing happened.
@@ -99,6 +108,12 @@ pub trait Archive: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] if the log cannot be read.
     fn happenings(&self, asked: &HistoryAsk, most: usize) -> Result<Vec<Happening>, StoreError>;
+
+    /// How large the log is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the log cannot be read.
+    fn size(&self) -> Result<LogSize, StoreError>;
 }
 
 impl StoreError {

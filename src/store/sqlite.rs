@@ -11,7 +11,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::{Archive, Store, StoreError, folder, retention};
+use super::{Archive, LogSize, Store, StoreError, folder, retention};
 use crate::model::{Change, Happening, HistoryAsk, State, TimeMs};
 
 /// Name of the database in the state folder.
@@ -158,6 +158,18 @@ impl Log<'_> {
             return Ok(Some(time(at)));
         }
         Ok(oldest("checkpoint")?.map(|(_, at)| time(at)))
+    }
+
+    /// How many changes it holds: they are numbered without a gap.
+    fn changes(&self) -> Result<u64, StoreError> {
+        let ends = "select min(seq), max(seq) from change";
+        let (first, last): (Option<i64>, Option<i64>) = self
+            .connection
+            .query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(|error| failed(self.place, &error))?;
+        Ok(first
+            .zip(last)
+            .map_or(0, |(first, last)| number(last) + 1 - number(first)))
     }
 
     fn state_at(&self, at: TimeMs) -> Result<(State, u64), StoreError> {
@@ -353,6 +365,27 @@ impl Archive for SqliteArchive {
 
     fn happenings(&self, asked: &HistoryAsk, most: usize) -> Result<Vec<Happening>, StoreError> {
         self.look(|log| log.happenings(asked, most))
+    }
+
+    fn size(&self) -> Result<LogSize, StoreError> {
+        let changes = self.look(|log| log.changes())?;
+        let mut bytes = 0;
+        for end in [""].iter().chain(&BESIDE) {
+            let mut path = self.0.as_os_str().to_owned();
+            path.push(end);
+            match std::fs::metadata(&path) {
+                Ok(file) => bytes += file.len(),
+                // The files beside the database come and go.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(StoreError::Failed {
+                        place: self.0.display().to_string(),
+                        message: error.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(LogSize { bytes, changes })
     }
 }
 

@@ -65,6 +65,7 @@ pub fn tell(store: &mut dyn Store) -> (State, u64) {
     let middle = fill(store, 3 * retention::CHECKPOINT_EVERY);
     let last = 10 + 3 * retention::CHECKPOINT_EVERY;
     assert_eq!(store.load().unwrap(), (middle.clone(), last));
+    assert_eq!(store.archive().size().unwrap().changes, last);
 
     // A batch is one step: all of it has the same moment.
     let mut end = middle.clone();

@@ -48,6 +48,14 @@ impl Counts {
         counts
     }
 
+    /// ECS's `runningCount` and `pendingCount` of a service.
+    #[must_use]
+    pub fn of_service(&self, service: &Service) -> (u32, u32) {
+        let key = (service.cluster.clone(), service.name.clone());
+        let tally = self.services.get(&key).copied().unwrap_or_default();
+        (tally.running, tally.pending)
+    }
+
     /// Those of one deployment.
     pub(super) fn of_deployment(&self, service: &Service, id: &DeploymentId) -> Tally {
         let key = (service.cluster.clone(), service.name.clone());

@@ -64,6 +64,8 @@ pub enum ErrorKind {
     ConflictException,
     /// No such thing.
     ResourceNotFoundException,
+    /// Who asks is not allowed to.
+    AccessDeniedException,
     /// Not offered.
     UnsupportedFeatureException,
     /// No such operation.

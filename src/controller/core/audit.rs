@@ -40,6 +40,7 @@ impl Asked {
             surface: actor.surface,
             operation: self.operation.to_owned(),
             outcome,
+            role: actor.role,
         }
     }
 

@@ -29,7 +29,7 @@ mod work;
 mod tests;
 
 use crate::config::{ClusterSettings, InstanceSettings};
-use crate::controller::command::{Command, CommandError, ErrorKind, Response};
+use crate::controller::command::{Command, CommandError, ErrorKind, Response, permit};
 use crate::controller::orphaned::Orphaned;
 use crate::model::id::mix;
 use crate::model::snapshot::{Live, StoreOutage};
@@ -273,7 +273,10 @@ fn carry_out(
     let before = work.mark();
     work.actor = Some(asked.audit(actor, Outcome::Done));
     work.told = false;
-    let reply = handle(work, command, &actor.user);
+    let reply = match permit::check(&command, actor) {
+        Ok(()) => handle(work, command, &actor.user),
+        Err(refusal) => Err(refusal),
+    };
     work.actor = None;
     match &reply {
         Err(_) => work.rewind(before),

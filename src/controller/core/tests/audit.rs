@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::rig::Rig;
 use crate::controller::command::execute::ExecuteCommand;
-use crate::controller::core::Input;
-use crate::controller::{Command, wire};
-use crate::model::{Actor, Audit, Event, EventKind, Outcome, Severity, Surface};
+use crate::controller::core::{Batch, Input};
+use crate::controller::{Command, ErrorKind, wire};
+use crate::model::{AccessRole, Actor, Audit, Event, EventKind, Outcome, Severity, Surface};
 
 fn deploy() -> Actor {
     Actor::new("deploy (ssh from 10.0.0.5)", Surface::CommandLine)
@@ -29,6 +29,7 @@ fn line(operation: &str, outcome: Outcome) -> Audit {
         surface: Surface::CommandLine,
         operation: operation.to_owned(),
         outcome,
+        role: AccessRole::Owner,
     }
 }
 
@@ -134,4 +135,80 @@ fn a_program_run_in_a_container_is_written_down_with_its_words_each_time() {
     let refused = run(&mut rig, "abcdef", false, &["sh"]);
     let audit = refused[0].audit.as_ref().unwrap();
     assert_eq!(audit.outcome, Outcome::Refused);
+}
+
+#[test]
+fn what_a_role_does_not_allow_is_refused_and_written_down_also_within_a_batch() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("web", json!({}));
+    rig.create("web", 1);
+    let before = rig.state.clone();
+    let scale = wire::decode(
+        "UpdateService",
+        &json!({"service": "web", "desiredCount": 3}),
+    );
+    let scale = scale.unwrap();
+    let cluster = wire::decode("CreateCluster", &json!({"clusterName": "edge"})).unwrap();
+    let of = |name: &str, role| Actor::new(name, Surface::Console).held_to(role);
+
+    let viewer = of("vic", AccessRole::Viewer);
+    let decision = rig.decide(vec![Input::Command {
+        command: scale.clone(),
+        who: viewer.clone(),
+    }]);
+    let refusal = decision.replies[0].clone().unwrap_err();
+    assert_eq!(refusal.kind, ErrorKind::AccessDeniedException);
+    let event = rig.state.events.back().unwrap().clone();
+    let audit = event.audit.clone().unwrap();
+    assert_eq!(audit.operation, "UpdateService");
+    assert_eq!(
+        (audit.outcome, audit.role),
+        (Outcome::Refused, AccessRole::Viewer)
+    );
+    assert_eq!(audit.user, "vic");
+    assert!(
+        event.message.starts_with(
+            "(service web) UpdateService by vic was refused: UpdateService needs the role operator"
+        ),
+        "{}",
+        event.message
+    );
+
+    // An operator's batch with one deed of an admin in it: nothing of it is done.
+    let decision = rig.decide(vec![Input::Batch(Batch {
+        commands: vec![scale.clone(), cluster],
+        who: of("olga", AccessRole::Operator),
+        planned: None,
+    })]);
+    let refusal = decision.batches[0].clone().unwrap_err();
+    assert!(
+        refusal
+            .message
+            .contains("CreateCluster needs the role admin"),
+        "{refusal}"
+    );
+    assert_eq!(rig.state.services, before.services);
+    assert_eq!(rig.state.clusters, before.clusters);
+    let audit = rig.state.events.back().unwrap().audit.clone().unwrap();
+    assert_eq!(
+        (audit.user.as_str(), audit.outcome),
+        ("olga", Outcome::Refused)
+    );
+
+    let decision = rig.decide(vec![Input::Command {
+        command: scale,
+        who: of("olga", AccessRole::Operator),
+    }]);
+    decision.replies[0].clone().unwrap();
+    let audit = rig
+        .state
+        .events
+        .iter()
+        .rev()
+        .find_map(|it| it.audit.clone())
+        .unwrap();
+    assert_eq!(
+        (audit.outcome, audit.role),
+        (Outcome::Done, AccessRole::Operator)
+    );
 }
