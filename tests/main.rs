@@ -30,6 +30,7 @@ mod proposal;
 mod pty;
 mod real;
 mod regions;
+mod remote;
 mod replicas;
 mod restoring;
 mod screens;

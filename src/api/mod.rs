@@ -18,6 +18,8 @@ mod both_tests;
 #[cfg(test)]
 mod history_tests;
 #[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
 mod secret_tests;
 #[cfg(test)]
 mod tests;

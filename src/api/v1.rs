@@ -255,6 +255,7 @@ pub(super) async fn exec(
         tokio::select! {
             () = carry(upgrade, session) => {}
             () = app.stop.cancelled() => {}
+            () = peer.expired() => {}
         }
     });
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderMap;
 
+use super::places::Place;
 use super::wire;
 use crate::controller::{CommandError, ErrorKind};
 use crate::model::{AccessRole, Actor, Surface};
@@ -24,7 +26,7 @@ pub(crate) enum Peer {
 }
 
 /// Whoever shows a certificate that the config names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Bearer {
     /// The name that the config gives.
     pub name: String,
@@ -34,6 +36,10 @@ pub(crate) struct Bearer {
     pub certificate: String,
     /// From where.
     pub from: IpAddr,
+    /// Until when the certificate is valid.
+    pub until: SystemTime,
+    /// Taken as long as anything of the connection is there, a shell that it became included.
+    pub(super) _place: Option<Place<String>>,
 }
 
 impl fmt::Display for Bearer {
@@ -44,8 +50,27 @@ impl fmt::Display for Bearer {
             role,
             certificate,
             from,
+            ..
         } = self;
         write!(f, "{name} ({role}, certificate {certificate}, from {from})")
+    }
+}
+
+/// A certificate's end is looked for again after this time at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(24 * 3600);
+
+impl Peer {
+    /// Resolves when its certificate is no longer valid; never for a user of this machine.
+    pub async fn expired(&self) {
+        let Self::Bearer(bearer) = self else {
+            return std::future::pending().await;
+        };
+        loop {
+            match bearer.until.duration_since(SystemTime::now()) {
+                Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LOOK_AGAIN)).await,
+                _ => return,
+            }
+        }
     }
 }
 
@@ -134,6 +159,8 @@ mod tests {
             role: AccessRole::Viewer,
             certificate: "CN=ann".into(),
             from: [10, 0, 0, 5].into(),
+            until: SystemTime::now(),
+            _place: None,
         };
         let actor = who(&headers, &Peer::Bearer(Arc::new(bearer)));
         assert_eq!(

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Places, so many for each name and so many in all.
 #[derive(Debug)]
-pub(super) struct Places<K> {
+pub(crate) struct Places<K> {
     each: usize,
     all: usize,
     held: Mutex<HashMap<K, usize>>,
@@ -45,7 +45,7 @@ impl<K: Clone + Eq + Hash> Places<K> {
 
 /// One place, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place<K: Clone + Eq + Hash> {
+pub(crate) struct Place<K: Clone + Eq + Hash> {
     of: Arc<Places<K>>,
     name: K,
 }

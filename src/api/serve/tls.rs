@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
 use ring::digest::{Digest, SHA256, digest};
@@ -33,8 +33,6 @@ const CONNECTIONS_EACH: usize = 64;
 const CONNECTIONS_MAX: usize = 1_024;
 /// So many connections are told at once why they are refused; more are cut without a word.
 const REFUSED_MAX: usize = 16;
-/// A connection does not outlive its certificate; it is looked at again after this time at most.
-const LIFE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Settings of the listener with its files as they are now.
 pub(super) struct Loaded {
@@ -228,15 +226,16 @@ impl Door {
                         role: operator.role,
                         certificate: operator.certificate.to_string(),
                         from,
+                        until: shown.until,
+                        _place: Some(place),
                     };
                     let peer = Peer::Bearer(Arc::new(bearer));
                     tokio::select! {
-                        () = converse(stream, self.router.clone(), Some(peer), stop) => {}
-                        () = past(shown.until) => {
+                        () = converse(stream, self.router.clone(), Some(peer.clone()), stop) => {}
+                        () = peer.expired() => {
                             self.tell(from, "the certificate has expired meanwhile");
                         }
                     }
-                    drop(place);
                     return;
                 }
                 None => CommandError::new(
@@ -254,16 +253,6 @@ impl Door {
         if let Some(place) = self.refused.enter(&()) {
             converse(stream, refusing(refusal), None, stop).await;
             drop(place);
-        }
-    }
-}
-
-/// Resolves once a moment is past.
-async fn past(moment: SystemTime) {
-    loop {
-        match moment.duration_since(SystemTime::now()) {
-            Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LIFE_MAX)).await,
-            _ => return,
         }
     }
 }
