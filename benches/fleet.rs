@@ -146,7 +146,8 @@ fn time(seconds: f64) -> String {
 fn median(seconds: &[f64]) -> f64 {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
+    let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+    f64::midpoint(low, high)
 }
 
 /// Gives every engine the very image of the first, and tells its id.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::Method;
-use quarterdeck::agent::{SystemClock, Tuning};
+use quarterdeck::agent::{Clock, SystemClock, Tuning};
 use quarterdeck::config::{self, Lookup};
 use quarterdeck::controller::{ControlPlane, Handle, Start, start, wire};
 use quarterdeck::docker::connector::RealConnector;
@@ -62,14 +62,18 @@ pub async fn losses(engines: &mut Engines, grace_s: u32, rounds: usize) -> Vec<f
         let ours = Ours::over(engines, 3).await;
         ours.serve("spread", SPREAD, grace_s).await;
         let lost = engines.each[2].name.clone();
-        let begun = Instant::now();
+        let begun = SystemClock.now();
         engines.each[2].power_off();
-        ours.until(|snapshot| {
-            let elsewhere = running(snapshot, "spread").into_iter();
-            elsewhere.filter(|t| t.instance.as_str() != lost).count() == SPREAD
-        })
-        .await;
-        seconds.push(begun.elapsed().as_secs_f64());
+        let snapshot = ours
+            .until(|snapshot| {
+                let elsewhere = running(snapshot, "spread").into_iter();
+                elsewhere.filter(|t| t.instance.as_str() != lost).count() == SPREAD
+            })
+            .await;
+        // When they were seen RUNNING: it may have been while the power still went off.
+        let all = running(&snapshot, "spread").into_iter();
+        let last = all.filter_map(|t| t.started_at).max().unwrap();
+        seconds.push(last.since_ms(begun) as f64 / 1000.0);
         engines.each[2].power_on();
         ours.end(engines).await;
     }
