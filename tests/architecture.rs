@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["agent"],
     &["controller"],
     &["api", "client"],
-    &["apply", "demo"],
+    &["apply", "demo", "storm"],
     &["cli", "tui"],
     &["main"],
 ];
@@ -316,11 +316,14 @@ fn is_declared_for_tests(path: &str) -> bool {
     false
 }
 
-/// The room of a file: its first folder or file name under `src`. The demo lives beside the
-/// simulated engines and is a program above the clients.
+/// The room of a file: its first folder or file name under `src`. The demo and the storm live beside
+/// the simulated engines and are programs above the clients and the controller.
 fn room(path: &str) -> &str {
     if path.starts_with("src/sim/demo/") {
         return "demo";
+    }
+    if path.starts_with("src/sim/storm/") {
+        return "storm";
     }
     let rest = path.strip_prefix("src/").unwrap();
     let first = rest.split('/').next().unwrap();
@@ -340,6 +343,7 @@ fn named_rooms(source: &Source) -> BTreeSet<&str> {
         .filter(from_root)
         .filter_map(|path| match (path.get(1)?.as_str(), path.get(2)) {
             ("sim", Some(part)) if part == "demo" => Some("demo"),
+            ("sim", Some(part)) if part == "storm" => Some("storm"),
             (room, _) => Some(room),
         })
         .collect()
@@ -439,6 +443,52 @@ fn one_place_alone_names_each_foreign_engine() {
             "{name} is named outside {place}"
         );
     }
+}
+
+/// Folders whose steps a simulation replays.
+const REPLAYED: &[&str] = &[
+    "src/agent/",
+    "src/controller/",
+    "src/model/",
+    "src/scheduler/",
+    "src/sim/",
+    "src/store/memory.rs",
+];
+
+/// Without `biased` tokio draws at random which branch it looks at first. What is in such a folder
+/// takes them in the order in which they are written, and says why none starves.
+#[test]
+fn what_a_simulation_replays_leaves_nothing_to_chance() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for source in sources() {
+        let replayed = REPLAYED.iter().any(|it| source.path.starts_with(it));
+        if !replayed || is_for_tests(&source.path) {
+            continue;
+        }
+        let code = without_tests(tokens(&source.text));
+        for (at, word) in code.iter().enumerate() {
+            let next = |ahead: usize| code.get(at + ahead).map(String::as_str);
+            if word == "select" && next(1) == Some("!") {
+                seen += 1;
+                if next(3) != Some("biased") {
+                    wrong.push(format!("{}: a select! that is not biased", source.path));
+                }
+            }
+            // Their order differs from process to process.
+            if matches!(word.as_str(), "HashMap" | "HashSet") {
+                wrong.push(format!("{}: {word}", source.path));
+            }
+        }
+        for path in &source.paths {
+            let path = path.join("::");
+            if matches!(path.as_str(), "std::time::Instant" | "std::thread::sleep") {
+                wrong.push(format!("{}: {path}", source.path));
+            }
+        }
+    }
+    assert!(seen > 5, "only {seen} seen: the reader is broken");
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[test]

@@ -101,7 +101,11 @@ impl Follow<'_> {
             }
             let wake = self.window.due();
             tokio::select! {
-                Some(arrival) = arrived.recv() => self.take(arrival),
+                // In one order, so that a simulation replays. None starves: what ends comes first,
+                // the next four are used up when they are taken, and lines, of which there may be
+                // no end, come last.
+                biased;
+                () = self.out.closed() => return,
                 changed = self.request.snapshots.changed() => {
                     if changed.is_err() {
                         return; // The control plane is gone.
@@ -120,8 +124,8 @@ impl Follow<'_> {
                         Err(_) => return,
                     }
                 }
-                () = self.out.closed() => return,
                 Some(_ended) = self.readers.join_next() => {}
+                Some(arrival) = arrived.recv() => self.take(arrival),
             }
         }
     }

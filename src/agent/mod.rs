@@ -4,6 +4,7 @@
 mod acts;
 mod assignments;
 pub mod clock;
+mod courier;
 pub mod directory;
 mod follow;
 mod inspector;
@@ -38,6 +39,7 @@ mod step_tests;
 mod streams_tests;
 
 pub use clock::{Clock, SystemClock, TokioClock};
+pub use courier::Courier;
 pub use directory::EngineDirectory;
 pub use run::{AgentHandle, spawn};
 pub use step::{Action, Key, View, World, step};

@@ -17,7 +17,7 @@ use crate::model::task::PullProgress;
 use crate::model::{InstanceName, Observation, Snapshot, TaskId};
 
 use super::assignments::Assignments;
-use super::clock::Clock;
+use super::clock::{Clock, TokioClock};
 use super::inspector::Inspector;
 use super::job::{self, Done, Progress};
 use super::outbox::{Outbox, Pacer};
@@ -29,6 +29,9 @@ use super::vault::Vault;
 
 /// Steps of pulls that wait to be told; what finds no room is overtaken anyway.
 const PROGRESS_MOST: usize = 64;
+
+/// Announcements that are taken in before anything else has its turn.
+const EVENTS_AT_ONCE: usize = 256;
 
 /// The announcements of an engine.
 pub type Events = BoxStream<'static, EngineResult<EngineEvent>>;
@@ -107,6 +110,8 @@ pub(super) struct Session<'a> {
     resync_at: Instant,
     resyncs: u64,
     listing: bool,
+    /// Counts how long containers wait for each other: a wall clock that is set is nothing to them.
+    steady: TokioClock,
 }
 
 /// What bounds an action: each class has a number of its own.
@@ -160,6 +165,7 @@ pub async fn run(with: Bearings<'_>, opened: Opened) -> End {
         resync_at: now + tuning.resync_wait(instance.as_str(), 0),
         resyncs: 0,
         listing: false,
+        steady: TokioClock::starting_at(with.clock.now()),
         with,
     };
     session.begin(opened.info, opened.containers);
@@ -206,13 +212,10 @@ impl Session<'_> {
             self.serve_timers();
             let wake = self.wake_at();
             look = tokio::select! {
-                biased; // In one order, so that a simulation replays from its seed.
-                event = events.next() => {
-                    if let Err(end) = self.take_events(event, events) {
-                        return end;
-                    }
-                    true
-                }
+                // In one order, so that a simulation replays from its seed. None starves: calls are
+                // bounded in number, snapshots and timers are used up when they are taken, and what
+                // an engine may send without end comes last.
+                biased;
                 Some(done) = self.jobs.join_next() => {
                     if let Err(end) = self.take_done(done) {
                         return end;
@@ -235,8 +238,14 @@ impl Session<'_> {
                     self.tell_progress(image, step);
                     false
                 }
-                () = sleep_until(wake) => true,
                 _closed = self.with.outbox.pump() => return End::Over,
+                () = sleep_until(wake) => true,
+                event = events.next() => {
+                    if let Err(end) = self.take_events(event, events) {
+                        return end;
+                    }
+                    true
+                }
             };
         }
     }
@@ -248,7 +257,7 @@ impl Session<'_> {
         events: &mut Events,
     ) -> Result<(), End> {
         let mut next = first;
-        loop {
+        for taken in 1.. {
             match next {
                 Some(Ok(event)) => self.take_event(event),
                 Some(Err(error)) => {
@@ -256,11 +265,15 @@ impl Session<'_> {
                 }
                 None => return Err(End::Lost("it closed its event stream".to_owned())),
             }
+            if taken == EVENTS_AT_ONCE {
+                break;
+            }
             match events.next().now_or_never() {
                 Some(more) => next = more,
-                None => return Ok(()),
+                None => break,
             }
         }
+        Ok(())
     }
 
     fn take_event(&mut self, event: EngineEvent) {
@@ -365,7 +378,7 @@ impl Session<'_> {
         let newer = kept.into_iter();
         listed.extend(newer.filter(|(id, _)| inspector.is_newer(id, asked)));
         self.world.containers = listed;
-        self.world.note_all(self.with.clock.now());
+        self.world.note_all(self.steady.now());
         for key in inspector.take_list(asked) {
             self.under_way.remove(&key);
         }
@@ -405,7 +418,7 @@ impl Session<'_> {
         let was_up = old.is_some_and(|c| c.state.is_up());
         let is_up = found.as_ref().is_some_and(|c| c.state.is_up());
         let known_as = found.as_ref().map_or(&id, |c| &c.runtime_id);
-        self.world.note(known_as, is_up, self.with.clock.now());
+        self.world.note(known_as, is_up, self.steady.now());
         self.pacer.touch(Instant::now(), was_up && !is_up);
         match found {
             Some(container) => {
@@ -495,7 +508,7 @@ impl Session<'_> {
             world: &self.world,
             busy: &busy,
             failed: self.with.failed,
-            now: self.with.clock.now(),
+            now: self.steady.now(),
         };
         let actions: VecDeque<Action> = step(&view).into();
         let confirmable = settled(&view);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::sim::Sim;
 use crate::model::tag::Tag;
 use crate::model::task_definition::KeyValue;
 use crate::sim::demo::Crowd;
@@ -84,6 +85,9 @@ pub enum Output {
 pub enum Verb {
     /// The console over a simulated fleet; needs no Docker
     Demo(Demo),
+    /// The whole control plane in storms over simulated fleets, replayed from seeds; needs no
+    /// Docker and touches nothing
+    Sim(Sim),
     /// The control plane without a screen, in the foreground
     ///
     /// SIGHUP reads the config anew: instances that came, went or changed, clusters, roles,

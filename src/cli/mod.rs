@@ -19,6 +19,7 @@ mod schedule;
 mod serve;
 mod service;
 pub mod session;
+pub mod sim;
 mod start;
 mod stats;
 mod status;
@@ -56,6 +57,13 @@ pub fn main() -> color_eyre::Result<u8> {
             return Ok(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    if let Some(Verb::Sim(asked)) = &arguments.command {
+        // It brings its own event loops, whose clocks are wound on by hand.
+        return Ok(match sim::run(asked, arguments.global.output) {
+            Ok(()) => 0,
+            Err(error) => tell(&error),
+        });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -65,16 +73,19 @@ pub fn main() -> color_eyre::Result<u8> {
     match ended {
         Ok(()) => Ok(0),
         Err(Ended::Broken(report)) => Err(report),
-        Err(Ended::Cli(error)) => {
-            match &error {
-                quiet if quiet.is_quiet() => {}
-                // Faults begin with FILE:LINE:COLUMN, which editors jump to.
-                CliError::Faults(faults) => out::note(faults.to_string()),
-                error => out::note(format!("qd: {error}")),
-            }
-            Ok(error.code())
-        }
+        Err(Ended::Cli(error)) => Ok(tell(&error)),
     }
+}
+
+/// Tells how a command ended, and gives the exit code for it.
+fn tell(error: &CliError) -> u8 {
+    match error {
+        quiet if quiet.is_quiet() => {}
+        // Faults begin with FILE:LINE:COLUMN, which editors jump to.
+        CliError::Faults(faults) => out::note(faults.to_string()),
+        error => out::note(format!("qd: {error}")),
+    }
+    error.code()
 }
 
 /// How the program ended when not well: in a way that is told in plain words, or broken.
@@ -192,7 +203,11 @@ async fn dispatch(
         Verb::Events(asked) => stream::events(session, asked, output).await,
         Verb::History(asked) => history::run(session, asked, output).await,
         Verb::Status(of) => status::run(session, of, output).await,
-        Verb::Demo(_) | Verb::Serve(_) | Verb::Config(_) | Verb::Completions { .. } => Ok(()),
+        Verb::Demo(_)
+        | Verb::Sim(_)
+        | Verb::Serve(_)
+        | Verb::Config(_)
+        | Verb::Completions { .. } => Ok(()),
     }
 }
 
@@ -216,6 +231,7 @@ fn role(verb: &Verb) -> &'static str {
         Verb::History(_) => "history",
         Verb::Stats(_) => "stats",
         Verb::Demo(_) => "demo",
+        Verb::Sim(_) => "sim",
         Verb::Serve(_) => "serve",
         Verb::Config(_) | Verb::Completions { .. } => "check",
     }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use crate::agent::{self, AgentHandle, Clock, EngineDirectory, Tuning, Vault};
+use crate::agent::{self, AgentHandle, Clock, Courier, EngineDirectory, Tuning, Vault};
 use crate::config::{Difference, InstanceChange, InstanceSettings, Settings};
 use crate::docker::Connector;
-use crate::model::{InstanceName, Observation, Snapshot};
+use crate::model::{InstanceName, Observation};
 
 /// What every agent is given.
 pub(super) struct Berth {
-    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Brings them what is published.
+    pub courier: Courier,
     pub reports: mpsc::Sender<Observation>,
     pub engines: EngineDirectory,
     pub connector: Arc<dyn Connector>,
@@ -84,7 +85,7 @@ impl Crew {
         let agent = agent::spawn(
             instance,
             berth.connector.clone(),
-            berth.snapshots.clone(),
+            berth.courier.feed(),
             berth.reports.clone(),
             berth.clock.clone(),
             berth.tuning.clone(),

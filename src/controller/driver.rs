@@ -17,7 +17,8 @@ use super::meters::Meters;
 use super::orphaned::Orphaned;
 use super::outage::{self, Outage};
 use super::past::Past;
-use crate::agent::{Clock, EngineDirectory, Tuning};
+use super::wall::Wall;
+use crate::agent::{Clock, Courier, EngineDirectory, Tuning};
 use crate::config::{Difference, Settings};
 use crate::docker::Connector;
 use crate::model::id::mix;
@@ -159,10 +160,15 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         None => random().map_err(StartError::Random)?,
     };
     let mut store = start.store;
-    let loaded = tokio::task::spawn_blocking(move || store.load().map(|loaded| (store, loaded)));
-    let (store, (state, seq)) = loaded
-        .await
-        .map_err(|broken| StartError::Broken(broken.to_string()))??;
+    let (store, (state, seq)) = if store.is_instant() {
+        // Another thread would come in between the steps of a simulation.
+        let loaded = store.load()?;
+        (store, loaded)
+    } else {
+        let load = move || store.load().map(|loaded| (store, loaded));
+        let loaded = tokio::task::spawn_blocking(load).await;
+        loaded.map_err(|broken| StartError::Broken(broken.to_string()))??
+    };
     let past = Past::new(store.archive());
     let fleet = fleet(&start.settings);
     let orphans = core::orphans(&state, &fleet);
@@ -200,6 +206,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         stopped,
         held: Vec::new(),
         wake: Instant::now(),
+        wall: Wall::new(start.clock.now()),
         fate: fate.clone(),
         outage: None,
         meters: Arc::default(),
@@ -223,7 +230,7 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
     };
     let driver = tokio::spawn(driver.run());
     let berth = Berth {
-        snapshots: handle.snapshots(),
+        courier: Courier::new(handle.snapshots()),
         reports,
         engines: handle.engines.clone(),
         connector: start.connector,
@@ -277,6 +284,8 @@ struct Driver {
     /// Reports of what is only shown: they wait for company.
     held: Vec<Input>,
     wake: Instant,
+    /// The wall clock as the last decision saw it.
+    wall: Wall,
     fate: Arc<OnceLock<String>>,
     /// While the store cannot be written.
     outage: Option<Outage>,
@@ -335,8 +344,10 @@ impl Driver {
     /// is time. Whether the driver is to end.
     async fn sit_out(&mut self, outage: Outage) -> Result<bool, StoreError> {
         let stop = tokio::select! {
+            // In one order, so that a simulation replays; who asks without end comes last.
             biased;
             _ = &mut self.stopped => true,
+            () = sleep_until(outage.retry_at) => false,
             Some(request) = self.requests.recv() => {
                 let mut asked = Intake::default();
                 asked.request(request);
@@ -344,7 +355,6 @@ impl Driver {
                 self.outage = Some(outage);
                 return Ok(false);
             }
-            () = sleep_until(outage.retry_at) => false,
         };
         let mut batch = Intake::default();
         if stop {
@@ -373,6 +383,8 @@ impl Driver {
         let live_waits = self.live_waits || !self.held.is_empty();
         let live_due = self.live_due();
         tokio::select! {
+            // In one order, so that a simulation replays. None starves: whatever wakes it, the turn
+            // takes in what else is queued (`drain`), plans, and publishes what is due.
             biased;
             _ = &mut self.stopped => Turn::Stop,
             Some(request) = self.requests.recv() => {
@@ -430,9 +442,13 @@ impl Driver {
     }
 
     /// One round: decide, store, adopt, publish, answer.
-    async fn pass(&mut self, inputs: Vec<Input>, replies: Replies) -> Result<(), StoreError> {
+    async fn pass(&mut self, mut inputs: Vec<Input>, replies: Replies) -> Result<(), StoreError> {
         let before = self.snapshots.borrow().clone();
         let now = self.clock.now();
+        if let Some(by_ms) = self.wall.stepped(now) {
+            // Before anything that is counted by the clock as it is now.
+            inputs.insert(0, Input::ClockStepped { by_ms });
+        }
         // Equal for a decision that is made again on the same state, and never drawn twice: what
         // uses an id makes a change.
         let seed = mix(self.seed ^ mix(before.seq));

@@ -10,6 +10,7 @@ pub mod meters;
 pub mod orphaned;
 mod outage;
 mod past;
+mod wall;
 pub mod wire;
 
 #[cfg(test)]

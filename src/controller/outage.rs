@@ -66,9 +66,11 @@ pub(super) fn refusal(failure: &StoreError) -> CommandError {
     )
 }
 
-/// The inputs that are taken in again: what agents saw. Who asked for something was refused.
+/// The inputs that are taken in again: what agents saw, and that the clock was set. Who asked for
+/// something was refused.
 pub(super) fn kept(inputs: &[Input]) -> Vec<Input> {
-    let again = |input: &&Input| matches!(input, Input::Observation(_));
+    let again =
+        |input: &&Input| matches!(input, Input::Observation(_) | Input::ClockStepped { .. });
     inputs.iter().filter(again).cloned().collect()
 }
 

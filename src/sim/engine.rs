@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::broadcast;
 
-use super::host::{Host, Wire, Work};
+use super::host::{Host, Wire, Work, lock};
 use super::{image, logs, stats, terminal};
 use crate::docker::holder_image::IMAGE;
 use crate::docker::pin::Resolution;
@@ -70,7 +70,9 @@ impl Engine for SimEngine {
     }
 
     fn list(&self) -> BoxFuture<'_, EngineResult<Vec<ObservedContainer>>> {
-        Box::pin(self.host.call(Work::Look, |machine, _| Ok(machine.list())))
+        Box::pin(self.host.call(Work::Look, |machine, _| {
+            Ok(lock(&self.host.troubled).list(machine.list()))
+        }))
     }
 
     fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<ObservedContainer>> {
@@ -114,21 +116,25 @@ impl Engine for SimEngine {
     }
 
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, EngineResult<String>> {
-        Box::pin(
-            self.host
-                .call(Work::Make, move |machine, _| machine.create(spec)),
-        )
+        Box::pin(self.host.call(Work::Make, move |machine, _| {
+            lock(&self.host.troubled).create()?;
+            machine.create(spec)
+        }))
     }
 
     fn start<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<()>> {
-        Box::pin(
-            self.host
-                .call(Work::Start, move |machine, now| machine.start(id, now)),
-        )
+        Box::pin(self.host.call(Work::Start, move |machine, now| {
+            lock(&self.host.troubled).start()?;
+            machine.start(id, now)
+        }))
     }
 
     fn stop<'a>(&'a self, id: &'a str, timeout_s: u32) -> BoxFuture<'a, EngineResult<()>> {
         Box::pin(async move {
+            let hung = lock(&self.host.troubled).stop();
+            if let Some(silence) = hung {
+                tokio::time::sleep(silence).await;
+            }
             let signal = self.host.call(Work::Make, move |machine, now| {
                 Ok((machine.signal(id, timeout_s, now), now))
             });
@@ -145,10 +151,12 @@ impl Engine for SimEngine {
     }
 
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<()>> {
-        Box::pin(
-            self.host
-                .call(Work::Make, move |machine, _| or_absent(machine.remove(id))),
-        )
+        Box::pin(self.host.call(Work::Make, move |machine, now| {
+            match lock(&self.host.troubled).sticks() {
+                true => or_absent(machine.begin_removal(id, now)),
+                false => or_absent(machine.remove(id)),
+            }
+        }))
     }
 
     fn ensure_volume<'a>(&'a self, volume: &'a VolumeSpec) -> BoxFuture<'a, EngineResult<()>> {
@@ -219,12 +227,20 @@ fn announcements(
 fn pulling(host: Arc<Host>, image: String) -> BoxStream<'static, EngineResult<PullStep>> {
     let begin = async move {
         let wanted = image.clone();
-        let check = move |_: &mut _, _| image::obtainable(&wanted);
+        let check = |_: &mut _, _| {
+            image::obtainable(&wanted)?;
+            lock(&host.troubled).pull()
+        };
         let answer = host.call(Work::Start, check).await;
         let wire = host.connection();
         match answer {
             Err(error) => stream::iter([Err(error)]).boxed(),
-            Ok(()) => layers(wire, image),
+            Ok(None) => layers(wire, image),
+            Ok(Some(silence)) => {
+                let stalled = async move { tokio::time::sleep(silence).await };
+                let nothing = stream::once(stalled).filter_map(|()| async { None });
+                nothing.chain(layers(wire, image)).boxed()
+            }
         }
     };
     stream::once(begin).flatten().boxed()

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::engine::SimEngine;
-use super::host::{Fault, Host, HostSpec, Work};
+use super::host::{Fault, Host, HostSpec, Work, lock};
 use super::image::Registry;
 use super::machine::Foreign;
+use super::trouble::Trouble;
 use crate::config::InstanceSettings;
 use crate::docker::{Connector, Engine, EngineError, EngineResult};
 use crate::model::observation::ObservedContainer;
@@ -119,6 +120,30 @@ impl Fleet {
     /// [`FleetError::NoHost`].
     pub fn lose_calls(&self, name: &InstanceName, percent: u64) -> Result<(), FleetError> {
         self.host(name).map(|host| host.lose(percent))
+    }
+
+    /// Whether calls to a host come to nothing now and then.
+    ///
+    /// # Errors
+    /// [`FleetError::NoHost`].
+    pub fn loses_calls(&self, name: &InstanceName) -> Result<bool, FleetError> {
+        self.host(name).map(|host| host.loses())
+    }
+
+    /// From now on the engine is in that trouble and no other; the default is none.
+    ///
+    /// # Errors
+    /// [`FleetError::NoHost`].
+    pub fn trouble(&self, name: &InstanceName, trouble: Trouble) -> Result<(), FleetError> {
+        self.host(name).map(|host| host.set_trouble(trouble))
+    }
+
+    /// The engine's trouble.
+    ///
+    /// # Errors
+    /// [`FleetError::NoHost`].
+    pub fn trouble_of(&self, name: &InstanceName) -> Result<Trouble, FleetError> {
+        self.host(name).map(|host| lock(&host.troubled).get())
     }
 
     /// Kills a container from outside, by id or name.

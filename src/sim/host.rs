@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::dice::{between, fold_text, unit};
 use super::image::Registry;
 use super::machine::Machine;
+use super::trouble::{Fate, Trouble, Troubled};
 use crate::docker::{EngineError, EngineEvent, EngineResult};
 use crate::model::id::IdSource;
 use crate::model::{CpuUnits, InstanceName, MemoryMib, TimeMs};
@@ -93,6 +94,39 @@ pub enum Fault {
 struct Reach {
     fault: Option<Fault>,
     breaks: u64,
+    /// How often any of it changed.
+    version: u64,
+}
+
+/// A [`Reach`] that many wait for. Unlike those of a `watch`, they are woken in the order in which
+/// they came, so that a run replays.
+#[derive(Default)]
+struct Reachable {
+    reach: Mutex<Reach>,
+    changed: Notify,
+}
+
+impl Reachable {
+    fn get(&self) -> Reach {
+        *lock(&self.reach)
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Reach)) {
+        {
+            let mut reach = lock(&self.reach);
+            change(&mut reach);
+            reach.version += 1;
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until it is another than that version.
+    async fn changes_from(&self, version: u64) {
+        let changed = self.changed.notified();
+        if self.get().version == version {
+            changed.await;
+        }
+    }
 }
 
 /// What a call does, for how long it takes.
@@ -114,7 +148,8 @@ pub(super) struct Host {
     begun: Instant,
     machine: Mutex<Machine>,
     chance: Mutex<Chance>,
-    reach: watch::Sender<Reach>,
+    pub(super) troubled: Mutex<Troubled>,
+    reach: Reachable,
     events: broadcast::Sender<EngineEvent>,
 }
 
@@ -132,7 +167,7 @@ enum Lost {
     Answer,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -146,11 +181,12 @@ impl Host {
                 lost_percent: 0,
                 armed: None,
             }),
+            troubled: Mutex::new(Troubled::new(fold_text(seed, "trouble"))),
             spec,
             seed,
             base,
             begun: Instant::now(),
-            reach: watch::Sender::new(Reach::default()),
+            reach: Reachable::default(),
             events: broadcast::Sender::new(EVENTS_MAX),
         }
     }
@@ -172,13 +208,43 @@ impl Host {
             (result, machine.take_announced(), machine.next_due())
         };
         for event in announced {
-            // Nobody listening is no loss: whoever comes lists first.
-            let _ = self.events.send(event);
+            self.announce(event);
         }
         if let Some(due) = due {
             self.arm(due, now);
         }
         result
+    }
+
+    /// Nobody listening is no loss: whoever comes lists first.
+    fn announce(self: &Arc<Self>, event: EngineEvent) {
+        match lock(&self.troubled).announce(&event) {
+            Fate::Lost => {}
+            Fate::Told => {
+                let _ = self.events.send(event);
+            }
+            Fate::ToldTwice => {
+                let _ = self.events.send(event.clone());
+                let _ = self.events.send(event);
+            }
+            Fate::Late(wait) => {
+                let events = self.events.clone();
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(async move {
+                        tokio::time::sleep(wait).await;
+                        let _ = events.send(event);
+                    });
+                }
+            }
+        }
+    }
+
+    /// Brings trouble over the engine, or ends it: removals that were stuck come to their end.
+    pub(super) fn set_trouble(self: &Arc<Self>, trouble: Trouble) {
+        lock(&self.troubled).set(trouble);
+        if trouble.removals_stuck == 0 {
+            self.with(|machine, _| machine.finish_removals());
+        }
     }
 
     /// Wakes the machine when something is due, once.
@@ -223,6 +289,10 @@ impl Host {
             return Err(self.dropped());
         }
         let result = self.with(act);
+        let late = lock(&self.troubled).late();
+        if let Some(late) = late {
+            tokio::time::sleep(late).await;
+        }
         match lost {
             Lost::Answer => Err(self.dropped()),
             _ => result,
@@ -233,17 +303,16 @@ impl Host {
     async fn arrive(&self, work: Work) -> EngineResult<Lost> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let (wait, lost) = self.draw(work);
-        let mut reach = self.reach.subscribe();
         loop {
-            let fault = reach.borrow_and_update().fault;
+            let Reach { fault, version, .. } = self.reach.get();
             let pause = match fault {
                 Some(Fault::Failed) => return Err(self.refused()),
                 Some(Fault::Cut | Fault::Hung) => deadline,
                 None => Instant::now() + wait,
             };
             tokio::select! {
-                biased;
-                _ = reach.changed() => {}
+                biased; // A fault that changes is rare.
+                () = self.reach.changes_from(version) => {}
                 () = tokio::time::sleep_until(pause) => match fault {
                     None => return Ok(lost),
                     Some(_) => return Err(self.silent(fault)),
@@ -297,7 +366,7 @@ impl Host {
     }
 
     pub(super) fn fault(&self) -> Option<Fault> {
-        self.reach.borrow().fault
+        self.reach.get().fault
     }
 
     /// Brings a fault over the host, or ends it.
@@ -306,7 +375,7 @@ impl Host {
             self.with(Machine::lose_power);
         }
         let breaks = u64::from(matches!(fault, Some(Fault::Failed | Fault::Cut)));
-        self.reach.send_modify(|reach| {
+        self.reach.set(|reach| {
             reach.fault = fault;
             reach.breaks += breaks;
         });
@@ -318,17 +387,23 @@ impl Host {
         lock(&self.chance).lost_percent = percent.min(100);
     }
 
+    /// Whether calls come to nothing now and then.
+    pub(super) fn loses(&self) -> bool {
+        lock(&self.chance).lost_percent > 0
+    }
+
     pub(super) fn subscribe(&self) -> broadcast::Receiver<EngineEvent> {
         self.events.subscribe()
     }
 
     /// A connection that stays open.
     pub(super) fn connection(self: &Arc<Self>) -> Wire {
-        let reach = self.reach.subscribe();
-        let breaks = reach.borrow().breaks;
+        let Reach {
+            breaks, version, ..
+        } = self.reach.get();
         Wire {
             host: self.clone(),
-            reach,
+            version,
             breaks,
         }
     }
@@ -337,7 +412,8 @@ impl Host {
 /// A connection that stays open until a fault breaks it.
 pub(super) struct Wire {
     pub(super) host: Arc<Host>,
-    reach: watch::Receiver<Reach>,
+    /// What was seen of its reach last.
+    version: u64,
     breaks: u64,
 }
 
@@ -348,23 +424,21 @@ impl Wire {
     /// [`EngineError::Unreachable`] once the connection is broken.
     pub(super) async fn flows(&mut self) -> EngineResult<()> {
         loop {
-            let now = *self.reach.borrow_and_update();
+            let now = self.host.reach.get();
+            self.version = now.version;
             match now.fault {
                 Some(Fault::Failed) => return Err(self.host.dropped()),
                 Some(Fault::Cut | Fault::Hung) => {}
                 None if now.breaks != self.breaks => return Err(self.host.dropped()),
                 None => return Ok(()),
             }
-            if self.reach.changed().await.is_err() {
-                return Err(self.host.dropped());
-            }
+            self.host.reach.changes_from(now.version).await;
         }
     }
 
     /// Waits for the next change between faults.
     pub(super) async fn disturbed(&mut self) {
-        if self.reach.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.host.reach.changes_from(self.version).await;
+        self.version = self.host.reach.get().version;
     }
 }

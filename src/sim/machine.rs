@@ -8,7 +8,7 @@ use super::image::{self, Registry};
 use crate::docker::pin::{self, Resolution};
 use crate::docker::spec::{IpcSpec, NetworkSpec, PidSpec, VolumeSpec};
 use crate::docker::{ContainerSpec, EngineError, EngineEvent, EngineResult};
-use crate::model::observation::ObservedContainer;
+use crate::model::observation::{ContainerState, ObservedContainer};
 use crate::model::task::NetworkBinding;
 use crate::model::{CpuUnits, HostPort, MemoryMib, TimeMs};
 
@@ -376,9 +376,36 @@ impl Machine {
         Ok(())
     }
 
+    /// Ends a container and does not come to the end of removing it.
+    pub(super) fn begin_removal(&mut self, key: &str, now: TimeMs) -> EngineResult<()> {
+        let container = self.find_mut(key)?;
+        if container.state.is_up() {
+            container.end(now, Death::of(EXIT_KILLED));
+        }
+        container.state = ContainerState::Removing;
+        Err(in_progress(key))
+    }
+
+    /// What was being removed is gone.
+    pub(super) fn finish_removals(&mut self) {
+        let removing = |c: &&SimContainer| c.state == ContainerState::Removing;
+        let stuck = self.containers.values().filter(removing);
+        let stuck: Vec<String> = stuck.map(|c| c.id.clone()).collect();
+        for id in stuck {
+            self.containers.remove(&id);
+            self.announced.push(EngineEvent::Container {
+                runtime_id: id,
+                destroyed: true,
+            });
+        }
+    }
+
     /// Removes a container, killing it if it runs.
     pub(super) fn remove(&mut self, key: &str) -> EngineResult<()> {
         let id = self.id_of(key)?;
+        if self.find(&id)?.state == ContainerState::Removing {
+            return Err(in_progress(key));
+        }
         self.containers.remove(&id);
         self.announced.push(EngineEvent::Container {
             runtime_id: id,
@@ -401,6 +428,10 @@ fn changed(id: &str) -> EngineEvent {
         runtime_id: id.to_owned(),
         destroyed: false,
     }
+}
+
+fn in_progress(key: &str) -> EngineError {
+    EngineError::Conflict(format!("removal of container {key} is already in progress"))
 }
 
 fn no_container(key: &str) -> EngineError {

@@ -16,7 +16,9 @@ mod logs;
 mod machine;
 mod shell;
 mod stats;
+pub mod storm;
 mod terminal;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
@@ -25,3 +27,4 @@ pub use engine::SimEngine;
 pub use fleet::{Fleet, FleetError};
 pub use host::{Fault, HostSpec, Latency};
 pub use machine::Foreign;
+pub use trouble::Trouble;

@@ -21,6 +21,7 @@ mod reload;
 mod rest;
 mod schedules;
 mod services;
+mod stepped;
 mod tagging;
 mod tasks;
 mod work;
@@ -77,6 +78,11 @@ pub enum Input {
     ReloadRefused(String),
     /// The change log can be written again.
     LogIsBack(StoreOutage),
+    /// The wall clock was set while the control plane runs.
+    ClockStepped {
+        /// Forward, or back where it is negative, in milliseconds.
+        by_ms: i64,
+    },
     /// Someone asks for a change.
     Command {
         /// What is asked.
@@ -144,7 +150,11 @@ pub fn decide_with(
     let (mut replies, mut batches, mut reloads) = (Vec::new(), Vec::new(), Vec::new());
     for input in inputs {
         match input {
-            Input::Configure(fleet) => configure::configure(&mut work, &fleet, Agents::Silent),
+            Input::Configure(fleet) => {
+                stepped::at_start(&mut work);
+                configure::configure(&mut work, &fleet, Agents::Silent);
+            }
+            Input::ClockStepped { by_ms } => stepped::stepped(&mut work, by_ms),
             Input::Reload(reload) => reloads.push(reload::reload(&mut work, reload)),
             Input::ReloadRefused(reason) => reload::refused(&mut work, &reason),
             Input::LogIsBack(outage) => reload::log_is_back(&mut work, &outage),

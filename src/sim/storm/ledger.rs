@@ -1,0 +1,187 @@
+//! What was promised: every command that was acknowledged, held against the state ever after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::task_definition::TaskDefinitionStatus;
+use crate::model::{
+    ClusterName, DesiredStatus, InstanceName, InstanceStatus, ScheduleName, ServiceName, State,
+    TaskDefinitionId, TaskId,
+};
+
+/// What a command comes to, once it is acknowledged.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Promise {
+    /// A service is there and wants so many.
+    Desired(ServiceName, u32),
+    /// An instance has that status.
+    Status(InstanceName, InstanceStatus),
+    /// A schedule has that expression; `None` = there is none.
+    Schedule(ScheduleName, Option<String>),
+    /// A task is never wanted again.
+    Stopped(TaskId),
+    /// Nothing that could be looked up afterwards, or what its answer names.
+    Nothing,
+}
+
+/// What is possible: the newest that was acknowledged, and what was asked for since without an
+/// answer.
+type Possible<T> = Vec<T>;
+
+/// Everything that was promised.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    desired: BTreeMap<ServiceName, Possible<u32>>,
+    statuses: BTreeMap<InstanceName, Possible<InstanceStatus>>,
+    schedules: BTreeMap<ScheduleName, Possible<Option<String>>>,
+    stopped: BTreeSet<TaskId>,
+    definitions: BTreeSet<TaskDefinitionId>,
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It was acknowledged.
+    Done,
+    /// It was refused: nothing was changed.
+    Refused,
+    /// No answer came.
+    Never,
+}
+
+fn ask<K: Ord + Clone, T: Clone>(map: &mut BTreeMap<K, Possible<T>>, key: &K, value: &T) {
+    if let Some(possible) = map.get_mut(key) {
+        possible.push(value.clone());
+    }
+}
+
+fn answer<K: Ord + Clone, T: Clone>(
+    map: &mut BTreeMap<K, Possible<T>>,
+    key: &K,
+    value: &T,
+    answered: Answered,
+) {
+    match (answered, map.get_mut(key)) {
+        (Answered::Done, _) => {
+            map.insert(key.clone(), vec![value.clone()]);
+        }
+        (Answered::Refused, Some(possible)) => {
+            possible.pop();
+        }
+        // What was never promised may be there or not.
+        (Answered::Refused | Answered::Never, _) => {}
+    }
+}
+
+impl Ledger {
+    /// A command is sent: from now on its effect may be there.
+    pub fn asked(&mut self, promise: &Promise) {
+        match promise {
+            Promise::Desired(name, count) => ask(&mut self.desired, name, count),
+            Promise::Status(name, status) => ask(&mut self.statuses, name, status),
+            Promise::Schedule(name, expression) => ask(&mut self.schedules, name, expression),
+            Promise::Stopped(_) | Promise::Nothing => {}
+        }
+    }
+
+    /// The answer came, or none.
+    pub fn answered(&mut self, promise: &Promise, answered: Answered) {
+        match promise {
+            Promise::Desired(name, count) => answer(&mut self.desired, name, count, answered),
+            Promise::Status(name, status) => answer(&mut self.statuses, name, status, answered),
+            Promise::Schedule(name, expression) => {
+                answer(&mut self.schedules, name, expression, answered);
+            }
+            Promise::Stopped(task) if answered == Answered::Done => {
+                self.stopped.insert(*task);
+            }
+            Promise::Stopped(_) | Promise::Nothing => {}
+        }
+    }
+
+    /// A task definition was registered.
+    pub fn registered(&mut self, definition: TaskDefinitionId) {
+        self.definitions.insert(definition);
+    }
+
+    /// The first promise that a state breaks.
+    #[must_use]
+    pub fn broken(&self, state: &State) -> Option<String> {
+        let cluster = ClusterName::default_cluster();
+        for (name, possible) in &self.desired {
+            let is = state.service(&cluster, name).map(|it| it.desired_count);
+            if is.is_none_or(|is| !possible.contains(&is)) {
+                return Some(format!(
+                    "service {name} wants {is:?}; promised was {possible:?}"
+                ));
+            }
+        }
+        for (name, possible) in &self.statuses {
+            let is = state.instances.get(name).map(|it| it.status);
+            if is.is_none_or(|is| !possible.contains(&is)) {
+                return Some(format!(
+                    "instance {name} is {is:?}; promised was {possible:?}"
+                ));
+            }
+        }
+        for (name, possible) in &self.schedules {
+            let all = state.schedules.values();
+            let is = all.into_iter().find(|it| it.name == *name);
+            let is = is.map(|it| it.schedule_expression.clone());
+            if !possible.contains(&is) {
+                return Some(format!(
+                    "schedule {name} has {is:?}; promised was {possible:?}"
+                ));
+            }
+        }
+        for id in &self.stopped {
+            let task = state.tasks.get(id);
+            if task.is_some_and(|task| task.desired_status == DesiredStatus::Running) {
+                return Some(format!("task {id} was stopped by hand and is wanted again"));
+            }
+        }
+        let active = |id: &&TaskDefinitionId| {
+            let found = state.task_definitions.get(*id);
+            found.is_some_and(|it| it.status == TaskDefinitionStatus::Active)
+        };
+        let lost = self.definitions.iter().find(|id| !active(id))?;
+        Some(format!("task definition {lost} was registered and is gone"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Change, TimeMs};
+
+    #[test]
+    fn what_was_not_answered_may_be_there_or_not_and_nothing_else_may() {
+        let name = ServiceName::new("web").unwrap();
+        let wants = |count: u32| Promise::Desired(name.clone(), count);
+        let is = |count: u32| {
+            let mut state = State::default();
+            let cluster = ClusterName::default_cluster();
+            let mut service = crate::model::Service::new(name.clone(), cluster, TimeMs(1));
+            service.desired_count = count;
+            state.apply(&Change::Service(service.into()));
+            state
+        };
+        let mut ledger = Ledger::default();
+        ledger.asked(&wants(3));
+        assert_eq!(ledger.broken(&State::default()), None, "not yet promised");
+        ledger.answered(&wants(3), Answered::Done);
+        assert!(ledger.broken(&State::default()).is_some());
+        ledger.asked(&wants(5));
+        ledger.answered(&wants(5), Answered::Never);
+        assert_eq!(ledger.broken(&is(3)), None);
+        assert_eq!(ledger.broken(&is(5)), None);
+        assert!(ledger.broken(&is(4)).is_some());
+        ledger.asked(&wants(7));
+        ledger.answered(&wants(7), Answered::Refused);
+        assert!(ledger.broken(&is(7)).is_some());
+        ledger.asked(&wants(2));
+        ledger.answered(&wants(2), Answered::Done);
+        assert!(ledger.broken(&is(3)).is_some());
+        ledger.answered(&Promise::Stopped(TaskId(9)), Answered::Done);
+        assert_eq!(ledger.broken(&is(2)), None);
+    }
+}
