@@ -15,6 +15,7 @@ mod plain;
 #[path = "fleet/swarm.rs"]
 mod swarm;
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use engines::{Engine, Engines, IMAGE};
@@ -171,14 +172,20 @@ fn transport(engine: &Engine) -> Transport {
     })
 }
 
-/// Removes every container, by force and all at once.
+/// Removes every container. One may be about to go by itself, which is no error.
 fn sweep(engines: &Engines) {
     for engine in &engines.each {
-        let ids = engine.docker(&["ps", "-aq"]);
-        let mut arguments = vec!["rm", "-f"];
-        arguments.extend(ids.lines());
-        if arguments.len() > 2 {
-            engine.docker(&arguments);
-        }
+        let host = format!("unix://{}", engine.socket().display());
+        engines::wait_for("the containers to go", PATIENCE, || {
+            let ids = engine.docker(&["ps", "-aq"]);
+            if ids.is_empty() {
+                return true;
+            }
+            let mut remove = Command::new("docker");
+            remove.args(["-H", &host, "rm", "-f"]).args(ids.lines());
+            remove.stdout(Stdio::null()).stderr(Stdio::null());
+            remove.status().unwrap();
+            false
+        });
     }
 }
