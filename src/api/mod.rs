@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::agent::streams;
 use crate::controller::command::execute::ExecuteCommand;
@@ -134,6 +135,12 @@ pub async fn act_on_all(
         .collect())
 }
 
+/// So many plans are worked out at once, whoever asks; more wait. A plan goes on when its asker has
+/// gone, and the threads that it takes are those of the change log, too.
+const PLANS_MAX: usize = 2;
+
+static PLANS: Semaphore = Semaphore::const_new(PLANS_MAX);
+
 /// [`plan()`] on a thread of its own: over a large fleet it takes a while.
 ///
 /// # Errors
@@ -142,13 +149,16 @@ pub async fn plan_apart(
     snapshot: Arc<Snapshot>,
     asked: PlanAsk,
 ) -> Result<PlanReport, CommandError> {
-    let planned = tokio::task::spawn_blocking(move || plan(&snapshot, asked)).await;
-    planned.unwrap_or_else(|broken| {
-        Err(CommandError::new(
-            ErrorKind::ServerException,
-            format!("the plan broke down: {broken}"),
-        ))
-    })
+    let broken = |reason: String| CommandError::new(ErrorKind::ServerException, reason);
+    let turn = PLANS.acquire().await;
+    let turn = turn.map_err(|closed| broken(closed.to_string()))?;
+    let planned = tokio::task::spawn_blocking(move || {
+        let planned = plan(&snapshot, asked);
+        drop(turn);
+        planned
+    });
+    let planned = planned.await;
+    planned.unwrap_or_else(|panic| Err(broken(format!("the plan broke down: {panic}"))))
 }
 
 /// Why something is where it is, or why not.

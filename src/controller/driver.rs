@@ -13,7 +13,7 @@ use super::core::{self, Decision, Fleet, Input, Reload};
 use super::crew::{Berth, Crew};
 use super::handle::{COMMANDS_MAX, DELTAS_MAX, Handle, ReloadRefusal, Request};
 use super::intake::{Answers, Intake, Replies};
-use super::meters::Meters;
+use super::meters::{Meters, Tally};
 use super::orphaned::Orphaned;
 use super::outage::{self, Outage};
 use super::past::Past;
@@ -457,8 +457,8 @@ impl Driver {
         let begun = Instant::now();
         let index = &mut self.index;
         let decision = core::decide_with(index, &before.state, &self.live, now, seed, inputs);
-        self.meters
-            .decided(begun.elapsed(), &before.state, &decision);
+        self.meters.decided(begun.elapsed());
+        let tally = Tally::of(&before.state, &decision);
         debug!(inputs = count, changes = decision.changes.len(), "decided");
         let Decision {
             changes,
@@ -481,6 +481,7 @@ impl Driver {
                 }
                 Err(failure) if failure.may_pass() => {
                     self.meters.not_written();
+                    self.meters.not_kept(&tally);
                     // It followed the decision that is not to be.
                     self.index = Index::new(&before.state);
                     replies.refuse(&outage::refusal(&failure));
@@ -490,6 +491,7 @@ impl Driver {
                 Err(failure) => return Err(failure),
             }
         };
+        self.meters.kept(&tally);
         if let Some(live) = live {
             self.live = live;
             self.live_waits = true;

@@ -142,45 +142,23 @@ impl Meters {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(NEVER - 1)
     }
 
-    /// A decision was made in that time, on that state.
-    pub(super) fn decided(&self, took: Duration, before: &State, decision: &Decision) {
+    /// A decision was made in that time.
+    pub(super) fn decided(&self, took: Duration) {
         self.decisions.observe(took);
-        let mut unplaced = 0;
-        for change in &decision.changes {
-            match change {
-                Change::Task(task) => {
-                    let known = before.tasks.get(&task.id);
-                    self.placements.add(u64::from(known.is_none()));
-                    let failed = |code: Option<StopCode>| code == Some(StopCode::TaskFailedToStart);
-                    let fresh = failed(task.stop_code)
-                        && !known.is_some_and(|known| failed(known.stop_code));
-                    self.start_failures.add(u64::from(fresh));
-                }
-                Change::Service(service) => {
-                    let of = |count: Option<u32>| u64::from(count.unwrap_or(0));
-                    let known = before.service(&service.cluster, &service.name);
-                    let known = known.and_then(|it| it.unplaced.as_ref());
-                    let now = of(service.unplaced.as_ref().map(|it| it.count));
-                    unplaced += now.saturating_sub(of(known.map(|it| it.count)));
-                }
-                _ => {}
-            }
-        }
-        for reply in &decision.replies {
-            if let Ok(Response::Tasks(_, failures)) = reply {
-                unplaced += u64::try_from(failures.len()).unwrap_or(u64::MAX);
-            }
-        }
-        self.placement_failures.add(unplaced);
-        let done = decision.replies.iter().filter(|it| it.is_ok()).count();
-        let batches = decision.batches.iter().flatten();
-        let done = done + batches.map(Vec::len).sum::<usize>();
-        let refused = decision.replies.iter().filter(|it| it.is_err()).count()
-            + decision.batches.iter().filter(|it| it.is_err()).count();
-        self.commands_done
-            .add(u64::try_from(done).unwrap_or(u64::MAX));
-        self.commands_refused
-            .add(u64::try_from(refused).unwrap_or(u64::MAX));
+    }
+
+    /// What a decision came to is kept.
+    pub(super) fn kept(&self, tally: &Tally) {
+        self.placements.add(tally.placements);
+        self.start_failures.add(tally.start_failures);
+        self.placement_failures.add(tally.unplaced);
+        self.commands_done.add(tally.done);
+        self.commands_refused.add(tally.refused);
+    }
+
+    /// It could not be kept: nothing of it is, and whoever asked was refused.
+    pub(super) fn not_kept(&self, tally: &Tally) {
+        self.commands_refused.add(tally.done + tally.refused);
     }
 
     /// The store begins to write.
@@ -247,6 +225,55 @@ impl Watching {
 impl Drop for Watching {
     fn drop(&mut self) {
         self.0.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a decision comes to, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    placements: u64,
+    start_failures: u64,
+    unplaced: u64,
+    done: u64,
+    refused: u64,
+}
+
+impl Tally {
+    /// Counts a decision made on that state.
+    pub fn of(before: &State, decision: &Decision) -> Self {
+        let mut tally = Self::default();
+        for change in &decision.changes {
+            match change {
+                Change::Task(task) => {
+                    let known = before.tasks.get(&task.id);
+                    tally.placements += u64::from(known.is_none());
+                    let failed = |code: Option<StopCode>| code == Some(StopCode::TaskFailedToStart);
+                    let fresh = failed(task.stop_code)
+                        && !known.is_some_and(|known| failed(known.stop_code));
+                    tally.start_failures += u64::from(fresh);
+                }
+                Change::Service(service) => {
+                    let of = |count: Option<u32>| u64::from(count.unwrap_or(0));
+                    let known = before.service(&service.cluster, &service.name);
+                    let known = known.and_then(|it| it.unplaced.as_ref());
+                    let now = of(service.unplaced.as_ref().map(|it| it.count));
+                    tally.unplaced += now.saturating_sub(of(known.map(|it| it.count)));
+                }
+                _ => {}
+            }
+        }
+        for reply in &decision.replies {
+            if let Ok(Response::Tasks(_, failures)) = reply {
+                tally.unplaced += u64::try_from(failures.len()).unwrap_or(u64::MAX);
+            }
+        }
+        let count = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
+        let batches = decision.batches.iter().flatten();
+        tally.done = count(decision.replies.iter().filter(|it| it.is_ok()).count())
+            + count(batches.map(Vec::len).sum::<usize>());
+        tally.refused = count(decision.replies.iter().filter(|it| it.is_err()).count())
+            + count(decision.batches.iter().filter(|it| it.is_err()).count());
+        tally
     }
 }
 

@@ -21,18 +21,21 @@ const META: &str = "__meta_quarterdeck_";
 /// A port is listed at the address by which its instance is reached; what is published on the
 /// instance's own loopback alone, and a task's address on its host's bridge, cannot be reached
 /// from elsewhere and are left out.
+///
+/// Docker labels come only `with_labels`: they can hold secrets, and the listener for metrics is open to
+/// every user of its machine.
 #[must_use]
-pub fn targets(snapshot: &Snapshot, cluster: Option<&ClusterName>) -> Value {
+pub fn targets(snapshot: &Snapshot, cluster: Option<&ClusterName>, with_labels: bool) -> Value {
     let tasks = snapshot.state.tasks.values();
     let groups = tasks
         .filter(|task| cluster.is_none_or(|cluster| task.cluster == *cluster))
         .filter(|task| task.is_serving())
-        .flat_map(|task| of_task(snapshot, task))
+        .flat_map(|task| of_task(snapshot, task, with_labels))
         .take(TARGETS_MAX);
     Value::Array(groups.collect())
 }
 
-fn of_task(snapshot: &Snapshot, task: &Task) -> Vec<Value> {
+fn of_task(snapshot: &Snapshot, task: &Task, with_labels: bool) -> Vec<Value> {
     let state = &snapshot.state;
     let Some(instance) = state.instances.get(&task.instance) else {
         return Vec::new();
@@ -47,6 +50,7 @@ fn of_task(snapshot: &Snapshot, task: &Task) -> Vec<Value> {
                     .iter()
                     .find(|it| it.name == container.name)
             })
+            .filter(|_| with_labels)
             .map(|it| &it.docker_labels);
         let mut ports = BTreeMap::new();
         for binding in container.network_bindings.iter() {

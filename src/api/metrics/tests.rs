@@ -373,7 +373,7 @@ fn what_serves_is_found_where_its_instance_is_reached() {
         snapshot.state.tasks.insert(stopping.id, Arc::new(stopping));
         snapshot.state.tasks.insert(id, Arc::new(task));
     }
-    let found = targets(&snapshot, None);
+    let found = targets(&snapshot, None, true);
     let addresses: Vec<_> = found
         .as_array()
         .unwrap()
@@ -403,7 +403,12 @@ fn what_serves_is_found_where_its_instance_is_reached() {
         .unwrap();
     assert_eq!(team.chars().count(), 256);
     let elsewhere = ClusterName::new("edge").unwrap();
-    assert_eq!(targets(&snapshot, Some(&elsewhere)), json!([]));
+    assert_eq!(targets(&snapshot, Some(&elsewhere), true), json!([]));
+    // They may hold secrets, and no name is asked for on the plain listener.
+    let bare = targets(&snapshot, None, false);
+    let labels = bare[0]["labels"].as_object().unwrap();
+    assert_eq!(labels["__meta_quarterdeck_container"], "web");
+    assert!(labels.keys().all(|name| !name.contains("_label_")));
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -11,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::connection::{ACCEPT_PAUSE, Course, Hush, converse};
+use super::peer::Peer;
 use super::{App, Fault};
 use crate::api::metrics;
 use crate::controller::{CommandError, ErrorKind};
@@ -92,7 +94,12 @@ struct Which {
     cluster: Option<String>,
 }
 
-async fn discovery(State(app): State<App>, Query(which): Query<Which>) -> Result<Response, Fault> {
+async fn discovery(
+    State(app): State<App>,
+    peer: Option<Extension<ConnectInfo<Peer>>>,
+    Query(which): Query<Which>,
+) -> Result<Response, Fault> {
+    let is_known = peer.is_some();
     let snapshot = app.handle.snapshot();
     let cluster = match which.cluster {
         None => None,
@@ -108,7 +115,9 @@ async fn discovery(State(app): State<App>, Query(which): Query<Which>) -> Result
                 })?,
         ),
     };
-    let found = tokio::task::spawn_blocking(move || metrics::targets(&snapshot, cluster.as_ref()));
+    let found = tokio::task::spawn_blocking(move || {
+        metrics::targets(&snapshot, cluster.as_ref(), is_known)
+    });
     let found = found
         .await
         .map_err(|broken| CommandError::new(ErrorKind::ServerException, broken.to_string()))?;

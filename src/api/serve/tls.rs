@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use ring::digest::{Digest, SHA256, digest};
+use rustix::net::sockopt;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -33,6 +34,13 @@ const CONNECTIONS_EACH: usize = 64;
 const CONNECTIONS_MAX: usize = 1_024;
 /// So many connections are told at once why they are refused; more are cut without a word.
 const REFUSED_MAX: usize = 16;
+
+/// A connection on which nothing was said for so long is asked whether its other end is there.
+const QUIET_MOST: Duration = Duration::from_secs(30);
+/// Wait between two such questions.
+const PROBE_GAP: Duration = Duration::from_secs(10);
+/// So many questions without an answer end it.
+const PROBES_MAX: u32 = 3;
 
 /// Settings of the listener with its files as they are now.
 pub(super) struct Loaded {
@@ -182,6 +190,19 @@ fn neighbourhood(from: IpAddr) -> IpAddr {
     }
 }
 
+/// Sees to it that a connection whose other end is gone without a word (a laptop that sleeps) ends,
+/// and with it what it holds: its place, a shell, a stream of logs.
+fn watch_over(stream: &TcpStream) -> std::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, QUIET_MOST)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE_GAP)?;
+    sockopt::set_tcp_keepcnt(stream, PROBES_MAX)?;
+    let unheard = QUIET_MOST + PROBE_GAP * PROBES_MAX;
+    let unheard_ms = u32::try_from(unheard.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(stream, unheard_ms)?;
+    Ok(())
+}
+
 type Stream = tokio_rustls::server::TlsStream<TcpStream>;
 
 impl Door {
@@ -196,6 +217,7 @@ impl Door {
         // A picture's beginning does not wait for its end.
         stream
             .set_nodelay(true)
+            .and_then(|()| watch_over(&stream))
             .map_err(|error| error.to_string())?;
         let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await;
         let stream = match shaken {

@@ -14,6 +14,9 @@ use crate::model::{
 /// The same is not written down again within so many milliseconds: a client that tries in a loop
 /// would push everything else out of the list.
 const REPEATED_MS: u64 = 60_000;
+/// So many refusals of one asker are written down within that time: who may change nothing must not
+/// be able to push out what others did. The last of them says that more are not.
+const REFUSALS_MAX: usize = 16;
 /// Among how many of the latest events a repetition is looked for.
 const LOOKED_AT: usize = 64;
 /// The most characters of a refusal that are kept.
@@ -74,7 +77,31 @@ pub(super) fn refused(work: &mut Work, asked: &Asked, actor: &Actor, refusal: &C
     let lines: Vec<&str> = refusal.message.lines().collect();
     let reason: String = lines.join(" ").chars().take(REASON_MAX).collect();
     let message = format!("{} by {} was refused: {reason}", asked.words(), actor.user);
+    let before = refusals(work, actor);
+    if before >= REFUSALS_MAX {
+        return;
+    }
+    let message = if before + 1 == REFUSALS_MAX {
+        let seconds = REPEATED_MS / 1_000;
+        format!(
+            "{message} So much was refused to {} within {seconds} s that more is not written down.",
+            actor.user
+        )
+    } else {
+        message
+    };
     note(work, asked, actor, Outcome::Refused, message);
+}
+
+/// How many refusals of that asker were written down a moment ago.
+fn refusals(work: &Work, actor: &Actor) -> usize {
+    let latest = work.state.events.iter().rev();
+    let latest = latest.take_while(|event| work.now.since_ms(event.at) < REPEATED_MS);
+    let theirs = |event: &&std::sync::Arc<Event>| {
+        let audit = event.audit.as_ref();
+        audit.is_some_and(|it| it.outcome == Outcome::Refused && it.user == actor.user)
+    };
+    latest.filter(theirs).take(REFUSALS_MAX).count()
 }
 
 /// Writes down that something was asked for and was so already.

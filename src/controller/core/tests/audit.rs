@@ -76,6 +76,25 @@ fn what_is_refused_is_written_down_with_the_reason_once_a_minute() {
 }
 
 #[test]
+fn who_is_refused_in_a_loop_does_not_push_out_what_others_did() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    let mut written = Vec::new();
+    for n in 0..100 {
+        let body = json!({"service": format!("w{n}"), "desiredCount": 3});
+        written.extend(asked(&mut rig, "UpdateService", &body));
+    }
+    assert_eq!(written.len(), 16);
+    let last = &written[15].message;
+    assert!(
+        last.ends_with("within 60 s that more is not written down."),
+        "{last}"
+    );
+    rig.now = rig.now.plus_ms(60_000);
+    let body = json!({"service": "w", "desiredCount": 3});
+    assert_eq!(asked(&mut rig, "UpdateService", &body).len(), 1);
+}
+
+#[test]
 fn what_was_so_already_is_a_deed_all_the_same() {
     let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
     rig.register("web", json!({}));
