@@ -491,6 +491,72 @@ fn what_a_simulation_replays_leaves_nothing_to_chance() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// A queue without a bound, or a bound, a wait or a width without a name: as words of the code in a
+/// row, `#` standing for a number and `*` for any word.
+const UNNAMED_BOUNDS: &[&[&str]] = &[
+    &["unbounded_channel"],
+    &["unbounded"],
+    &["UnboundedSender"],
+    &["UnboundedReceiver"],
+    &["mpsc", "::", "channel", "(", ")"],
+    &["channel", "(", "#"],
+    &["sync_channel", "(", "#"],
+    &["Sender", "::", "new", "(", "#"],
+    &["Semaphore", "::", "new", "(", "#"],
+    &["buffer_unordered", "(", "#"],
+    &["buffered", "(", "#"],
+    &["for_each_concurrent", "(", "#"],
+    &["try_for_each_concurrent", "(", "#"],
+    &["timeout", "(", "Duration", "::", "*", "(", "#"],
+    &["sleep", "(", "Duration", "::", "*", "(", "#"],
+    &["interval", "(", "Duration", "::", "*", "(", "#"],
+];
+
+fn is_unnamed_bound(code: &[String], pattern: &[&str]) -> bool {
+    let fits = |(token, wanted): (&String, &&str)| match *wanted {
+        "*" => is_word(token),
+        "#" => token.starts_with(|c: char| c.is_ascii_digit()),
+        word => token == word,
+    };
+    code.len() >= pattern.len() && code.iter().zip(pattern).all(fits)
+}
+
+fn unnamed_bounds(text: &str) -> Vec<String> {
+    let code = without_tests(tokens(text));
+    let starts = 0..code.len();
+    let found = starts.filter_map(|at| {
+        let here = |pattern: &&&[&str]| is_unnamed_bound(&code[at..], pattern);
+        let pattern = UNNAMED_BOUNDS.iter().find(here)?;
+        Some(code[at..at + pattern.len()].concat())
+    });
+    found.collect()
+}
+
+#[test]
+fn every_queue_and_every_wait_has_a_bound_with_a_name() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if !is_for_tests(&source.path) {
+            let found = unnamed_bounds(&source.text).into_iter();
+            wrong.extend(found.map(|what| format!("{}: {what}", source.path)));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new(), "say in a constant how many");
+    let text = "let a = mpsc::unbounded_channel(); let b = tokio::sync::mpsc::channel(16);
+        timeout(Duration::from_secs(3), x); sleep(WAIT); channel(QUEUE_MAX); oneshot::channel();
+        std::sync::mpsc::channel(); broadcast::Sender::new(4_096); watch::channel(None);";
+    assert_eq!(
+        unnamed_bounds(text),
+        [
+            "unbounded_channel",
+            "channel(16",
+            "timeout(Duration::from_secs(3",
+            "mpsc::channel()",
+            "Sender::new(4_096",
+        ]
+    );
+}
+
 #[test]
 fn no_file_is_too_long() {
     let long: Vec<String> = sources()

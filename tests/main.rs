@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod churn;
 mod cli;
 mod console;
 mod copying;

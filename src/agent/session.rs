@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
-use crate::docker::{Engine, EngineEvent, EngineResult};
+use crate::docker::volume::task_volumes;
+use crate::docker::{Engine, EngineEvent, EngineResult, holder_image};
 use crate::model::observation::{AgentStatus, EngineInfo, ObservedContainer};
 use crate::model::task::PullProgress;
 use crate::model::{InstanceName, Observation, Snapshot, TaskId};
@@ -21,6 +22,7 @@ use super::clock::{Clock, TokioClock};
 use super::inspector::Inspector;
 use super::job::{self, Done, Progress};
 use super::outbox::{Outbox, Pacer};
+use super::pins;
 use super::pulse::{Beat, Pulse};
 use super::start::wake;
 use super::step::{Action, Key, View, World, is_to_stop, settled, step};
@@ -357,6 +359,7 @@ impl Session<'_> {
             Ok(containers) => {
                 self.hear();
                 self.take_list(asked, containers);
+                self.forget_unused();
             }
             Err(error) => {
                 debug!(instance = %self.with.instance, %error, "a full list failed");
@@ -522,6 +525,48 @@ impl Session<'_> {
         for action in actions {
             self.launch(action);
         }
+    }
+
+    /// What was noted of images, volumes and tasks that are nothing to this instance any more is
+    /// forgotten, so that a long connection keeps no more than a fresh one would.
+    fn forget_unused(&mut self) {
+        let assignments = &self.assignments;
+        let state = &assignments.snapshot.state;
+        let mut images = BTreeSet::from([holder_image::IMAGE.to_owned()]);
+        let mut volumes = BTreeSet::new();
+        let mut deployments = BTreeSet::new();
+        for task in assignments.tasks.values() {
+            let Some(definition) = assignments.definition(task) else {
+                continue;
+            };
+            for container in &definition.container_definitions {
+                images.insert(container.image.clone());
+                images.insert(pins::image(state, task, container));
+            }
+            let needed = task_volumes(task, definition, "").into_iter();
+            volumes.extend(needed.map(|volume| volume.name));
+            deployments.extend(task.deployment.clone());
+        }
+        let world = &mut self.world;
+        let there = world.containers.values();
+        volumes.extend(there.flat_map(|it| it.volumes.iter().cloned()));
+        for known in [
+            &mut world.images,
+            &mut world.pull_first,
+            &mut world.local,
+            &mut self.missing,
+        ] {
+            known.retain(|image| images.contains(image));
+        }
+        world.volumes.retain(|name| volumes.contains(name));
+        let tasks = &assignments.tasks;
+        self.attempts.retain(|key, _| match key {
+            Key::Network => true,
+            Key::Container(task, _) => tasks.contains_key(task),
+            Key::Image(image) => images.contains(image),
+            Key::Volume(name) => volumes.contains(name),
+            Key::Pin(deployment, _) => deployments.contains(deployment),
+        });
     }
 
     /// The volumes of our own containers are known to be there.

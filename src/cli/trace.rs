@@ -103,16 +103,10 @@ where
         mut writer: fmt::format::Writer<'_>,
         event: &Event<'_>,
     ) -> std::fmt::Result {
-        if !self.journal {
-            return self.to.format_event(context, writer, event);
+        if self.journal {
+            write!(writer, "<{}>", priority(*event.metadata().level()))?;
         }
-        let mut text = String::new();
-        let inner = fmt::format::Writer::new(&mut text);
-        self.to.format_event(context, inner, event)?;
-        // Each line is an entry of its own there.
-        let priority = priority(*event.metadata().level());
-        text.lines()
-            .try_for_each(|line| writeln!(writer, "<{priority}>{line}"))
+        self.to.format_event(context, writer, event)
     }
 }
 

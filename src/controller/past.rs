@@ -11,6 +11,8 @@ use crate::store::{Archive, LogSize, StoreError};
 
 /// How many looks back may be under way; who asks for more waits. Each holds a state.
 const LOOKS_MAX: usize = 2;
+/// How many may ask at a time how large the log is.
+const SIZINGS_MAX: usize = 1;
 
 /// How long the log's size is waited for: it is asked for often, and nothing hangs on it.
 const SIZE_MAX: Duration = Duration::from_secs(2);
@@ -42,7 +44,7 @@ impl Past {
         Self {
             archive,
             looks: Arc::new(Semaphore::new(LOOKS_MAX)),
-            sizing: Arc::new(Semaphore::new(1)),
+            sizing: Arc::new(Semaphore::new(SIZINGS_MAX)),
         }
     }
 

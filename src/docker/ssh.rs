@@ -24,6 +24,8 @@ use crate::config::SshEndpoint;
 const SSH_WAIT: Duration = Duration::from_secs(25);
 /// Longest wait for the question why the engine's socket does not answer.
 const DIAGNOSIS_WAIT: Duration = Duration::from_secs(15);
+/// Longest wait for the end of one whose output has ended.
+const LAST_WORDS_WAIT: Duration = Duration::from_secs(5);
 /// Lines kept of what ssh wrote, and the longest of them in bytes.
 const STDERR_LINES: usize = 20;
 const STDERR_LINE_BYTES: usize = 512;
@@ -139,7 +141,7 @@ impl Forward {
             Ok(true) => Ok(forward),
             Ok(false) => {
                 // Its output ended: so will it, and then all it wrote has been read.
-                let _ = timeout(Duration::from_secs(5), running).await;
+                let _ = timeout(LAST_WORDS_WAIT, running).await;
                 Err(forward.refusal())
             }
             Err(_) => Err(EngineError::Unreachable(format!(

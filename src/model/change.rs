@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::Cluster;
 use super::event::Event;
-use super::id::{ClusterName, InstanceName, RoleName, ScheduleName, ServiceName, TaskId};
+use super::id::{
+    ClusterName, InstanceName, RoleName, ScheduleName, ServiceName, TaskDefinitionId, TaskId,
+};
 use super::instance::Instance;
 use super::role::Role;
 use super::schedule::Schedule;
@@ -33,6 +35,8 @@ pub enum Change {
     InstanceRemoved(InstanceName),
     /// A task definition is now this.
     TaskDefinition(Arc<TaskDefinition>),
+    /// A task definition is forgotten.
+    TaskDefinitionRemoved(TaskDefinitionId),
     /// A service is now this.
     Service(Arc<Service>),
     /// A service is gone.

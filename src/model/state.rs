@@ -129,6 +129,9 @@ impl State {
                 self.task_definitions
                     .insert(definition.id(), definition.clone());
             }
+            Change::TaskDefinitionRemoved(id) => {
+                self.task_definitions.remove(id);
+            }
             Change::Service(service) => {
                 let key = (service.cluster.clone(), service.name.clone());
                 self.services.insert(key, service.clone());

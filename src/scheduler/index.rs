@@ -92,6 +92,7 @@ impl Index {
             | Change::Cluster(_)
             | Change::ClusterRemoved(_)
             | Change::TaskDefinition(_)
+            | Change::TaskDefinitionRemoved(_)
             | Change::Service(_)
             | Change::ServiceRemoved(..)
             | Change::Role(_)

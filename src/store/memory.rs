@@ -79,7 +79,9 @@ impl Log {
             .and_then(|index| self.changes.get(index))
             .map_or(0, |(seq, ..)| *seq);
         let numbers: Vec<u64> = self.checkpoints.iter().map(|(seq, ..)| *seq).collect();
-        if let Some(upto) = retention::forget_up_to(&numbers, self.last, aged) {
+        let aged = retention::forget_up_to(&numbers, self.last, aged);
+        let many = retention::beyond(&numbers, self.last, retention::MEMORY_CHANGES_MAX);
+        if let Some(upto) = aged.max(many) {
             self.checkpoints.retain(|(seq, ..)| *seq >= upto);
             while self.changes.front().is_some_and(|(seq, ..)| *seq <= upto) {
                 self.changes.pop_front();

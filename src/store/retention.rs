@@ -1,7 +1,8 @@
 //! What a change log keeps. Pure; both stores go by it.
 //!
 //! Every change of the last [`KEPT_MS`] and at least the last [`KEPT_CHANGES`] stay, but never more
-//! than [`CHANGES_MAX`] (and what lies between the oldest checkpoint and there). Checkpoints grow
+//! than [`CHANGES_MAX`] (and what lies between the oldest checkpoint and there), nor more than fits
+//! into [`LOG_BYTES_MAX`]. Checkpoints grow
 //! sparse with age, so that a moment long past costs more to rebuild, not more to keep.
 
 use crate::model::{State, TimeMs};
@@ -14,6 +15,13 @@ pub const KEPT_CHANGES: u64 = 200_000;
 pub const KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
 /// Changes that are kept at most.
 pub const CHANGES_MAX: u64 = 2_000_000;
+/// What the log may take on disk, in bytes: 1 GiB. Looked at with each checkpoint, so what was
+/// written since the last one comes on top, and the write-ahead file ([`WAL_BYTES_MAX`]).
+pub const LOG_BYTES_MAX: u64 = 1 << 30;
+/// What is left standing of the write-ahead file once it was copied back, in bytes.
+pub const WAL_BYTES_MAX: u64 = 64 << 20;
+/// Changes that a log in memory keeps at most: nothing outlives its process anyway.
+pub const MEMORY_CHANGES_MAX: u64 = 100_000;
 /// Newest checkpoints that always stay.
 const NEWEST_KEPT: usize = 4;
 
@@ -62,6 +70,15 @@ pub fn forget_up_to(checkpoints: &[u64], last: u64, aged: u64) -> Option<u64> {
         .copied()
         .filter(|&seq| seq > 0 && seq <= horizon)
         .max()
+}
+
+/// Up to which number changes are forgotten so that at most so many are left: the newest checkpoint
+/// before there.
+#[must_use]
+pub fn beyond(checkpoints: &[u64], last: u64, most: u64) -> Option<u64> {
+    let horizon = last.saturating_sub(most);
+    let below = checkpoints.iter().copied();
+    below.filter(|&seq| seq > 0 && seq <= horizon).max()
 }
 
 /// The moment before which changes have aged.

@@ -20,6 +20,8 @@ pub const FILE: &str = "state.db";
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Number of the tables' layout, kept in the database's `user_version`.
 pub const SCHEMA: i64 = 2;
+/// Pages that are given back to the disk with one checkpoint at most.
+const VACUUM_PAGES_MAX: u32 = 4_096;
 /// How long a write waits for another process that reads or writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,6 +33,8 @@ pub struct SqliteStore {
     last: u64,
     last_at: TimeMs,
     last_checkpoint: u64,
+    /// What the log may take on disk.
+    bytes_max: u64,
 }
 
 impl SqliteStore {
@@ -41,6 +45,14 @@ impl SqliteStore {
     /// [`StoreError::Failed`] if it cannot be opened or written, [`StoreError::Unreadable`] if a
     /// newer version wrote it or it is no database.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_within(dir, retention::LOG_BYTES_MAX)
+    }
+
+    /// The same with a bound of one's own on what the log may take on disk, in bytes.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_within(dir: &Path, bytes_max: u64) -> Result<Self, StoreError> {
         let place = dir.join(FILE);
         keep_private(&place)?;
         let connection = Connection::open(&place).map_err(|error| failed(&place, &error))?;
@@ -50,6 +62,7 @@ impl SqliteStore {
             last: 0,
             last_at: TimeMs(0),
             last_checkpoint: 0,
+            bytes_max,
         };
         store.prepare()?;
         let (last, at) = store.newest("change")?;
@@ -66,6 +79,17 @@ impl SqliteStore {
         self.connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
         // Read before anything is written: a newer version's database stays as it is.
         self.check_schema()?;
+        // Of a new database only: one that was made without it keeps its size and fills it anew.
+        self.connection
+            .pragma_update(None, "auto_vacuum", "INCREMENTAL")
+            .map_err(fail)?;
+        self.connection
+            .pragma_update(
+                None,
+                "journal_size_limit",
+                integer(retention::WAL_BYTES_MAX),
+            )
+            .map_err(fail)?;
         self.connection
             .pragma_update(None, "journal_mode", "WAL")
             .map_err(fail)?;
@@ -320,6 +344,7 @@ impl Store for SqliteStore {
                 message: format!("the state cannot be written as JSON: {error}"),
             })?;
             insert_checkpoint(&tx, last, at, &body).map_err(fail)?;
+            shrink(&tx, self.bytes_max).map_err(fail)?;
         }
         tx.commit().map_err(fail)?;
         self.last = last;
@@ -449,6 +474,27 @@ fn insert_checkpoint(
         tx.execute("delete from checkpoint where seq < ?1", [integer(upto)])?;
     }
     Ok(())
+}
+
+/// Forgets from the oldest end on until the log is small enough, and gives a part of what is free
+/// back to the disk: little enough that the next decision does not wait for it.
+fn shrink(tx: &Transaction<'_>, bytes_max: u64) -> rusqlite::Result<()> {
+    let mut left = checkpoints(tx)?;
+    while left.len() > 1 && bytes_used(tx)? > bytes_max {
+        left.remove(0);
+        if let Some(upto) = left.first().copied() {
+            tx.execute("delete from change where seq <= ?1", [integer(upto)])?;
+            tx.execute("delete from checkpoint where seq < ?1", [integer(upto)])?;
+        }
+    }
+    tx.execute_batch(&format!("pragma incremental_vacuum({VACUUM_PAGES_MAX})"))
+}
+
+/// What the log takes, in bytes, without what is free in its file.
+fn bytes_used(connection: &Connection) -> rusqlite::Result<u64> {
+    let ask = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pages = number(ask("page_count")?).saturating_sub(number(ask("freelist_count")?));
+    Ok(pages.saturating_mul(number(ask("page_size")?)))
 }
 
 fn checkpoints(tx: &Transaction<'_>) -> rusqlite::Result<Vec<u64>> {
@@ -600,6 +646,70 @@ mod tests {
             .unwrap();
         let refusal = store.load().unwrap_err().to_string();
         assert!(refusal.contains("checkpoint 2000 is damaged"), "{refusal}");
+    }
+
+    #[test]
+    fn the_log_stays_below_its_bound_in_bytes_and_what_is_left_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let bound = 2 << 20;
+        let mut store = SqliteStore::open_within(dir.path(), bound).unwrap();
+        let mut most = 0;
+        let mut end = State::default();
+        for _ in 0..40 {
+            end = story::fill(&mut store, retention::CHECKPOINT_EVERY);
+            most = most.max(bytes_used(&store.connection).unwrap());
+        }
+        // One checkpoint's worth of changes comes on top.
+        assert!(most < bound + bound / 4, "{most} bytes at the most");
+        let last = 40 * retention::CHECKPOINT_EVERY;
+        let begins = store.log().begins().unwrap().unwrap();
+        assert!(store.archive().state_at(begins).is_ok());
+        let kept = raw(dir.path());
+        let changes: i64 = kept
+            .query_row("select count(*) from change", [], |row| row.get(0))
+            .unwrap();
+        assert!((1_000..20_000).contains(&changes), "{changes} changes kept");
+        drop((store, kept));
+        let on_disk = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
+        assert!(on_disk < bound + bound / 2, "{on_disk} bytes on disk");
+        let again = SqliteStore::open(dir.path()).unwrap().load().unwrap();
+        assert_eq!(again, (end, last));
+    }
+
+    /// What a power cut may leave of the write-ahead file: any beginning of it, and rubbish after
+    /// that.
+    #[test]
+    fn a_torn_tail_costs_the_commits_in_it_and_nothing_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(dir.path()).unwrap();
+        let mut states = vec![(State::default(), 0)];
+        for n in 1..=20 {
+            states.push((story::fill(&mut store, 1), n));
+        }
+        let wal = std::fs::read(dir.path().join("state.db-wal")).unwrap();
+        let database = std::fs::read(dir.path().join(FILE)).unwrap();
+        let whole = wal.len();
+        let mut seen = std::collections::BTreeSet::new();
+        for cut in (0..=whole).step_by(1_733).chain([whole]) {
+            for rubbish in [0, 700] {
+                let torn = tempfile::tempdir().unwrap();
+                std::fs::write(torn.path().join(FILE), &database).unwrap();
+                let mut tail = wal[..cut].to_vec();
+                tail.resize(cut + rubbish, 0xa5);
+                std::fs::write(torn.path().join("state.db-wal"), tail).unwrap();
+                // The layout itself may be in the tail: then it is made anew.
+                let mut store = SqliteStore::open(torn.path()).unwrap();
+                let found = store.load().unwrap();
+                assert!(states.contains(&found), "cut at {cut}: up to {}", found.1);
+                seen.insert(found.1);
+                // It goes on from there.
+                let next = found.1 + 1;
+                story::fill(&mut store, 1);
+                assert_eq!(store.load().unwrap().1, next);
+            }
+        }
+        assert_eq!(seen.last(), Some(&20), "whole, all is there");
+        assert!(seen.len() > 5, "{seen:?}");
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::docker::{EngineError, ExecInput, ExecOutput, ExecSession, LogStream};
 const CHUNK: usize = 8 * 1024;
 /// Chunks of a standard input that is no terminal under way; more waits.
 const CHUNKS_MAX: usize = 16;
+/// Turns between the thread that waits for keys and who reads them: one is with either.
+const TURNS_MAX: usize = 1;
 /// Inputs kept for a program that takes none. What is typed beyond is dropped, with a bell.
 const WAITING_MAX: usize = 256;
 
@@ -118,7 +120,7 @@ impl Keys {
 /// it itself.
 pub struct Watched {
     ready: mpsc::Receiver<()>,
-    again: std::sync::mpsc::Sender<()>,
+    again: std::sync::mpsc::SyncSender<()>,
     /// Closed with this: ends the thread.
     _stop: io::PipeWriter,
 }
@@ -126,8 +128,8 @@ pub struct Watched {
 impl Watched {
     fn new() -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
-        let (tell, ready) = mpsc::channel(1);
-        let (again, told) = std::sync::mpsc::channel();
+        let (tell, ready) = mpsc::channel(TURNS_MAX);
+        let (again, told) = std::sync::mpsc::sync_channel(TURNS_MAX);
         std::thread::spawn(move || {
             let stdin = io::stdin();
             loop {

@@ -1,11 +1,13 @@
 //! Stopped tasks are kept for a while, for their logs and reasons, then forgotten.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::work::Work;
-use crate::model::{Change, Service, ServiceStatus, TaskId, TimeMs};
+use crate::model::{
+    Change, Family, Service, ServiceStatus, State, TaskDefinitionId, TaskId, TimeMs,
+};
 use crate::scheduler::{BAD_HOST_WINDOW_MS, has_failed};
 
 /// How long a stopped task is kept, in milliseconds.
@@ -14,6 +16,9 @@ pub(super) const STOPPED_KEPT_MS: u64 = 3_600_000;
 pub(super) const STOPPED_KEPT_MAX: usize = 20;
 /// Beyond that, those that failed of late are kept among the newest so many.
 const FAILED_KEPT_MAX: usize = 200;
+
+/// How many revisions of a family are kept; more only while they are in use.
+pub(super) const REVISIONS_KEPT_MAX: usize = 100;
 
 /// Forgets what is too old or too many; tells when the next one is due. A task whose stop is not
 /// confirmed still holds what it holds, and is never forgotten.
@@ -56,6 +61,36 @@ pub(super) fn purge(work: &mut Work) -> Option<TimeMs> {
     }
     services(work);
     next
+}
+
+/// Of a family that has become long, the oldest revisions that nothing refers to are forgotten. The
+/// newest stay whatever they are, so that no number is ever given twice.
+pub(super) fn definitions(work: &mut Work, family: &Family) {
+    let all: Vec<TaskDefinitionId> = work.state.family(family).map(|it| it.id()).collect();
+    let Some(surplus) = all.len().checked_sub(REVISIONS_KEPT_MAX).filter(|n| *n > 0) else {
+        return;
+    };
+    let used = used_definitions(&work.state, family);
+    let old = &all[..all.len() - REVISIONS_KEPT_MAX];
+    let gone = old.iter().filter(|id| !used.contains(id)).take(surplus);
+    for id in gone.cloned().collect::<Vec<_>>() {
+        work.put(Change::TaskDefinitionRemoved(id));
+    }
+}
+
+/// The revisions of a family that tasks run, services have, had or could go back to, and schedules
+/// name.
+fn used_definitions(state: &State, family: &Family) -> BTreeSet<TaskDefinitionId> {
+    let tasks = state.tasks.values().map(|task| &task.task_definition);
+    let services = state.services.values().flat_map(|service| {
+        let now = service.deployments.iter().map(|it| &it.task_definition);
+        now.chain(service.history.iter().map(|it| &it.task_definition))
+    });
+    let of_family = |id: &&TaskDefinitionId| &id.family == family;
+    let mut used: BTreeSet<_> = tasks.chain(services).filter(of_family).cloned().collect();
+    let schedules = state.schedules.values();
+    used.extend(schedules.filter_map(|it| it.task_definition.parse::<TaskDefinitionId>().ok()));
+    used
 }
 
 /// A deleted service is shown as INACTIVE as long as any task of it is.

@@ -6,6 +6,7 @@ use super::derive::ask_stop;
 use super::find::{self, client, invalid};
 use super::ground::{self, Chosen};
 use super::observe::{place, words};
+use super::purge;
 use super::services::expressions;
 use super::work::Work;
 use crate::controller::command::{
@@ -43,6 +44,7 @@ pub(super) fn register(
         definition.id()
     );
     work.operator(&ClusterName::default_cluster(), message);
+    purge::definitions(work, &definition.family);
     Ok(Response::TaskDefinition(definition))
 }
 

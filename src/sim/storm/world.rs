@@ -26,6 +26,9 @@ use crate::model::{
 };
 use crate::sim::{Fleet, HostSpec};
 
+/// Wait before another attempt to start on a store that failed.
+const START_GAP: Duration = Duration::from_secs(1);
+
 /// When every storm begins, by the wall clock.
 pub const BASE: TimeMs = TimeMs(1_790_000_000_000);
 /// Images that every host has from the start.
@@ -170,7 +173,7 @@ impl World {
                 Err(error) => {
                     self.record
                         .note(&format!("the control plane does not start: {error}"));
-                    sleep(Duration::from_secs(1)).await;
+                    sleep(START_GAP).await;
                 }
             }
         }

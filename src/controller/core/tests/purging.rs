@@ -1,5 +1,5 @@
 use super::rig::Rig;
-use crate::controller::core::purge::{STOPPED_KEPT_MAX, STOPPED_KEPT_MS};
+use crate::controller::core::purge::{REVISIONS_KEPT_MAX, STOPPED_KEPT_MAX, STOPPED_KEPT_MS};
 use crate::model::observation::ContainerState;
 use crate::model::{LastStatus, TaskId};
 use crate::scheduler::BAD_HOST_WINDOW_MS;
@@ -121,4 +121,33 @@ fn what_failed_of_late_is_kept_however_many_stop_so_that_a_bad_host_stays_known(
     assert_eq!(known(&rig), 5);
     rig.wake_after(BAD_HOST_WINDOW_MS);
     assert_eq!(known(&rig), 0);
+}
+
+#[test]
+fn a_long_family_keeps_its_newest_revisions_and_what_is_in_use() {
+    let mut rig = Rig::new(&[("a", "z1")]);
+    rig.register("web", json!({}));
+    rig.create("web", 1);
+    rig.settle();
+    rig.register("job", json!({}));
+    let schedule = json!({
+        "name": "nightly", "scheduleExpression": "rate(1 day)", "taskDefinition": "web:2",
+    });
+    rig.register("web", json!({}));
+    rig.ask("PutSchedule", schedule).unwrap();
+    for _ in 0..2 * REVISIONS_KEPT_MAX {
+        rig.register("web", json!({}));
+    }
+    let family = "web".parse().unwrap();
+    let left: Vec<u32> = rig.state.family(&family).map(|it| it.revision.0).collect();
+    // The first runs, the second is on the timetable.
+    let newest = 2 * REVISIONS_KEPT_MAX as u32 + 2;
+    let oldest_kept = newest - REVISIONS_KEPT_MAX as u32 + 1;
+    assert_eq!(left[..3], [1, 2, oldest_kept]);
+    assert_eq!(left.len(), REVISIONS_KEPT_MAX + 2);
+    assert_eq!(left.last(), Some(&newest));
+    assert_eq!(rig.state.next_revision(&family).0, newest + 1);
+    assert_eq!(rig.state.family(&"job".parse().unwrap()).count(), 1);
+    rig.settle();
+    assert_eq!(rig.running(), 1);
 }
