@@ -10,7 +10,7 @@ use rcgen::{
 use crate::config::TlsFiles;
 
 /// An authority that signs certificates into a folder.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     dir: PathBuf,
     issuer: Issuer<'static, KeyPair>,
     ca: PathBuf,

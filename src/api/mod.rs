@@ -12,7 +12,7 @@ mod v1;
 pub mod wire;
 
 #[cfg(test)]
-mod authority;
+pub(crate) mod authority;
 #[cfg(test)]
 mod both_tests;
 #[cfg(test)]
@@ -43,7 +43,7 @@ use crate::scheduler::explain::{self, Explanation};
 
 pub use plan::{LossReport, PlanAsk, PlanReport, PlannedStep, ServiceCourse, Tight, plan};
 pub use query::query;
-pub use serve::{ServeError, Server};
+pub use serve::{Prepared, ServeError, Server};
 pub(crate) use v1::stream_error;
 use wire::{ExecRequest, WireError};
 

@@ -390,6 +390,33 @@ async fn a_config_that_is_read_anew_cuts_off_only_where_something_changed() {
     )
     .await;
 
+    // An address that is somebody else's leaves everything as it was.
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut elsewhere = rig.settings.clone();
+    elsewhere.address = taken.local_addr().unwrap();
+    let refusal = rig.server.listen(&listen(&elsewhere)).await.unwrap_err();
+    assert!(
+        refusal.to_string().starts_with("[api] listen "),
+        "{refusal}"
+    );
+    rig.client("ada").await.whoami().await.unwrap();
+
+    // The two addresses may change places.
+    let figures = {
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        free.local_addr().unwrap()
+    };
+    let mut both = listen(&rig.settings);
+    both.metrics = Some(figures);
+    rig.server.listen(&both).await.unwrap();
+    let before = std::mem::replace(&mut rig.settings.address, figures);
+    let mut swapped = listen(&rig.settings);
+    swapped.metrics = Some(before);
+    rig.server.listen(&swapped).await.unwrap();
+    assert_eq!(rig.server.metrics_address(), Some(before));
+    rig.client("ada").await.whoami().await.unwrap();
+    assert!(spoken(before, None).await.unwrap().starts_with("HTTP/1.1 "));
+
     // Renewed certificates are taken.
     rig.settings.tls = rig.authority.sign("server");
     rig.server.listen(&listen(&rig.settings)).await.unwrap();

@@ -228,26 +228,23 @@ async fn reload(global: &Global, carried: &mut Carried) -> Result<String, String
     };
     let read = match super::settings(&same) {
         Ok(settings) => settings,
-        Err(error) => {
-            let reason = error.to_string();
-            error!(
-                %reason,
-                "the configuration was not read anew; nothing has changed"
-            );
-            carried.handle().reload_refused(reason.clone()).await;
-            return Err(reason);
-        }
+        Err(error) => return Err(refuse(carried, error.to_string()).await),
+    };
+    if read.remote.is_some() {
+        return Err(refuse(carried, remote::ELSEWHERE.to_owned()).await);
+    }
+    // Before anything changes: who was taken out must not stay in because a file is unreadable.
+    let prepared = match carried.prepare(&read.listen).await {
+        Ok(prepared) => prepared,
+        Err(error) => return Err(refuse(carried, error.to_string()).await),
     };
     for warning in read.warnings() {
         warn!(warning, "the configuration");
     }
-    let (config, listen) = (source(&read), read.listen.clone());
+    let config = source(&read);
     match carried.reload(read).await {
         Ok(difference) => {
-            if let Err(error) = carried.listen(&listen).await {
-                // The fleet is as configured; who comes over TCP finds what was there before.
-                error!(%error, "where to listen was not read anew");
-            }
+            carried.take_up(prepared).await;
             info!(config, %difference, "the configuration was read anew");
             Ok(difference.to_string())
         }
@@ -264,6 +261,13 @@ async fn reload(global: &Global, carried: &mut Carried) -> Result<String, String
             Err(reason)
         }
     }
+}
+
+/// Tells why the configuration is not gone by, and writes it down.
+async fn refuse(carried: &Carried, reason: String) -> String {
+    error!(%reason, "the configuration was not read anew; nothing has changed");
+    carried.handle().reload_refused(reason.clone()).await;
+    reason
 }
 
 fn source(settings: &Settings) -> String {
@@ -298,6 +302,133 @@ fn status(snapshot: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::authority::Authority;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// A server under way, and the file that it goes by.
+    struct Rig {
+        dir: tempfile::TempDir,
+        global: Global,
+        carried: Carried,
+    }
+
+    const ADA: &str =
+        "[[api.operator]]\nname = \"ada\"\ncertificate = \"CN=ada\"\nrole = \"admin\"\n";
+    const VIC: &str =
+        "[[api.operator]]\nname = \"vic\"\ncertificate = \"CN=vic\"\nrole = \"viewer\"\n";
+
+    impl Rig {
+        async fn new(api: &str, metrics: &str, operators: &str) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            drop(Authority::new(dir.path(), "ours").sign("server"));
+            let global = Global {
+                config: Some(dir.path().join("quarterdeck.toml")),
+                state: Some(dir.path().join("state")),
+                server: None,
+                tls: None,
+                cluster: None,
+                output: super::super::args::Output::Table,
+                read_only: false,
+                verbose: 0,
+            };
+            write(dir.path(), api, metrics, operators);
+            let settings = super::super::settings(&global).unwrap();
+            let carried = carry(&state_dir(&global).unwrap(), &settings)
+                .await
+                .unwrap();
+            Self {
+                dir,
+                global,
+                carried,
+            }
+        }
+
+        async fn reload(&mut self) -> Result<String, String> {
+            reload(&self.global, &mut self.carried).await
+        }
+
+        fn latest(&self) -> String {
+            let snapshot = self.carried.handle().snapshot();
+            let mut events = snapshot.state.events.iter().rev();
+            let of_it = events.find(|it| it.message.starts_with("(configuration"));
+            of_it.unwrap().message.clone()
+        }
+    }
+
+    fn write(dir: &Path, api: &str, metrics: &str, operators: &str) {
+        let text = format!(
+            "[[instance]]\nname = \"a\"\nendpoint = \"unix:///nowhere/a.sock\"\n\
+             [metrics]\nlisten = \"{metrics}\"\n[api]\nlisten = \"{api}\"\n\
+             tls = {{ ca = \"ours-ca.pem\", cert = \"server.pem\", key = \"server.key\" }}\n{operators}"
+        );
+        std::fs::write(dir.join("quarterdeck.toml"), text).unwrap();
+    }
+
+    /// An address of this machine that nobody listens at.
+    async fn free() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_reload_that_cannot_listen_is_refused_whole_and_everything_goes_on_as_it_was() {
+        let (api, metrics) = (free().await, free().await);
+        let both = format!("{ADA}{VIC}");
+        let mut rig = Rig::new(&api, &metrics, &both).await;
+        let before = rig.carried.settings().unwrap().clone();
+
+        // An operator is taken out while a file cannot be used.
+        let key = rig.dir.path().join("server.key");
+        let secret = std::fs::read(&key).unwrap();
+        std::fs::write(&key, "half a k").unwrap();
+        write(rig.dir.path(), &api, &metrics, ADA);
+        let reason = rig.reload().await.unwrap_err();
+        assert!(
+            reason.starts_with("[api]: ") && reason.contains("server.key"),
+            "{reason}"
+        );
+        assert!(rig.latest().contains(&reason), "{}", rig.latest());
+        assert_eq!(rig.carried.settings().unwrap(), &before);
+        std::fs::write(&key, secret).unwrap();
+
+        // An address is somebody else's.
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let theirs = taken.local_addr().unwrap().to_string();
+        write(rig.dir.path(), &theirs, &metrics, ADA);
+        let reason = rig.reload().await.unwrap_err();
+        assert!(
+            reason.contains(&format!("[api] listen {theirs}")),
+            "{reason}"
+        );
+        assert!(rig.latest().contains(&reason), "{}", rig.latest());
+        assert_eq!(rig.carried.settings().unwrap(), &before);
+        for address in [&api, &metrics] {
+            TcpStream::connect(address).await.unwrap();
+        }
+
+        // It would be carried elsewhere.
+        let file = rig.dir.path().join("quarterdeck.toml");
+        let text = "[remote]\nserver = \"tcp://127.0.0.1:1\"\n\
+                    tls = { ca = \"ours-ca.pem\", cert = \"server.pem\", key = \"server.key\" }\n";
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(rig.reload().await.unwrap_err(), remote::ELSEWHERE);
+        assert!(rig.latest().contains("[remote]"), "{}", rig.latest());
+
+        // With all of it right, who went, who may do more and what moved is told and kept.
+        let admin = VIC.replace("viewer", "admin");
+        write(rig.dir.path(), &metrics, &api, &admin);
+        let told = rig.reload().await.unwrap();
+        for words in [
+            "operator ada (CN=ada) removed".to_owned(),
+            "operator vic (CN=vic) is admin, was viewer".to_owned(),
+            format!("[api] listens at {metrics} instead of {api}"),
+            format!("[metrics] listens at {api} instead of {metrics}"),
+        ] {
+            assert!(told.contains(&words), "{told}");
+            assert!(rig.latest().contains(&words), "{}", rig.latest());
+        }
+        rig.carried.stop().await.unwrap();
+    }
 
     #[test]
     fn it_is_told_in_one_line_how_it_stands() {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Client, ClientError, LocalClient, RemoteClient, operator};
 use crate::agent::{Clock, SystemClock, Tuning};
 use crate::api::serve::SOCKET;
-use crate::api::{ServeError, Server};
+use crate::api::{Prepared, ServeError, Server};
 use crate::config::{Difference, ListenSettings, Settings};
 use crate::controller::{ControlPlane, Ended, Handle, ReloadRefusal, Start, StartError, start};
 use crate::docker::Connector;
@@ -121,12 +121,17 @@ impl Carried {
         self.plane.reload(settings).await
     }
 
-    /// Listens where the configuration says besides the socket, and no longer where it does not.
+    /// Holds that it can listen where the configuration says besides the socket.
     ///
     /// # Errors
-    /// [`ServeError`] as for [`Server::listen`].
-    pub async fn listen(&mut self, settings: &ListenSettings) -> Result<(), ServeError> {
-        self.server.listen(settings).await
+    /// [`ServeError`] as for [`Server::prepare`].
+    pub async fn prepare(&self, settings: &ListenSettings) -> Result<Prepared, ServeError> {
+        self.server.prepare(settings).await
+    }
+
+    /// Listens as was prepared, and no longer elsewhere.
+    pub async fn take_up(&mut self, prepared: Prepared) {
+        self.server.take_up(prepared).await;
     }
 
     /// Resolves when the control plane has ended by itself. May be dropped and called anew

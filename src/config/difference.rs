@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 
-use super::settings::{InstanceSettings, Settings};
+use super::settings::{InstanceSettings, ListenSettings, OperatorSettings, Settings};
 use crate::model::InstanceName;
 
 /// How many instances are named in words for each kind of change; of the rest the number is told.
@@ -54,6 +55,8 @@ pub struct Difference {
     pub roles: bool,
     /// Whether it is where secrets or files come from.
     pub secrets: bool,
+    /// Where the server listens besides its socket, and who may come: each change in words.
+    pub listen: Vec<String>,
 }
 
 impl Difference {
@@ -86,6 +89,7 @@ impl Difference {
             clusters: old.clusters != new.clusters,
             roles: old.roles != new.roles,
             secrets: old.secrets != new.secrets || folder(old) != folder(new),
+            listen: listening(&old.listen, &new.listen),
         }
     }
 
@@ -99,6 +103,73 @@ impl Difference {
     pub fn of(&self, kind: InstanceChange) -> impl Iterator<Item = &InstanceName> {
         let instances = self.instances.iter();
         instances.filter_map(move |(name, change)| (*change == kind).then_some(name))
+    }
+}
+
+/// What is different in where the server listens. Every operator is named: who may do what from
+/// now on is not to be guessed.
+fn listening(old: &ListenSettings, new: &ListenSettings) -> Vec<String> {
+    let mut told = Vec::new();
+    let address = |of: &ListenSettings| of.api.as_ref().map(|api| api.address);
+    told.extend(moved("[api]", address(old), address(new)));
+    if let (Some(old), Some(new)) = (&old.api, &new.api)
+        && old.tls != new.tls
+    {
+        told.push("[api] has other TLS files".to_owned());
+    }
+    told.extend(moved("[metrics]", old.metrics, new.metrics));
+    let (old, new) = (operators(old), operators(new));
+    for it in old {
+        // A certificate is one operator's; a name may have several.
+        let kept = new.iter().find(|other| other.certificate == it.certificate);
+        let Some(now) = kept else {
+            told.push(format!("operator {} ({}) removed", it.name, it.certificate));
+            continue;
+        };
+        if now.name != it.name {
+            told.push(format!(
+                "operator {} ({}) is called {} now",
+                it.name, it.certificate, now.name
+            ));
+        }
+        if now.role != it.role {
+            let (role, was) = (now.role.as_str(), it.role.as_str());
+            told.push(format!(
+                "operator {} ({}) is {role}, was {was}",
+                now.name, now.certificate
+            ));
+        }
+    }
+    for it in new {
+        if !old.iter().any(|other| other.certificate == it.certificate) {
+            let role = it.role.as_str();
+            told.push(format!(
+                "operator {} ({}) added as {role}",
+                it.name, it.certificate
+            ));
+        }
+    }
+    let order = |of: &[OperatorSettings]| -> Vec<String> {
+        of.iter().map(|it| it.certificate.to_string()).collect()
+    };
+    if told.is_empty() && order(old) != order(new) {
+        told.push("operators in another order".to_owned());
+    }
+    told
+}
+
+fn operators(settings: &ListenSettings) -> &[OperatorSettings] {
+    settings.api.as_ref().map_or(&[], |api| &api.operators)
+}
+
+fn moved(table: &str, old: Option<SocketAddr>, new: Option<SocketAddr>) -> Option<String> {
+    match (old, new) {
+        (None, Some(new)) => Some(format!("{table} listens at {new}")),
+        (Some(old), None) => Some(format!("{table} no longer listens at {old}")),
+        (Some(old), Some(new)) if old != new => {
+            Some(format!("{table} listens at {new} instead of {old}"))
+        }
+        _ => None,
     }
 }
 
@@ -137,6 +208,7 @@ impl fmt::Display for Difference {
                 parts.push(format!("{what} changed"));
             }
         }
+        parts.extend(self.listen.iter().cloned());
         if parts.is_empty() {
             parts.push("nothing is different".to_owned());
         }
@@ -147,8 +219,11 @@ impl fmt::Display for Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ClusterSettings, Endpoint, SecretSettings, SecretSource};
-    use crate::model::{ClusterName, Partition, Role};
+    use crate::config::{
+        ApiSettings, CertificateName, ClusterSettings, Endpoint, SecretSettings, SecretSource,
+        TlsFiles,
+    };
+    use crate::model::{AccessRole, ClusterName, Partition, Role};
 
     fn instance(name: &str) -> InstanceSettings {
         InstanceSettings::new(
@@ -231,6 +306,68 @@ mod tests {
             "secrets changed",
             "relative paths go from another folder"
         );
+    }
+
+    #[test]
+    fn where_it_listens_and_who_may_come_is_told_one_by_one() {
+        let operator = |name: &str, certificate: &str, role| OperatorSettings {
+            name: name.into(),
+            certificate: CertificateName::read(certificate).unwrap(),
+            role,
+        };
+        let files = |cert: &str| TlsFiles {
+            ca: "/ca.pem".into(),
+            cert: cert.into(),
+            key: "/key.pem".into(),
+        };
+        let api = ApiSettings {
+            address: ([127, 0, 0, 1], 7443).into(),
+            tls: files("/cert.pem"),
+            operators: vec![
+                operator("ada", "CN=ada", AccessRole::Admin),
+                operator("vic", "CN=vic", AccessRole::Viewer),
+                operator("bot", "CN=bot", AccessRole::Operator),
+            ],
+        };
+        let mut other = api.clone();
+        other.address.set_port(7444);
+        other.tls = files("/cert-2.pem");
+        other.operators[0].certificate = CertificateName::read("CN=ada2").unwrap();
+        other.operators[1].role = AccessRole::Admin;
+        other.operators[2].name = "robot".into();
+        let told = |old: Option<&ApiSettings>, new: Option<&ApiSettings>| {
+            let of = |api: Option<&ApiSettings>, metrics| ListenSettings {
+                api: api.cloned(),
+                metrics,
+            };
+            listening(
+                &of(old, None),
+                &of(new, Some(([127, 0, 0, 1], 9464).into())),
+            )
+        };
+        assert_eq!(
+            told(Some(&api), Some(&other)),
+            [
+                "[api] listens at 127.0.0.1:7444 instead of 127.0.0.1:7443",
+                "[api] has other TLS files",
+                "[metrics] listens at 127.0.0.1:9464",
+                "operator ada (CN=ada) removed",
+                "operator vic (CN=vic) is admin, was viewer",
+                "operator bot (CN=bot) is called robot now",
+                "operator ada (CN=ada2) added as admin",
+            ]
+        );
+        assert_eq!(
+            told(Some(&api), None)[0],
+            "[api] no longer listens at 127.0.0.1:7443"
+        );
+        assert_eq!(told(Some(&api), None).len(), 5);
+        assert_eq!(told(Some(&api), Some(&api)).len(), 1);
+        let listen = ListenSettings {
+            api: Some(api),
+            metrics: None,
+        };
+        assert!(after(|it| it.listen = listen).contains("operator ada (CN=ada) added as admin"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::command::{CommandError, Response};
 use super::core::Input;
 use super::handle::{Answer, ReloadRefusal, ReplyTo, Request};
 use super::orphaned::Orphaned;
+use super::outage;
 use crate::model::Snapshot;
 
 /// What one decision takes in.
@@ -88,7 +89,7 @@ impl Replies {
             let _ = reply.send(Err(refusal.clone()));
         }
         for reply in self.reloads {
-            let _ = reply.send(Err(ReloadRefusal::Store(refusal.clone())));
+            let _ = reply.send(Err(ReloadRefusal::Store(outage::of_reload(refusal))));
         }
         for reply in self.noted {
             let _ = reply.send(());

@@ -60,10 +60,19 @@ pub(super) fn refusal(failure: &StoreError) -> CommandError {
     CommandError::new(
         ErrorKind::ServerException,
         format!(
-            "nothing was changed, for it cannot be stored: {failure}. It is tried again; tasks go \
-             on as they are"
+            "nothing was changed, for it cannot be stored: {failure}. Writing is tried again, what \
+             was asked for is not; tasks go on as they are"
         ),
     )
+}
+
+/// The same for who asked for a reload: nobody asks for it anew but who sends the signal.
+pub(super) fn of_reload(refusal: &CommandError) -> CommandError {
+    let message = format!(
+        "{}. The configuration is not read again by itself: send SIGHUP again once there is room",
+        refusal.message
+    );
+    CommandError::new(refusal.kind, message)
 }
 
 /// The inputs that are taken in again: what agents saw, and that the clock was set. Who asked for
@@ -82,6 +91,14 @@ fn wait(attempts: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asked_for_a_reload_is_told_to_ask_again() {
+        let refusal = CommandError::new(ErrorKind::ServerException, "it cannot be stored");
+        let told = of_reload(&refusal).to_string();
+        assert!(told.contains("it cannot be stored. "), "{told}");
+        assert!(told.contains("send SIGHUP again"), "{told}");
+    }
 
     #[test]
     fn attempts_become_rarer_up_to_a_bound() {

@@ -10,6 +10,7 @@ mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -46,9 +47,42 @@ pub struct Server {
     place: PathBuf,
     handle: Handle,
     socket: Listener,
-    api: Option<(tls::Loaded, SocketAddr, Listener)>,
-    /// As it is configured, as it is, and the listener.
-    metrics: Option<(SocketAddr, SocketAddr, Listener)>,
+    api: Option<Api>,
+    metrics: Option<Metrics>,
+}
+
+/// A socket that is bound. It outlives who takes connections from it.
+#[derive(Clone)]
+struct Bound {
+    address: SocketAddr,
+    listener: Arc<TcpListener>,
+}
+
+/// What listens, by what it was configured with.
+struct Listening<T> {
+    what: T,
+    bound: Bound,
+    listener: Listener,
+}
+
+type Api = Listening<tls::Loaded>;
+type Metrics = Listening<SocketAddr>;
+
+/// What becomes of one thing that listens.
+enum Step<T> {
+    /// It goes on as it is.
+    Stays,
+    /// It ends, or never was.
+    Ends,
+    /// It begins, in place of what was there.
+    Begins(T, Bound),
+}
+
+/// Where to listen from now on, with all that could go wrong behind it. Dropped, it leaves
+/// everything as it is.
+pub struct Prepared {
+    api: Step<tls::Loaded>,
+    metrics: Step<SocketAddr>,
 }
 
 impl Server {
@@ -79,88 +113,129 @@ impl Server {
         })
     }
 
-    /// Listens where the config says, besides the socket, and no longer where it does not. What
-    /// stays as it is keeps its connections; who is cut off for the rest attaches anew. A file
-    /// that was renewed counts as a change.
+    /// Listens where the config says, besides the socket, and no longer where it does not:
+    /// [`Server::prepare`] and [`Server::take_up`] in one.
     ///
     /// # Errors
-    /// [`ServeError`] with the address or file that cannot be used. As long as it is about files,
-    /// what listened before goes on as it was.
+    /// As for [`Server::prepare`]; then everything is as it was.
     pub async fn listen(&mut self, settings: &ListenSettings) -> Result<(), ServeError> {
-        let api = match &settings.api {
-            None => None,
-            Some(api) => Some(tls::Loaded::read(api).map_err(|message| ServeError {
-                place: "[api]".to_owned(),
-                message,
-            })?),
-        };
-        match (api, self.api.take()) {
-            (Some(new), Some(now)) if now.0.is_as(&new) => self.api = Some(now),
-            (new, before) => {
-                if let Some((.., listener)) = before {
-                    listener.stop().await;
-                }
-                if let Some(new) = new {
-                    self.api = Some(self.listen_over_tls(new).await?);
-                }
-            }
-        }
-        match (settings.metrics, self.metrics.take()) {
-            (Some(new), Some(now)) if now.0 == new => self.metrics = Some(now),
-            (new, before) => {
-                if let Some((.., listener)) = before {
-                    listener.stop().await;
-                }
-                if let Some(new) = new {
-                    self.metrics = Some(self.listen_plainly(new).await?);
-                }
-            }
-        }
+        let prepared = self.prepare(settings).await?;
+        self.take_up(prepared).await;
         Ok(())
     }
 
-    async fn listen_plainly(
+    /// Reads the files and binds the addresses that are new, and changes nothing yet. What
+    /// listens there already keeps its socket, whichever of the two tables it was under.
+    ///
+    /// # Errors
+    /// [`ServeError`] with the address or file that cannot be used.
+    pub async fn prepare(&self, settings: &ListenSettings) -> Result<Prepared, ServeError> {
+        let api = match (&settings.api, &self.api) {
+            (None, _) => Step::Ends,
+            (Some(api), now) => {
+                let loaded = tls::Loaded::read(api).map_err(|message| ServeError {
+                    place: "[api]".to_owned(),
+                    message,
+                })?;
+                match now {
+                    Some(now) if now.what.is_as(&loaded) => Step::Stays,
+                    _ => {
+                        let same = |it: &&Api| it.what.address() == loaded.address();
+                        let known = now.as_ref().filter(same).map(|it| it.bound.clone());
+                        let bound = self.socket("[api]", loaded.address(), known).await?;
+                        Step::Begins(loaded, bound)
+                    }
+                }
+            }
+        };
+        let metrics = match (settings.metrics, &self.metrics) {
+            (None, _) => Step::Ends,
+            (Some(new), Some(now)) if now.what == new => Step::Stays,
+            (Some(new), _) => Step::Begins(new, self.socket("[metrics]", new, None).await?),
+        };
+        Ok(Prepared { api, metrics })
+    }
+
+    /// The socket for an address: the one that listens there now, or one that is bound for it.
+    async fn socket(
         &self,
-        configured: SocketAddr,
-    ) -> Result<(SocketAddr, SocketAddr, Listener), ServeError> {
-        let (address, bound) = bind("[metrics]", configured).await?;
+        table: &str,
+        wanted: SocketAddr,
+        known: Option<Bound>,
+    ) -> Result<Bound, ServeError> {
+        let api = self.api.iter().map(|it| &it.bound);
+        let metrics = self.metrics.iter().map(|it| &it.bound);
+        let mut ours = api.chain(metrics).filter(|it| it.address == wanted);
+        match known.or_else(|| ours.next().cloned()) {
+            Some(bound) => Ok(bound),
+            None => bind(table, wanted).await,
+        }
+    }
+
+    /// Goes by what was prepared. What stays as it is keeps its connections; all others end, those
+    /// of who may no longer come among them, and whoever still may attaches anew.
+    pub async fn take_up(&mut self, prepared: Prepared) {
+        // Both first, so that nobody takes what comes over a socket that changes hands.
+        if !matches!(prepared.api, Step::Stays)
+            && let Some(before) = self.api.take()
+        {
+            before.listener.stop().await;
+        }
+        if !matches!(prepared.metrics, Step::Stays)
+            && let Some(before) = self.metrics.take()
+        {
+            before.listener.stop().await;
+        }
+        if let Step::Begins(loaded, bound) = prepared.api {
+            self.api = Some(self.begin_over_tls(loaded, bound));
+        }
+        if let Step::Begins(configured, bound) = prepared.metrics {
+            self.metrics = Some(self.begin_plainly(configured, bound));
+        }
+    }
+
+    fn begin_plainly(&self, configured: SocketAddr, bound: Bound) -> Metrics {
         let listener = Listener::start(|course| {
             let router = plain_router(App {
                 handle: self.handle.clone(),
                 stop: course.stop.clone(),
             });
-            plain::accept(bound, router, course)
+            plain::accept(bound.listener.clone(), router, course)
         });
-        tracing::info!(%address, "metrics, health and addresses are served");
-        Ok((configured, address, listener))
+        tracing::info!(address = %bound.address, "metrics, health and addresses are served");
+        Listening {
+            what: configured,
+            bound,
+            listener,
+        }
     }
 
     /// Where figures, health and addresses are served plainly, if they are.
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref().map(|(_, address, _)| *address)
+        self.metrics.as_ref().map(|it| it.bound.address)
     }
 
-    async fn listen_over_tls(
-        &self,
-        loaded: tls::Loaded,
-    ) -> Result<(tls::Loaded, SocketAddr, Listener), ServeError> {
-        let (address, bound) = bind("[api]", loaded.address()).await?;
+    fn begin_over_tls(&self, loaded: tls::Loaded, bound: Bound) -> Api {
         let listener = Listener::start(|course| {
             let router = router(App {
                 handle: self.handle.clone(),
                 stop: course.stop.clone(),
             });
-            tls::accept(bound, loaded.door(router), course)
+            tls::accept(bound.listener.clone(), loaded.door(router), course)
         });
-        tracing::info!(%address, "listening with mutual TLS");
-        Ok((loaded, address, listener))
+        tracing::info!(address = %bound.address, "listening with mutual TLS");
+        Listening {
+            what: loaded,
+            bound,
+            listener,
+        }
     }
 
     /// Where the API is served over TLS, if it is.
     #[must_use]
     pub fn api_address(&self) -> Option<SocketAddr> {
-        self.api.as_ref().map(|(_, address, _)| *address)
+        self.api.as_ref().map(|it| it.bound.address)
     }
 
     /// Where it listens.
@@ -171,11 +246,11 @@ impl Server {
 
     /// Ends the streams, lets requests under way finish for a moment, and removes the socket.
     pub async fn stop(self) {
-        if let Some((.., listener)) = self.api {
-            listener.stop().await;
+        if let Some(api) = self.api {
+            api.listener.stop().await;
         }
-        if let Some((.., listener)) = self.metrics {
-            listener.stop().await;
+        if let Some(metrics) = self.metrics {
+            metrics.listener.stop().await;
         }
         self.socket.stop().await;
         if let Err(error) = std::fs::remove_file(&self.place) {
@@ -184,9 +259,14 @@ impl Server {
     }
 }
 
-async fn bind(table: &str, address: SocketAddr) -> Result<(SocketAddr, TcpListener), ServeError> {
+async fn bind(table: &str, address: SocketAddr) -> Result<Bound, ServeError> {
     let bound = TcpListener::bind(address).await;
-    let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let bound = bound.and_then(|listener| {
+        Ok(Bound {
+            address: listener.local_addr()?,
+            listener: Arc::new(listener),
+        })
+    });
     bound.map_err(|error| ServeError {
         place: format!("{table} listen {address}"),
         message: error.to_string(),

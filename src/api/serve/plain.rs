@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Takes connections in until it is told to stop.
-pub(super) async fn accept(listener: TcpListener, router: Router, course: Course) {
+pub(super) async fn accept(listener: Arc<TcpListener>, router: Router, course: Course) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let trouble = Hush::default();
     loop {

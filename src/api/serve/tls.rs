@@ -144,7 +144,7 @@ pub(super) struct Door {
 }
 
 /// Takes connections in until it is told to stop.
-pub(super) async fn accept(listener: TcpListener, door: Door, course: Course) {
+pub(super) async fn accept(listener: Arc<TcpListener>, door: Door, course: Course) {
     let door = Arc::new(door);
     let handshakes = Places::new(HANDSHAKES_EACH, HANDSHAKES_MAX);
     let trouble = Hush::default();
