@@ -23,7 +23,7 @@ const LOG_BYTES_MAX: u64 = 8 << 20;
 /// As `controller::core::purge` has them.
 const STOPPED_KEPT_MAX: usize = 20;
 const FAILED_KEPT_MAX: usize = 200;
-const REVISIONS_KEPT_MAX: usize = 100;
+const REVISIONS_KEPT_MAX: usize = 500;
 
 #[test]
 fn hours_of_churn_leave_every_collection_under_its_bound() {

@@ -22,7 +22,7 @@ const SIZE_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Past {
     archive: Arc<dyn Archive>,
     looks: Arc<Semaphore>,
-    /// One look at the log's size at a time.
+    /// [`SIZINGS_MAX`] looks at the log's size at a time.
     sizing: Arc<Semaphore>,
 }
 

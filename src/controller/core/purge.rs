@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::work::Work;
+use crate::model::arn::short_name;
 use crate::model::{
-    Change, Family, Service, ServiceStatus, State, TaskDefinitionId, TaskId, TimeMs,
+    Change, ClusterName, EventKind, Family, Service, ServiceStatus, Severity, State,
+    TaskDefinitionId, TaskId, TimeMs,
 };
 use crate::scheduler::{BAD_HOST_WINDOW_MS, has_failed};
 
@@ -17,8 +19,9 @@ pub(super) const STOPPED_KEPT_MAX: usize = 20;
 /// Beyond that, those that failed of late are kept among the newest so many.
 const FAILED_KEPT_MAX: usize = 200;
 
-/// How many revisions of a family are kept; more only while they are in use.
-pub(super) const REVISIONS_KEPT_MAX: usize = 100;
+/// How many revisions of a family are kept; more only while they are in use. (ECS keeps all of
+/// them, and a registry has one for each build: it is far more than anybody goes back.)
+pub(super) const REVISIONS_KEPT_MAX: usize = 500;
 
 /// Forgets what is too old or too many; tells when the next one is due. A task whose stop is not
 /// confirmed still holds what it holds, and is never forgotten.
@@ -70,10 +73,26 @@ pub(super) fn definitions(work: &mut Work, family: &Family) {
     let Some(surplus) = all.len().checked_sub(REVISIONS_KEPT_MAX).filter(|n| *n > 0) else {
         return;
     };
-    let used = used_definitions(&work.state, family);
+    let mut used = used_definitions(&work.state, family);
+    used.extend(work.state.latest_definition(family).map(|it| it.id()));
     let old = &all[..all.len() - REVISIONS_KEPT_MAX];
     let gone = old.iter().filter(|id| !used.contains(id)).take(surplus);
-    for id in gone.cloned().collect::<Vec<_>>() {
+    let gone: Vec<_> = gone.cloned().collect();
+    let Some(first) = gone.first() else {
+        return;
+    };
+    let message = format!(
+        "(task definition {first}) was forgotten{}: nothing uses it, and its family has {} newer \
+         revisions.",
+        match gone.len() {
+            1 => String::new(),
+            more => format!(", and {} more of its family", more - 1),
+        },
+        REVISIONS_KEPT_MAX
+    );
+    let about = &ClusterName::default_cluster();
+    work.event(Severity::Info, EventKind::Service, about, message);
+    for id in gone {
         work.put(Change::TaskDefinitionRemoved(id));
     }
 }
@@ -84,12 +103,17 @@ fn used_definitions(state: &State, family: &Family) -> BTreeSet<TaskDefinitionId
     let tasks = state.tasks.values().map(|task| &task.task_definition);
     let services = state.services.values().flat_map(|service| {
         let now = service.deployments.iter().map(|it| &it.task_definition);
+        let back = service.last_completed.iter();
         now.chain(service.history.iter().map(|it| &it.task_definition))
+            .chain(back)
     });
     let of_family = |id: &&TaskDefinitionId| &id.family == family;
     let mut used: BTreeSet<_> = tasks.chain(services).filter(of_family).cloned().collect();
     let schedules = state.schedules.values();
-    used.extend(schedules.filter_map(|it| it.task_definition.parse::<TaskDefinitionId>().ok()));
+    used.extend(schedules.filter_map(|it| {
+        let name = short_name(&it.task_definition);
+        name.parse::<TaskDefinitionId>().ok()
+    }));
     used
 }
 
