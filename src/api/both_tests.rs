@@ -50,7 +50,12 @@ fn masked(value: Value, name: &str) -> Value {
 fn is_drawn(key: &str) -> bool {
     matches!(
         key,
-        "id" | "events" | "runningCount" | "pendingCount" | "rolloutState" | "rolloutStateReason"
+        "id" | "events"
+            | "containerImages"
+            | "runningCount"
+            | "pendingCount"
+            | "rolloutState"
+            | "rolloutStateReason"
     )
 }
 

@@ -169,6 +169,15 @@ async fn the_page_tells_what_runs_what_does_not_and_what_was_done() {
         web.unplaced.is_some() && serving(it, "web").len() > 3
     })
     .await;
+    until(handle, "each instance is heard", |it| {
+        let heard = it
+            .live
+            .agents
+            .values()
+            .filter(|agent| agent.heard_at.is_some());
+        heard.count() == 2
+    })
+    .await;
     let watching = handle.meters().watch();
     watching.fell_behind();
 
