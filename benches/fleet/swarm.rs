@@ -57,9 +57,10 @@ impl Swarm {
     /// Seconds from the kill of a service's one container to its replacement running.
     pub async fn kills(&self, engines: &Engines, delay_s: u64, rounds: usize) -> Vec<f64> {
         let engine = transport(&engines.each[0]);
-        self.serve(1, delay_s, &["node.role==manager"]).await;
         let mut seconds = Vec::new();
         for _ in 0..rounds {
+            // A fresh service each time, as ours has: what was restarted before waits longer.
+            self.serve(1, delay_s, &["node.role==manager"]).await;
             let victim = containers(&self.running(1).await)[0].clone();
             let path = format!("/containers/{victim}/kill");
             let begun = Instant::now();
@@ -67,8 +68,8 @@ impl Swarm {
             self.until(|tasks| containers(tasks).iter().any(|id| *id != victim))
                 .await;
             seconds.push(begun.elapsed().as_secs_f64());
+            self.remove(engines).await;
         }
-        self.remove(engines).await;
         seconds
     }
 
