@@ -11,6 +11,8 @@ use super::world::{BASE, PATIENCE, Step, World};
 use crate::model::{InstanceStatus, State, TaskId};
 use crate::scheduler::REBALANCE_WAIT_MS;
 
+/// By then a mended store has been tried again (the driver waits 15 s at most).
+const WRITES_AGAIN: Duration = Duration::from_secs(20);
 /// For so long a settled fleet has to stay as it is: two whole lists of every engine.
 const STAYS: Duration = Duration::from_secs(150);
 
@@ -101,6 +103,8 @@ impl World {
     pub async fn mend_and_settle(&mut self) -> Step {
         self.record.note("everything is mended");
         self.mend_all();
+        // A store that was full is tried again only now and then; until it is, commands are refused.
+        self.pass(WRITES_AGAIN).await?;
         self.unschedule().await?;
         for host in self.character.hosts.clone() {
             self.put_status(&host, InstanceStatus::Active).await?;
