@@ -333,7 +333,15 @@ impl Harbour {
             serve,
             _runtime: runtime,
         };
-        harbour.until("a server", &["status"], |_| true);
+        // A command that finds no server yet would carry the control plane itself.
+        let began = Instant::now();
+        while !std::fs::read_to_string(harbour.path("serve.log"))
+            .unwrap()
+            .contains("the control plane is up")
+        {
+            assert!(began.elapsed() < PATIENCE, "no server");
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let fleet = harbour.path("fleet.toml").display().to_string();
         harbour.until("the fleet", &["apply", &fleet, "--yes"], |_| true);
         harbour.until(

@@ -4,8 +4,10 @@
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::net::UnixDatagram;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -218,6 +220,34 @@ fn a_bad_config_is_refused_in_the_words_of_config_check_and_nothing_changes() {
     assert_eq!(harbour.instances(), ["nowhere"]);
     server.signal(Signal::INT);
     assert!(server.ends().success());
+}
+
+/// Short commands that find no server hold the state folder one after the other.
+#[test]
+fn a_server_comes_up_between_the_commands_of_a_script() {
+    let harbour = Harbour::new();
+    let up = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !up.load(Ordering::Relaxed) {
+                    harbour.run(&["status"]);
+                }
+            });
+        }
+        // The script is under way before the server is started.
+        for _ in 0..2 {
+            assert!(harbour.run(&["status"]).status.success());
+        }
+        let mut server = harbour.serve(&[]);
+        let told = catch_unwind(AssertUnwindSafe(|| harbour.told("READY=1")));
+        up.store(true, Ordering::Relaxed);
+        if let Err(panic) = told {
+            resume_unwind(panic);
+        }
+        server.signal(Signal::TERM);
+        assert!(server.ends().success(), "{}", harbour.log());
+    });
 }
 
 #[test]

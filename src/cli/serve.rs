@@ -23,9 +23,10 @@ use crate::controller::ReloadRefusal;
 use crate::model::{RolloutState, ServiceStatus, Snapshot, Surface};
 
 /// How often `serve` asks again for a folder that a short command holds just now.
-const ATTEMPTS_MAX: u32 = 40;
-/// Wait between two such attempts.
-const ATTEMPT_GAP: Duration = Duration::from_millis(500);
+const ATTEMPTS_MAX: u32 = 400;
+/// Wait between two such attempts: shorter than what a script needs to start its next command, for
+/// a server that always comes second would never come up.
+const ATTEMPT_GAP: Duration = Duration::from_millis(50);
 /// How long its own socket may take to answer at the start.
 const ANSWER_MOST: Duration = Duration::from_secs(10);
 /// How long a clean end may take; after that it ends at once, as if killed.
@@ -179,6 +180,7 @@ async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
         return Err(CliError::Usage(remote::ELSEWHERE.to_owned()));
     }
     let mut attempt = 1;
+    let mut waited_for = None;
     loop {
         let asked = options(dir.to_owned(), settings.clone(), "serve");
         match client::open(asked).await {
@@ -191,11 +193,14 @@ async fn carry(dir: &Path, settings: &Settings) -> CliResult<Carried> {
                 if attempt < ATTEMPTS_MAX
                     && !matches!(holder.role.as_str(), "serve" | "console") =>
             {
-                info!(
-                    role = holder.role,
-                    pid = holder.pid,
-                    "waiting for a command"
-                );
+                if waited_for != Some(holder.pid) {
+                    info!(
+                        role = holder.role,
+                        pid = holder.pid,
+                        "waiting for a command"
+                    );
+                    waited_for = Some(holder.pid);
+                }
             }
             Err(error) => return Err(not_opened(error)),
         }

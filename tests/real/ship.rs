@@ -158,6 +158,7 @@ impl Ship {
 
     /// Starts `qd serve` and waits until it answers with every instance connected.
     pub fn serve(&mut self) {
+        let before = self.log().len();
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -173,6 +174,10 @@ impl Ship {
         wait_for("qd serve to connect to every instance", PATIENCE, || {
             if let Some(status) = self.serve.as_mut().unwrap().try_wait().unwrap() {
                 panic!("qd serve ended ({status}):\n{}", self.log());
+            }
+            // Until it is up a command would carry the control plane itself.
+            if !self.log()[before..].contains("the control plane is up") {
+                return false;
             }
             let listed = self.qd(&["instance", "ls", "--output", "json"]);
             serde_json::from_slice::<Value>(&listed.stdout).is_ok_and(|answer| {
