@@ -4,6 +4,8 @@
 //! The image is made here from the machine's static busybox; no registry is asked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/ours.rs"]
+mod ours;
 #[path = "shared/mod.rs"]
 mod shared;
 
@@ -13,19 +15,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 use hyper::Method;
-use quarterdeck::agent::{SystemClock, Tuning};
+use ours::{Kind, Ours, running};
 use quarterdeck::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
-use quarterdeck::controller::{ControlPlane, Handle, Start, start, wire};
 use quarterdeck::docker::connector::RealConnector;
 use quarterdeck::docker::spec::container_spec;
 use quarterdeck::docker::{Connector, ContainerSpec, Engine};
-use quarterdeck::model::snapshot::Holder;
-use quarterdeck::model::{
-    ClusterName, InstanceName, LastStatus, Partition, Snapshot, Task, TaskDefinition, TaskId,
-    TimeMs,
-};
-use quarterdeck::store::SqliteStore;
-use serde_json::json;
+use quarterdeck::model::{ClusterName, InstanceName, Partition, Task, TaskDefinition, TaskId};
 use shared::{SOCKET, import_image, sweep, transport};
 
 const IMAGE: &str = "quarterdeck-engine-bench:1";
@@ -39,6 +34,8 @@ const KILLS: usize = 9;
 const PARALLELISM: [usize; 5] = [1, 2, 4, 8, 16];
 /// What a wait must not exceed, so that a fault does not hang the bench.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a lost host is given; none is lost here.
+const GRACE_S: u32 = 30;
 
 fn main() {
     // `cargo test --all-targets` builds and runs benches too; they are not for that.
@@ -108,26 +105,20 @@ async fn replacement(connector: &Arc<RealConnector>, engine: &Arc<dyn Engine>, s
         plain.push(begun.elapsed().as_secs_f64());
         sweep(&**engine, IMAGE).await;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let plane = plane(connector, &folder).await;
+    let plane = plane(connector).await;
     let mut ours = Vec::new();
     for n in 0..KILLS {
         // A service of its own each time: one whose tasks die again and again is made to wait.
         let service = format!("victim-{n}");
-        let snapshot = serve(&plane.handle, &service, 1).await;
+        let snapshot = plane.serve(&service, 1, GRACE_S).await;
         let victim = running(&snapshot, &service)[0].clone();
         let pid = pid_of(&victim.containers[0].runtime_id).await;
         let begun = Instant::now();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        until(&plane.handle, |snapshot| {
-            running(snapshot, &service)
-                .iter()
-                .any(|t| t.id != victim.id)
-        })
-        .await;
+        plane.until_replaced(&service, &victim).await;
         ours.push(begun.elapsed().as_secs_f64());
     }
-    plane.stop().await.unwrap();
+    plane.stop().await;
     let (ours, plain) = (median(ours), median(plain));
     println!(
         "engine bench: replacement: RUNNING {:.0} ms after the kill against {:.0} ms for one \
@@ -162,9 +153,8 @@ impl Sample {
 }
 
 async fn sample(connector: &Arc<RealConnector>) -> Sample {
-    let folder = tempfile::tempdir().unwrap();
-    let plane = plane(connector, &folder).await;
-    let snapshot = serve(&plane.handle, "sample", 1).await;
+    let plane = plane(connector).await;
+    let snapshot = plane.serve("sample", 1, GRACE_S).await;
     let task = Task::clone(running(&snapshot, "sample")[0]);
     let definitions = &snapshot.state.task_definitions;
     let definition = definitions.get(&task.task_definition).unwrap();
@@ -172,7 +162,7 @@ async fn sample(connector: &Arc<RealConnector>) -> Sample {
         definition: TaskDefinition::clone(definition),
         task,
     };
-    plane.stop().await.unwrap();
+    plane.stop().await;
     sample
 }
 
@@ -194,12 +184,11 @@ async fn plain_rate(engine: &Arc<dyn Engine>, sample: &Sample, parallel: usize) 
 }
 
 async fn task_rate(connector: &Arc<RealConnector>) -> f64 {
-    let folder = tempfile::tempdir().unwrap();
-    let plane = plane(connector, &folder).await;
+    let plane = plane(connector).await;
     let begun = Instant::now();
-    serve(&plane.handle, "rate", TASKS).await;
+    plane.serve("rate", TASKS, GRACE_S).await;
     let rate = TASKS as f64 / begun.elapsed().as_secs_f64();
-    plane.stop().await.unwrap();
+    plane.stop().await;
     rate
 }
 
@@ -212,73 +201,16 @@ fn instance() -> InstanceSettings {
 }
 
 /// A whole control plane with its store on disk, whose engine is connected.
-async fn plane(connector: &Arc<RealConnector>, folder: &tempfile::TempDir) -> ControlPlane {
-    let plane = start(Start {
-        settings: Settings::new(
-            None,
-            vec![ClusterSettings::new(
-                ClusterName::default_cluster(),
-                Partition::default(),
-            )],
-            vec![instance()],
-        ),
-        store: Box::new(SqliteStore::open(folder.path()).unwrap()),
-        connector: connector.clone(),
-        clock: Arc::new(SystemClock),
-        seed: Some(1),
-        holder: Holder {
-            role: "bench".to_owned(),
-            pid: std::process::id(),
-            user: String::new(),
-            since: TimeMs(0),
-            simulated: false,
-        },
-        tuning: Tuning::default(),
-    })
-    .await
-    .unwrap();
-    until(&plane.handle, |snapshot| {
-        let mut instances = snapshot.state.instances.values();
-        instances.all(|instance| instance.is_connected())
-    })
-    .await;
-    let register = json!({
-        "family": "bench",
-        "containerDefinitions": [{
-            "name": "app", "image": IMAGE, "memory": 16, "command": ["sleep", "3600"],
-        }],
-    });
-    ask(&plane.handle, "RegisterTaskDefinition", &register).await;
-    plane
-}
-
-async fn ask(handle: &Handle, operation: &str, body: &serde_json::Value) {
-    let command = wire::decode(operation, body).unwrap();
-    handle.command(command, "bench".into()).await.unwrap();
-}
-
-/// Makes a service and waits until all its tasks run.
-async fn serve(handle: &Handle, service: &str, count: usize) -> Arc<Snapshot> {
-    let body = json!({
-        "serviceName": service, "taskDefinition": "bench", "desiredCount": count,
-    });
-    ask(handle, "CreateService", &body).await;
-    until(handle, |snapshot| running(snapshot, service).len() == count).await
-}
-
-fn running<'a>(snapshot: &'a Snapshot, service: &str) -> Vec<&'a Arc<Task>> {
-    let of = |task: &&Arc<Task>| task.service.as_ref().is_some_and(|s| s.as_str() == service);
-    let tasks = snapshot.state.tasks.values().filter(of);
-    tasks
-        .filter(|task| task.last_status == LastStatus::Running)
-        .collect()
-}
-
-async fn until(handle: &Handle, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-    let mut snapshots = handle.snapshots();
-    let wait = snapshots.wait_for(|snapshot| holds(snapshot));
-    let waited = tokio::time::timeout(PATIENCE, wait).await;
-    waited.expect("nothing hangs").unwrap().clone()
+async fn plane(connector: &Arc<RealConnector>) -> Ours {
+    let cluster = ClusterSettings::new(ClusterName::default_cluster(), Partition::default());
+    let settings = Settings::new(None, vec![cluster], vec![instance()]);
+    let kind = Kind {
+        image: IMAGE,
+        command: &["sleep", "3600"],
+        memory_mib: 16,
+        patience: PATIENCE,
+    };
+    Ours::start(settings, connector.clone(), &kind).await
 }
 
 async fn pid_of(id: &str) -> rustix::process::Pid {

@@ -12,6 +12,8 @@ mod engines;
 mod ours;
 #[path = "fleet/plain.rs"]
 mod plain;
+#[path = "shared/ours.rs"]
+mod plane;
 #[path = "fleet/swarm.rs"]
 mod swarm;
 
