@@ -154,6 +154,12 @@ impl Platter {
         if let Some(broken) = self.ledger.broken(after) {
             self.record.fail(broken);
         }
+        self.ledger.keep(after);
+    }
+
+    /// What has come to its end, as it is kept, is not held on to.
+    pub fn keep(&mut self) {
+        self.ledger.keep(&self.state);
     }
 
     fn tell(&self, changes: &[Change]) {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::controller::Response;
 use crate::model::task_definition::TaskDefinitionStatus;
 use crate::model::{
-    ClusterName, DesiredStatus, InstanceName, InstanceStatus, ScheduleName, ServiceName, State,
-    TaskDefinitionId, TaskId,
+    ClusterName, DeploymentId, DesiredStatus, InstanceName, InstanceStatus, ScheduleName,
+    ServiceName, State, TaskDefinitionId, TaskId,
 };
 
 /// What a command comes to, once it is acknowledged.
@@ -35,6 +36,10 @@ pub struct Ledger {
     schedules: BTreeMap<ScheduleName, Possible<Option<String>>>,
     stopped: BTreeSet<TaskId>,
     definitions: BTreeSet<TaskDefinitionId>,
+    /// The deployment that a service was last seen to get.
+    deployments: BTreeMap<ServiceName, DeploymentId>,
+    /// Tasks that were run once and have not been seen to stop.
+    run: BTreeSet<TaskId>,
 }
 
 /// What became of a command.
@@ -98,9 +103,27 @@ impl Ledger {
         }
     }
 
-    /// A task definition was registered.
-    pub fn registered(&mut self, definition: TaskDefinitionId) {
-        self.definitions.insert(definition);
+    /// What an acknowledgement names is there from then on.
+    pub fn told(&mut self, response: &Response) {
+        match response {
+            Response::TaskDefinition(definition) => {
+                self.definitions.insert(definition.id());
+            }
+            Response::Service(service) => {
+                if let Some(primary) = service.primary() {
+                    self.deployments
+                        .insert(service.name.clone(), primary.id.clone());
+                }
+            }
+            Response::Tasks(tasks, _) => self.run.extend(tasks.iter().map(|task| task.id)),
+            _ => {}
+        }
+    }
+
+    /// Takes in what has come to its end as it should. A stopped task is forgotten in time.
+    pub fn keep(&mut self, state: &State) {
+        let ended = |id: &TaskId| state.tasks.get(id).is_some_and(|task| task.is_stopped());
+        self.run.retain(|id| !ended(id));
     }
 
     /// The first promise that a state breaks.
@@ -139,6 +162,23 @@ impl Ledger {
                 return Some(format!("task {id} was stopped by hand and is wanted again"));
             }
         }
+        for (name, id) in &self.deployments {
+            let Some(service) = state.service(&cluster, name) else {
+                return Some(format!("service {name} was acknowledged and is gone"));
+            };
+            let known = service.deployments.iter().any(|it| it.id == *id)
+                || service.history.iter().any(|it| it.id == *id);
+            if !known {
+                return Some(format!(
+                    "deployment {id} of {name} was acknowledged and is gone"
+                ));
+            }
+        }
+        if let Some(id) = self.run.iter().find(|id| !state.tasks.contains_key(*id)) {
+            return Some(format!(
+                "task {id} was acknowledged, never stopped and is gone"
+            ));
+        }
         let active = |id: &&TaskDefinitionId| {
             let found = state.task_definitions.get(*id);
             found.is_some_and(|it| it.status == TaskDefinitionStatus::Active)
@@ -150,8 +190,11 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr as _;
+
     use super::*;
-    use crate::model::{Change, TimeMs};
+    use crate::model::service::Deployment;
+    use crate::model::{Change, LastStatus, Service, Task, TimeMs};
 
     #[test]
     fn what_was_not_answered_may_be_there_or_not_and_nothing_else_may() {
@@ -160,7 +203,7 @@ mod tests {
         let is = |count: u32| {
             let mut state = State::default();
             let cluster = ClusterName::default_cluster();
-            let mut service = crate::model::Service::new(name.clone(), cluster, TimeMs(1));
+            let mut service = Service::new(name.clone(), cluster, TimeMs(1));
             service.desired_count = count;
             state.apply(&Change::Service(service.into()));
             state
@@ -183,5 +226,39 @@ mod tests {
         assert!(ledger.broken(&is(3)).is_some());
         ledger.answered(&Promise::Stopped(TaskId(9)), Answered::Done);
         assert_eq!(ledger.broken(&is(2)), None);
+    }
+
+    #[test]
+    fn what_an_acknowledgement_names_may_not_vanish() {
+        let cluster = ClusterName::default_cluster();
+        let name = ServiceName::new("web").unwrap();
+        let mut service = Service::new(name, cluster.clone(), TimeMs(1));
+        let definition = TaskDefinitionId::from_str("web:1").unwrap();
+        let id = DeploymentId::from_number(7);
+        service.deployments = vec![Deployment::new(id, definition.clone(), "ann", TimeMs(1))];
+        let mut with = State::default();
+        with.apply(&Change::Service(service.clone().into()));
+        let mut ledger = Ledger::default();
+        ledger.told(&Response::Service(service.clone().into()));
+        assert_eq!(ledger.broken(&with), None);
+        assert!(ledger.broken(&State::default()).is_some());
+        service.deployments.clear();
+        with.apply(&Change::Service(service.into()));
+        assert!(ledger.broken(&with).is_some(), "its deployment is gone");
+
+        let mut ledger = Ledger::default();
+        let instance = InstanceName::new("ops-1").unwrap();
+        let mut task = Task::new(TaskId(9), cluster, instance, definition, TimeMs(1));
+        ledger.told(&Response::Tasks(vec![task.clone().into()], Vec::new()));
+        let mut state = State::default();
+        assert!(ledger.broken(&state).is_some());
+        state.apply(&Change::Task(task.clone().into()));
+        ledger.keep(&state);
+        assert_eq!(ledger.broken(&state), None);
+        assert!(ledger.broken(&State::default()).is_some());
+        task.last_status = LastStatus::Stopped;
+        state.apply(&Change::Task(task.into()));
+        ledger.keep(&state);
+        assert_eq!(ledger.broken(&State::default()), None, "it had stopped");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,6 +17,9 @@ use crate::sim::{Fleet, Trouble};
 /// again (15 s), a stop that hung (30 s stopTimeout and 30 s more) and is tried again (30 s), and
 /// the stop itself (30 s).
 pub const UNWANTED_MS_MAX: u64 = 180_000;
+/// How long a host may be thought emptier than it is after it told so, in milliseconds: until the
+/// next whole list (72 s at most), and until what was placed there by then is stopped.
+pub const BELIEVED_MS_MAX: u64 = 72_000 + UNWANTED_MS_MAX;
 /// CPU units of every simulated host.
 pub const HOST_CPU: CpuUnits = CpuUnits(4096);
 /// MiB of every simulated host.
@@ -32,8 +36,9 @@ struct Watch {
     unwanted: BTreeMap<(InstanceName, String), Instant>,
     /// When each host was last unwell, or nobody was there to see to it.
     unwell: BTreeMap<InstanceName, Instant>,
-    /// Hosts that have given out lists which were not true: what is believed of them may be wrong.
-    liars: BTreeSet<InstanceName>,
+    /// When hosts last gave out lists which were not true: for a while what is believed of them may
+    /// be wrong, and then it must be right again.
+    lied: BTreeMap<InstanceName, Instant>,
 }
 
 /// Those of ours on a host.
@@ -68,7 +73,7 @@ impl Truth {
             record,
             unwanted: BTreeMap::new(),
             unwell: BTreeMap::new(),
-            liars: BTreeSet::new(),
+            lied: BTreeMap::new(),
         })))
     }
 
@@ -96,11 +101,17 @@ impl Truth {
 impl Watch {
     fn capacity(&mut self, host: &InstanceName) {
         let trouble = self.fleet.trouble_of(host).unwrap_or_default();
+        let now = Instant::now();
         if trouble.lists_old > 0 {
-            self.liars.insert(host.clone());
+            self.lied.insert(host.clone(), now);
         }
-        if self.liars.contains(host) {
-            return;
+        if let Some(lied) = self.lied.get(host) {
+            // Nothing is put right on a host that cannot be spoken to.
+            let since = self.unwell.get(host).copied().unwrap_or(*lied).max(*lied);
+            if now - since <= Duration::from_millis(BELIEVED_MS_MAX) {
+                return;
+            }
+            self.lied.remove(host);
         }
         let up = up_on(&self.fleet, host);
         let of_tasks = || {

@@ -276,9 +276,10 @@ impl World {
         {
             let mut platter = self.disk.platter();
             platter.ledger.answered(&promise, answered);
-            if let Some(Response::TaskDefinition(definition)) = &response {
-                platter.ledger.registered(definition.id());
+            if let Some(response) = &response {
+                platter.ledger.told(response);
             }
+            platter.keep();
             if let Some(broken) = platter.ledger.broken(&platter.state) {
                 self.record.fail(broken);
             }
