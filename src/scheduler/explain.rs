@@ -1,6 +1,6 @@
 //! Why it is where it is, or why it is not running: every instance, every reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -337,7 +337,7 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
             primary.id, primary.task_definition
         ));
     }
-    answer.extend(on_trial(service, now, &kept));
+    answer.extend(on_trial(state, service, now, &kept));
     if service.backoff.held > 0 && now < service.backoff.until {
         answer.push(format!(
             "After {} failures in a row, {} failed tasks are replaced in {} s.",
@@ -361,21 +361,37 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
     answer
 }
 
-/// What a deployment waits for before it stops what serves.
-fn on_trial(service: &Service, now: TimeMs, kept: &[&Arc<Task>]) -> Option<String> {
+/// What a deployment or a DRAINING instance waits for before what serves is stopped.
+fn on_trial(state: &State, service: &Service, now: TimeMs, kept: &[&Arc<Task>]) -> Option<String> {
+    let primary = service.primary()?;
     let tried =
         |task: &&&Arc<Task>| task.is_serving() && reconcile::is_on_trial(service, task, now);
     let count = kept.iter().filter(tried).count();
-    let primary = service.primary()?;
-    let old = |task: &&Arc<Task>| task.deployment.as_ref() != Some(&primary.id);
-    (count > 0 && kept.iter().any(old)).then(|| {
-        let (has, it) = match count {
-            1 => ("1 of its new tasks has".to_owned(), "it"),
-            count => (format!("{count} of its new tasks have"), "them"),
-        };
-        let seconds = reconcile::COMPLETION_SETTLE_MS / 1_000;
-        format!("{has} not stayed up for {seconds} s yet; no old one stops for {it} before that.")
-    })
+    let wanted = || kept.iter().filter(|task| task.is_wanted());
+    let is_old = |task: &&Arc<Task>| task.deployment.as_ref() != Some(&primary.id);
+    let old = wanted().any(is_old);
+    let draining = wanted().filter(|task| reconcile::on_draining(state, task));
+    let draining: BTreeSet<&str> = draining.map(|task| task.instance.as_str()).collect();
+    let leaves = match (old, draining.len()) {
+        (false, 0) => return None,
+        (true, 0) => "no old one".to_owned(),
+        (false, _) => format!("none on DRAINING {}", join(&draining)),
+        (true, _) => format!("no old one and none on DRAINING {}", join(&draining)),
+    };
+    let (has, it) = match count {
+        0 => return None,
+        1 => ("1 of its new tasks has".to_owned(), "it"),
+        count => (format!("{count} of its new tasks have"), "them"),
+    };
+    let seconds = reconcile::COMPLETION_SETTLE_MS / 1_000;
+    Some(format!(
+        "{has} not stayed up for {seconds} s yet; {leaves} stops for {it} before that."
+    ))
+}
+
+fn join(names: &BTreeSet<&str>) -> String {
+    let names: Vec<&str> = names.iter().copied().collect();
+    names.join(", ")
 }
 
 /// Which tasks nothing but a person stops for now.

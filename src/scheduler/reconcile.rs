@@ -13,8 +13,8 @@ use crate::model::{DesiredStatus, InstanceStatus, LastStatus, RolloutState, Stat
 /// waits 40 s, before such a task counts for the floor.)
 pub const COMPLETION_SETTLE_MS: u64 = 10_000;
 
-/// Whether a deployment waits for what it started to prove itself before it stops what that
-/// replaces.
+/// Whether a deployment, or a DRAINING instance, waits for what was started to prove itself before
+/// what that replaces stops.
 #[must_use]
 pub fn awaits_proof(state: &State, now: TimeMs) -> bool {
     let service_of = |task: &Task| {
@@ -26,15 +26,18 @@ pub fn awaits_proof(state: &State, now: TimeMs) -> bool {
         (task.is_serving() && is_on_trial(service, task, now)).then(|| task.deployment.as_ref())
     });
     let tried: BTreeSet<_> = tried.flatten().collect();
-    let old = |task: &Arc<Task>| {
+    let leaves = |task: &Arc<Task>| {
         let primary = service_of(task).and_then(|service| service.primary());
-        primary.is_some_and(|it| tried.contains(&it.id) && task.deployment.as_ref() != Some(&it.id))
+        primary.is_some_and(|it| {
+            let old = task.deployment.as_ref() != Some(&it.id);
+            tried.contains(&it.id) && (old || on_draining(state, task))
+        })
     };
     !tried.is_empty()
         && state
             .tasks
             .values()
-            .any(|task| task.is_wanted() && old(task))
+            .any(|task| task.is_wanted() && leaves(task))
 }
 
 /// What a host's silence makes of a task.
@@ -155,15 +158,21 @@ fn proves_at(task: &Task) -> TimeMs {
     }
 }
 
-/// Whether a task that serves belongs to a deployment under way and has yet to prove that it works:
-/// until then nothing is stopped that it could replace. (ECS too lets a task without a health check
-/// run for a while, 40 s, before it counts for the floor.)
+/// Whether a task that serves has yet to prove that it works: until then nothing is stopped that it
+/// could replace, be that of an older deployment or on a DRAINING instance. (ECS too lets a task
+/// without a health check run for a while, 40 s, before it counts for the floor.)
 pub(crate) fn is_on_trial(service: &Service, task: &Task, now: TimeMs) -> bool {
     proves_at(task) > now
         && service.primary().is_some_and(|primary| {
-            primary.rollout_state == RolloutState::InProgress
+            primary.rollout_state != RolloutState::Failed
                 && task.deployment.as_ref() == Some(&primary.id)
         })
+}
+
+/// Whether a task is on a DRAINING instance.
+pub(crate) fn on_draining(state: &State, task: &Task) -> bool {
+    let instance = state.instances.get(&task.instance);
+    instance.is_some_and(|it| it.status == InstanceStatus::Draining)
 }
 
 /// The members of a service, those that are lost already marked.

@@ -3,8 +3,8 @@
 //! Counting is over RUNNING and PENDING tasks that are wanted and not lost. Starts come first
 //! where the ceiling allows it; a task that serves is stopped only when the desired number
 //! serves without it, or when nothing could start otherwise, and then never below the floor. What
-//! a deployment under way has started counts there only when it has proven itself: an image that
-//! crashes after a second must not displace what serves.
+//! started of late counts there only when it has proven itself: an image that crashes after a second
+//! must displace neither what a deployment replaces nor what serves on a DRAINING instance.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -135,7 +135,7 @@ impl<'a> Turn<'a> {
         self.count(|m| m.serving() && !self.is_on_trial(m, now))
     }
 
-    /// Whether a member serves and is still to prove that its deployment works.
+    /// Whether a member serves and is still to prove that it works.
     pub(super) fn is_on_trial(&self, member: &Member<'_>, now: TimeMs) -> bool {
         member.serving() && reconcile::is_on_trial(&self.service, member.task, now)
     }

@@ -563,6 +563,7 @@ scenarios! {
     bad_host_zones
     named_resources
     drain
+    drain_proof
     delete
     crash_loop
     circuit_breaker

@@ -89,7 +89,7 @@ pub(super) fn settle(plan: &mut Plan, turn: &mut Turn<'_>, now: TimeMs) {
     }
 }
 
-/// What a deployment is to replace goes on when what it started has proven itself.
+/// What is to be replaced, or is on a DRAINING instance, stops when what takes over has proven itself.
 fn wait_for_proof(plan: &mut Plan, turn: &Turn<'_>, now: TimeMs) {
     let to_go = |m: &Member<'_>| m.wanted() && m.place != Place::Keeper;
     if turn.members.iter().any(to_go) {

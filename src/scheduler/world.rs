@@ -224,27 +224,32 @@ impl World {
         panic!("the world does not come to rest");
     }
 
-    /// Whether that moment is soon and a deployment is under way whose tasks all serve.
+    /// Whether that moment is soon, and a deployment is under way whose tasks all serve or a
+    /// DRAINING instance waits for what takes over.
     pub fn proves_by(&self, at: TimeMs) -> bool {
         at.since_ms(self.now) <= COMPLETION_SETTLE_MS
-            && self.state.services.values().any(|service| {
-                if service
-                    .rebalance
-                    .as_ref()
-                    .is_some_and(|it| !it.extra.is_empty())
-                {
-                    return true;
-                }
-                let tasks = self.tasks(service.name.as_str());
-                let tasks: Vec<_> = tasks.iter().filter(|t| t.is_wanted()).collect();
-                let serving = tasks.iter().filter(|t| t.is_serving()).count();
-                service.primary().is_some_and(|primary| {
-                    let old = |t: &&Arc<Task>| t.deployment.as_ref() != Some(&primary.id);
-                    primary.rollout_state == RolloutState::InProgress
-                        && (serving == service.desired_count as usize
-                            || serving == tasks.len() && tasks.iter().copied().any(|t| old(&t)))
-                })
+            && (self.all_serve() || super::awaits_proof(&self.state, self.now))
+    }
+
+    fn all_serve(&self) -> bool {
+        self.state.services.values().any(|service| {
+            if service
+                .rebalance
+                .as_ref()
+                .is_some_and(|it| !it.extra.is_empty())
+            {
+                return true;
+            }
+            let tasks = self.tasks(service.name.as_str());
+            let tasks: Vec<_> = tasks.iter().filter(|t| t.is_wanted()).collect();
+            let serving = tasks.iter().filter(|t| t.is_serving()).count();
+            service.primary().is_some_and(|primary| {
+                let old = |t: &&Arc<Task>| t.deployment.as_ref() != Some(&primary.id);
+                primary.rollout_state == RolloutState::InProgress
+                    && (serving == service.desired_count as usize
+                        || serving == tasks.len() && tasks.iter().copied().any(|t| old(&t)))
             })
+        })
     }
 
     /// `ops-1 2 ops-2 1`: RUNNING and PENDING tasks of a service by instance.

@@ -282,16 +282,17 @@ impl Rig {
         panic!("the fleet does not settle");
     }
 
-    /// Whether that moment is soon and a deployment only waits for its tasks to stay up.
+    /// Whether that moment is soon and a deployment, or a drain, only waits for tasks to stay up.
     fn proves_by(&self, at: TimeMs) -> bool {
         at.since_ms(self.now) <= crate::scheduler::COMPLETION_SETTLE_MS
-            && self.state.services.values().any(|service| {
-                let tasks = self.state.service_tasks(&service.cluster, &service.name);
-                let serving = tasks.filter(|task| task.is_serving()).count();
-                let underway = service.primary().map(|p| p.rollout_state);
-                underway == Some(crate::model::RolloutState::InProgress)
-                    && serving >= service.desired_count as usize
-            })
+            && (crate::scheduler::awaits_proof(&self.state, self.now)
+                || self.state.services.values().any(|service| {
+                    let tasks = self.state.service_tasks(&service.cluster, &service.name);
+                    let serving = tasks.filter(|task| task.is_serving()).count();
+                    let underway = service.primary().map(|p| p.rollout_state);
+                    underway == Some(crate::model::RolloutState::InProgress)
+                        && serving >= service.desired_count as usize
+                }))
     }
 
     /// The images of an instance's tasks that are not pinned yet are asked for.
