@@ -55,6 +55,7 @@ pub fn options() -> TuiOptions {
         mouse: true,
         view: None,
         time_zone: jiff::tz::TimeZone::UTC,
+        notice: None,
     }
 }
 

@@ -34,6 +34,17 @@ fn keys_do_nothing_while_the_screen_is_too_small_to_show_what() {
     assert!(model.has_quit());
 }
 
+/// Said of a config with faults, beside a control plane that runs.
+#[test]
+fn what_is_wrong_when_it_opens_is_a_notice() {
+    let mut options = options();
+    options.notice = Some("the config has faults: x.toml:1:1: no".to_owned());
+    let mut model = Model::new(options, SMALL, NOW);
+    let _ = update(&mut model, NOW, Event::Snapshot(Arc::new(snapshot())));
+    let screen = text(&frame(&model, SMALL));
+    assert!(screen.contains("the config has faults"), "{screen}");
+}
+
 #[test]
 fn a_question_before_quitting_waits_for_a_screen_that_shows_it() {
     let mut options = options();

@@ -545,3 +545,62 @@ fn the_unit_is_valid_and_hardened() {
         );
     }
 }
+
+/// Somebody saves half an edit while the server runs: everybody must still be able to look and act.
+#[test]
+fn a_config_with_faults_locks_nobody_out_of_a_server_that_runs() {
+    let harbour = Harbour::new();
+    let faulty = format!("{CONFIG}zone = \"x\"\n");
+    let refused = |words: &[&str]| {
+        let output = harbour.run(words);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        said
+    };
+    harbour.configure(&faulty);
+    // Nothing runs: it is as it always was, and no state is begun.
+    let said = refused(&["status"]);
+    assert!(said.contains("no member \"zone\""), "{said}");
+    assert!(!said.contains("warning"), "{said}");
+    assert!(!harbour.path(".local").exists());
+
+    harbour.configure(CONFIG);
+    let mut server = harbour.serve(&[]);
+    harbour.told("READY=1");
+    let attaches = |words: &[&str], fault: &str| {
+        let output = harbour.run(words);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{words:?}: {said}");
+        assert!(said.contains("warning: the config has faults: "), "{said}");
+        assert!(said.contains(fault), "{said}");
+        assert!(said.contains("qd config check"), "{said}");
+    };
+    harbour.configure(&faulty);
+    for words in [&["status"][..], &["events"], &["service", "ls"]] {
+        attaches(
+            words,
+            "quarterdeck.toml:4:1: an instance has no member \"zone\"",
+        );
+    }
+    // Not even TOML.
+    harbour.configure("[[instance\nname =");
+    attaches(&["status"], "quarterdeck.toml:1:");
+    fs::write(harbour.path("web.json"), "{\"family\": \"web\"}").unwrap();
+    for words in [&["config", "check"][..], &["plan", "-f", "web.json"]] {
+        refused(words);
+    }
+    // What leads, or may lead, to another machine's control plane is not taken for this one.
+    for other in ["[remote]\nserver = \"tcp:/far\"\n", "[remote\nserver"] {
+        harbour.configure(other);
+        refused(&["status"]);
+        let state = harbour.path(".local/state/quarterdeck");
+        attaches(
+            &["--state", state.to_str().unwrap(), "status"],
+            "quarterdeck.toml",
+        );
+    }
+    harbour.configure(&faulty);
+    server.signal(Signal::TERM);
+    assert!(server.ends().success());
+    refused(&["status"]);
+}

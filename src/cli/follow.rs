@@ -1,12 +1,14 @@
 //! Whether a service has come to rest, is on its way, or is not going to get there. Pure: the
 //! time is an argument.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::reasons::reasons;
 use crate::model::service::SchedulingStrategy;
 use crate::model::state::ServiceKey;
 use crate::model::{
-    DeploymentId, InstanceName, RolloutState, Service, ServiceStatus, State, StopCode, Task, TimeMs,
+    DeploymentId, InstanceName, RolloutState, Service, ServiceStatus, State, Task,
+    TaskDefinitionId, TimeMs,
 };
 use crate::scheduler::breaker_threshold;
 
@@ -20,8 +22,6 @@ pub const UNPLACED_PATIENCE_MS: u64 = 30_000;
 pub const SILENT_PATIENCE_MS: u64 = 15_000;
 /// How long a change that was made may be missing in the picture before that is told as a failure.
 pub const UNSEEN_PATIENCE_MS: u64 = 30_000;
-/// How many different reasons of failed tasks are told.
-const REASONS_MAX: usize = 3;
 
 /// How a service stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,6 +204,10 @@ impl Follow {
                     "the deployment of {} FAILED: {}",
                     ours.task_definition, ours.rollout_state_reason
                 );
+                let serving = Counts::of(state, service).serve(service, &ours.id);
+                if !serving.is_empty() {
+                    text.push_str(&format!("\n  {}", serving.join(", ")));
+                }
                 for reason in reasons(state, &self.key, Some(&ours.id)) {
                     text.push_str(&format!("\n  {reason}"));
                 }
@@ -275,20 +279,22 @@ fn silent(state: &State, service: &Service) -> BTreeMap<InstanceName, usize> {
 }
 
 /// A service's tasks by how they stand to its PRIMARY deployment.
-struct Counts {
+#[derive(Default)]
+pub(super) struct Counts {
     serving: u32,
     starting: u32,
+    /// What is to go: what serves still, and what stops.
     others: u32,
+    /// Of other deployments, what still serves.
+    old: BTreeMap<TaskDefinitionId, u32>,
+    /// What counts, on hosts that do not answer.
+    pub(super) silent: BTreeMap<InstanceName, u32>,
 }
 
 impl Counts {
-    fn of(state: &State, service: &Service) -> Self {
+    pub(super) fn of(state: &State, service: &Service) -> Self {
         let wanted = service.primary().map(|primary| &primary.id);
-        let mut counts = Self {
-            serving: 0,
-            starting: 0,
-            others: 0,
-        };
+        let mut counts = Self::default();
         let heard = |task: &Task| {
             let instance = state.instances.get(&task.instance);
             instance.is_some_and(|instance| instance.is_connected())
@@ -296,6 +302,9 @@ impl Counts {
         for task in state.service_tasks(&service.cluster, &service.name) {
             if task.is_stopped() || task.lost_at.is_some() {
                 continue;
+            }
+            if task.is_wanted() && !heard(task) {
+                *counts.silent.entry(task.instance.clone()).or_default() += 1;
             }
             if task.is_wanted() && task.deployment.as_ref() == wanted {
                 if task.is_serving() {
@@ -306,9 +315,26 @@ impl Counts {
             } else if heard(task) {
                 // What is to stop on a host that does not answer is not waited for.
                 counts.others += 1;
+                if task.is_serving() {
+                    let definition = task.task_definition.clone();
+                    *counts.old.entry(definition).or_default() += 1;
+                }
             }
         }
         counts
+    }
+
+    /// What serves beside that deployment, in words.
+    fn serve(&self, service: &Service, beside: &DeploymentId) -> Vec<String> {
+        let primary = service.primary().filter(|it| it.id != *beside);
+        let new = primary.map(|it| (&it.task_definition, self.serving));
+        let all = new.into_iter().chain(self.old.iter().map(|(k, v)| (k, *v)));
+        all.filter(|(_, count)| *count > 0)
+            .map(|(definition, count)| match count {
+                1 => format!("1 task of {definition} serves still"),
+                count => format!("{count} tasks of {definition} serve still"),
+            })
+            .collect()
     }
 
     fn is_settled(&self, service: &Service) -> bool {
@@ -341,8 +367,13 @@ impl Counts {
         if self.starting > 0 {
             line.push_str(&format!(", {} starting", self.starting));
         }
-        if self.others > 0 {
-            line.push_str(&format!(", {} to be stopped", self.others));
+        for (definition, count) in &self.old {
+            let serve = if *count == 1 { "serves" } else { "serve" };
+            line.push_str(&format!(", {count} older of {definition} still {serve}"));
+        }
+        let going = self.others.saturating_sub(self.old.values().sum());
+        if going > 0 {
+            line.push_str(&format!(", {going} to be stopped"));
         }
         if service.rebalance.is_some() {
             line.push_str(", zones being balanced");
@@ -350,63 +381,17 @@ impl Counts {
         if let Some(unplaced) = &service.unplaced {
             line.push_str(&format!(", {} without a place", unplaced.count));
         }
+        for (name, count) in &self.silent {
+            line.push_str(&format!(", {count} on {name}, which does not answer"));
+        }
         line
     }
-}
-
-/// Why a service's tasks failed, the latest first, each reason once. With a deployment, only
-/// those that it started.
-#[must_use]
-pub fn reasons(state: &State, key: &ServiceKey, deployment: Option<&DeploymentId>) -> Vec<String> {
-    let mut failed: Vec<_> = state
-        .service_tasks(&key.0, &key.1)
-        .filter(|task| deployment.is_none() || task.deployment.as_ref() == deployment)
-        .filter(|task| {
-            matches!(
-                task.stop_code,
-                Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited)
-            )
-        })
-        .collect();
-    failed.sort_by_key(|task| std::cmp::Reverse(task.stopped_at.or(task.stopping_at)));
-    let mut seen = BTreeSet::new();
-    failed
-        .iter()
-        .filter_map(|task| {
-            let why = failure(task);
-            seen.insert(why.clone())
-                .then(|| format!("task {} on {}: {why}", task.id.short(), task.whereabouts()))
-        })
-        .take(REASONS_MAX)
-        .collect()
-}
-
-/// Why a task stopped: its own reason, and what its containers say.
-#[must_use]
-pub fn failure(task: &Task) -> String {
-    let reason = task.stopped_reason.as_deref();
-    let mut text = reason.unwrap_or("no reason known").to_owned();
-    for container in &task.containers {
-        let code = container
-            .exit_code
-            .filter(|code| *code != 0 || container.essential)
-            .map(|code| format!("exit code {code}"));
-        let reason = container
-            .reason
-            .as_deref()
-            .filter(|it| !text.contains(it))
-            .map(str::to_owned);
-        let parts: Vec<String> = [code, reason].into_iter().flatten().collect();
-        if !parts.is_empty() {
-            text.push_str(&format!(" ({}: {})", container.name, parts.join(", ")));
-        }
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::reasons::held_up;
     use crate::scheduler::fixture;
     use crate::scheduler::world::World;
 
@@ -479,6 +464,65 @@ mod tests {
     }
 
     #[test]
+    fn what_serves_of_before_and_what_does_not_answer_is_said() {
+        let mut world = World::new([
+            fixture::instance("a", "z1", 4096, 4096, &[]),
+            fixture::instance("b", "z2", 4096, 4096, &[]),
+        ]);
+        for revision in 1..=2 {
+            world.put_definition(fixture::definition("web", revision, 256, 256, &[]));
+        }
+        world.put_service(fixture::service("web", 2));
+        let key = (
+            crate::model::ClusterName::default_cluster(),
+            fixture::service_name("web"),
+        );
+        world.settle();
+        // An old failure, of a revision that is of no matter any more.
+        for task in world.tasks("web").into_iter().take(1) {
+            world.crash(task.id);
+        }
+        world.settle();
+        let new = fixture::deployment(2, "web", 2, world.now);
+        let now = world.now;
+        world.edit_service("web", |service| service.begin(new, now));
+        world.plan();
+        let mut follow = Follow::new(&world.state, key.clone(), false);
+        let looked = follow.look(&world.state, world.now);
+        assert_eq!(
+            looked,
+            Standing::Moving(
+                "web: 0 of 2 running (web:2), 2 starting, 2 older of web:1 still serve".into()
+            )
+        );
+        assert!(held_up(&world.state, &key, world.now).is_empty());
+        world.disconnect("b");
+        world.advance_ms(7_000);
+        let Standing::Moving(line) = follow.look(&world.state, world.now) else {
+            panic!("not on its way");
+        };
+        assert!(line.ends_with(", 2 on b, which does not answer"), "{line}");
+        assert_eq!(
+            held_up(&world.state, &key, world.now),
+            [
+                "instance b has not answered for 7 s: 2 of its tasks are there, and what they do \
+                 is not known"
+            ]
+        );
+        world.reconnect("b");
+        world.edit_service("web", |service| {
+            service.deployments[0].rollout_state = RolloutState::Failed;
+        });
+        let Standing::Failed(reason) = follow.look(&world.state, world.now) else {
+            panic!("not failed");
+        };
+        assert!(
+            reason.contains("\n  2 tasks of web:1 serve still"),
+            "{reason}"
+        );
+    }
+
+    #[test]
     fn a_failed_deployment_beside_the_completed_one_is_no_unrest() {
         let (mut world, key) = world();
         world.settle();
@@ -523,7 +567,7 @@ mod tests {
         world.edit_service("web", |service| service.deployments[0] = new.clone());
         let seen = follow.look(&world.state, world.now);
         assert!(
-            matches!(&seen, Standing::Moving(line) if line.contains("to be stopped")),
+            matches!(&seen, Standing::Moving(line) if line.contains("2 older of web:1 still serve")),
             "{seen:?}"
         );
         let mut deleting = Follow::new(&world.state, key, true);

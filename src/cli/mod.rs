@@ -13,6 +13,7 @@ mod history;
 mod instance;
 mod notify;
 pub mod out;
+mod reasons;
 mod remote;
 pub mod resolve;
 mod schedule;
@@ -35,7 +36,7 @@ pub mod wait;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::config::{self, Endpoint, Lookup, Settings};
+use crate::config::{self, Endpoint, Lookup, Salvage, Settings};
 use args::{Arguments, ConfigVerb, Global, InstanceVerb, Output, ServiceVerb, Verb};
 use error::{CliError, CliResult};
 use session::Session;
@@ -141,8 +142,13 @@ fn settings(global: &Global) -> CliResult<Settings> {
 
 /// The validated configuration, with the console's part of it.
 fn settings_and_console(global: &Global) -> CliResult<(Settings, ConsoleSettings)> {
+    Ok(found(global).map_err(|found| found.faults)?)
+}
+
+/// The same, or what can be had of it to attach by.
+fn found(global: &Global) -> Result<(Settings, ConsoleSettings), Box<Salvage<ConsoleSettings>>> {
     let lookup = Lookup::from_environment(global.config.clone());
-    Ok(config::load_with(&lookup, ConsoleSettings::read)?)
+    config::load_or_salvage(&lookup, ConsoleSettings::read)
 }
 
 /// The console's part of the config file, for a fleet that needs nothing else of it: where there
@@ -163,8 +169,12 @@ async fn with_session(global: &Global, verb: &Verb) -> CliResult {
         Verb::Plan(asked) => apply::read::files(&asked.files)?,
         _ => Vec::new(),
     };
-    let settings = settings(global)?;
-    let session = start::session(global, settings, role(verb)).await?;
+    let session = match found(global) {
+        Ok((settings, _)) => start::session(global, settings, role(verb)).await?,
+        // What is planned is planned with a config that holds.
+        Err(found) if matches!(verb, Verb::Plan(_)) => return Err(found.faults.into()),
+        Err(found) => start::salvaged(global, *found).await?,
+    };
     let done = tokio::select! {
         done = dispatch(&session, verb, &items, global.output) => done,
         () = interrupted() => Err(CliError::Failed("interrupted".into())),

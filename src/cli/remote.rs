@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::Global;
 use super::error::{CliError, CliResult};
 use crate::client::{self, Client, RemoteClient};
-use crate::config::{self, RemoteSettings, Settings, TlsFiles};
+use crate::config::{self, RemoteSettings, TlsFiles};
 use crate::model::Surface;
 
 /// Why `qd serve` does not start from such a config.
@@ -17,9 +17,12 @@ pub const ELSEWHERE: &str = "the config has [remote]: what uses it attaches to t
 ///
 /// # Errors
 /// [`CliError::Usage`] if it cannot be reached as it is named.
-pub fn server(global: &Global, settings: &Settings) -> CliResult<Option<RemoteSettings>> {
+pub fn server(
+    global: &Global,
+    configured: Option<&RemoteSettings>,
+) -> CliResult<Option<RemoteSettings>> {
     let given = global.tls.as_deref().map(files).transpose()?;
-    let configured = settings.remote.clone();
+    let configured = configured.cloned();
     let Some(text) = &global.server else {
         return match (configured, given) {
             (Some(remote), Some(tls)) => Ok(Some(RemoteSettings { tls, ..remote })),

@@ -6,7 +6,7 @@ use super::args::{AsOf, Output, ServiceAct, ServiceUpdate, ServiceVerb, Wait};
 use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::session::Session;
-use super::{follow, history, resolve, time, wait};
+use super::{follow, history, reasons, resolve, time, wait};
 use crate::api::shape;
 use crate::controller::Command;
 use crate::controller::command::{
@@ -522,7 +522,7 @@ async fn show(session: &Session, name: &str, output: Output) -> CliResult {
     .print("no task of it runs")?;
     history(&service)?;
     let key = (service.cluster.clone(), service.name.clone());
-    let reasons = follow::reasons(state, &key, None);
+    let reasons = reasons::reasons(state, &key, None);
     if !reasons.is_empty() {
         out::line("\nlatest failures:")?;
         for reason in reasons {

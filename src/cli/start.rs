@@ -11,10 +11,11 @@ use super::session::{End, Session};
 use super::{out, remote, trace};
 use crate::agent::{Clock as _, SystemClock, Tuning};
 use crate::client::{self, Carried, Client, LocalClient, OpenError, OpenOptions, Succession};
-use crate::config::{RemoteSettings, Settings};
+use crate::config::{Salvage, Settings};
 use crate::controller::{ControlPlane, Start, StartError, start};
 use crate::docker::Connector;
 use crate::docker::connector::RealConnector;
+use crate::document::{Fault, Faults};
 use crate::model::snapshot::Holder;
 use crate::model::{AccessRole, Surface};
 use crate::sim::demo::Crowd;
@@ -69,7 +70,7 @@ pub(super) fn options(dir: PathBuf, settings: Settings, role: &str) -> OpenOptio
 /// # Errors
 /// [`CliError::Failed`] when there is none to be had, with who holds the state folder.
 pub async fn session(global: &Global, settings: Settings, role: &str) -> CliResult<Session> {
-    if let Some(server) = remote::server(global, &settings)? {
+    if let Some(server) = remote::server(global, settings.remote.as_ref())? {
         let client = remote::attach(&server, Surface::CommandLine).await?;
         return Ok(Session::over(client, global, None));
     }
@@ -79,6 +80,59 @@ pub async fn session(global: &Global, settings: Settings, role: &str) -> CliResu
         .map_err(not_opened)?;
     let end = opened.plane.map(stop);
     Ok(Session::over(opened.client, global, end))
+}
+
+/// A line to a control plane that runs, where the config has faults: nothing is carried by it, and
+/// what is wrong with it is said.
+///
+/// # Errors
+/// The faults, when no control plane that it leads to answers.
+pub async fn salvaged(global: &Global, found: Salvage<ConsoleSettings>) -> CliResult<Session> {
+    let (client, warning) = attach_by(global, &found, Surface::CommandLine).await?;
+    match client {
+        Some(client) => {
+            out::note(format!("qd: warning: {warning}"));
+            Ok(Session::over(client, global, None))
+        }
+        None => Err(CliError::Faults(found.faults)),
+    }
+}
+
+/// Attaches as far as a config with faults, the flags and the folders say where; also what to say
+/// of it.
+async fn attach_by(
+    global: &Global,
+    found: &Salvage<ConsoleSettings>,
+    surface: Surface,
+) -> CliResult<(Option<Arc<dyn Client>>, String)> {
+    let warning = faulty(&found.faults);
+    if let Some(server) = remote::server(global, found.remote.as_ref())? {
+        let client = remote::attach(&server, surface).await;
+        return client.map(|client| (Some(client), warning));
+    }
+    if found.may_be_remote && global.state.is_none() {
+        return Ok((None, warning));
+    }
+    let client = match folder::find(global.state.clone()) {
+        Some(dir) => client::attach(&dir, surface).await,
+        None => None,
+    };
+    Ok((client, warning))
+}
+
+/// What is said of a config with faults beside a control plane that runs.
+fn faulty(faults: &Faults) -> String {
+    let first = faults.0.first().map(Fault::headline);
+    let more = match faults.0.len().saturating_sub(1) {
+        0 => String::new(),
+        1 => ", and 1 more fault".to_owned(),
+        more => format!(", and {more} more faults"),
+    };
+    format!(
+        "the config has faults: {}{more}. The control plane that runs goes by what it read \
+         before; qd config check tells all",
+        first.unwrap_or_default()
+    )
 }
 
 /// Ends a control plane that this process carries; that it could not is told.
@@ -122,13 +176,17 @@ fn clusters(global: &Global, client: &dyn Client) -> CliResult<ClusterView> {
 /// # Errors
 /// When there is no control plane to be had, or the console broke down.
 pub async fn console(global: &Global) -> Result<(), super::Ended> {
-    let (settings, console) = super::settings_and_console(global)?;
+    let (settings, console) = match super::found(global) {
+        Ok(whole) => whole,
+        Err(found) => return salvaged_console(global, *found).await,
+    };
     let dir = state_dir(global)?;
     trace::to_file(&dir, global.verbose)
         .map_err(|error| failed(format!("the log in {}: {error}", dir.display())))?;
     let view = console.restore.unwrap_or(true).then(|| dir.join(VIEW_FILE));
-    if let Some(server) = remote::server(global, &settings)? {
-        return remote_console(global, &server, &console, view).await;
+    if let Some(server) = remote::server(global, settings.remote.as_ref())? {
+        let client = remote::attach(&server, Surface::Console).await?;
+        return attached_console(global, client, &console, view, None).await;
     }
     let again = move || options(dir.clone(), settings.clone(), "console");
     let opened = client::open(again()).await.map_err(not_opened)?;
@@ -152,20 +210,35 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
     done
 }
 
-/// The console over another machine's control plane, which it never carries: when that one is away,
-/// what was last seen is shown until it is back.
-async fn remote_console(
+/// The console over a control plane that runs, where the config has faults.
+async fn salvaged_console(
     global: &Global,
-    server: &RemoteSettings,
+    found: Salvage<ConsoleSettings>,
+) -> Result<(), super::Ended> {
+    let (client, warning) = attach_by(global, &found, Surface::Console).await?;
+    let Some(client) = client else {
+        return Err(CliError::Faults(found.faults).into());
+    };
+    out::note(format!("qd: warning: {warning}"));
+    let notice = format!("{warning}. This console does not carry it on when it ends.");
+    attached_console(global, client, &found.more, None, Some(notice)).await
+}
+
+/// The console over a control plane which it never carries: when that one is away, what was last
+/// seen is shown until it is back.
+async fn attached_console(
+    global: &Global,
+    client: Arc<dyn Client>,
     console: &ConsoleSettings,
     view: Option<PathBuf>,
+    notice: Option<String>,
 ) -> Result<(), super::Ended> {
-    let client = remote::attach(server, Surface::Console).await?;
     let me = client.whoami().await?;
     let clusters = clusters(global, client.as_ref())?;
     let options = screen(global, clusters, console);
     let options = TuiOptions {
         view,
+        notice,
         // What a viewer may not do is not offered.
         read_only: options.read_only || me.role == AccessRole::Viewer,
         ..options

@@ -10,7 +10,7 @@ use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::session::Session;
 use super::wait::Until;
-use super::{follow, history, resolve, stream, time, wait};
+use super::{history, reasons, resolve, stream, time, wait};
 use crate::api::shape;
 use crate::client::{ClientError, Standing};
 use crate::controller::Command;
@@ -159,7 +159,7 @@ fn remark(snapshot: &Snapshot, task: &Task) -> String {
         return format!("given up for lost {} ago", time::age(lost, snapshot.at));
     }
     if task.stopped_reason.is_some() {
-        return follow::failure(task);
+        return reasons::failure(task);
     }
     if let Some(until) = task.protected_until.filter(|until| *until > snapshot.at) {
         let minutes = until.since_ms(snapshot.at).div_ceil(60_000);
@@ -180,7 +180,10 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
         return out::json(&json!({"tasks": [shape::task(state, &task)], "failures": []}));
     }
     let moment = |at: Option<crate::model::TimeMs>| at.map(time::local).unwrap_or_default();
-    let reason = task.stopped_reason.as_ref().map(|_| follow::failure(&task));
+    let reason = task
+        .stopped_reason
+        .as_ref()
+        .map(|_| reasons::failure(&task));
     let wanted = match task.desired_status {
         crate::model::DesiredStatus::Running => "RUNNING",
         crate::model::DesiredStatus::Stopped => "STOPPED",

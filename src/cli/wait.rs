@@ -8,14 +8,15 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::{CliError, CliResult};
-use super::follow::{Follow, Made, Standing, failure};
+use super::follow::{Follow, Made, Standing};
+use super::reasons::{failure, held_up};
 use super::session::Session;
 use super::{out, time};
 use crate::agent::{Clock as _, SystemClock};
 use crate::model::state::ServiceKey;
 use crate::model::{
     Event, EventKind, InstanceName, InstanceStatus, LastStatus, ServiceName, Severity, Snapshot,
-    StopCode, Task, TaskId,
+    StopCode, Task, TaskId, TimeMs,
 };
 
 /// How often patience is looked at while nothing happens.
@@ -116,7 +117,7 @@ pub async fn services(
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(too_late(&snapshot, &follows, &keys, limit));
+            return Err(too_late(&snapshot, now, &follows, &keys, limit));
         }
         let look = (Instant::now() + LOOK).min(deadline);
         tokio::select! {
@@ -131,6 +132,7 @@ pub async fn services(
 
 fn too_late(
     snapshot: &Snapshot,
+    now: TimeMs,
     follows: &[(Follow, Option<Standing>)],
     keys: &[ServiceKey],
     limit: Duration,
@@ -141,9 +143,13 @@ fn too_late(
             text.push_str(&format!("\n{line}"));
         }
     }
-    for key in keys {
-        for reason in super::follow::reasons(&snapshot.state, key, None) {
-            text.push_str(&format!("\n  {reason}"));
+    for (key, _) in keys
+        .iter()
+        .zip(follows)
+        .filter(|(_, (_, standing))| matches!(standing, Some(Standing::Moving(_))))
+    {
+        for line in held_up(&snapshot.state, key, now) {
+            text.push_str(&format!("\n  {line}"));
         }
     }
     CliError::Failed(text)

@@ -31,7 +31,7 @@ pub use crate::api::{PlanAsk, PlanReport, PlannedStep, Reply};
 pub use crate::controller::core::Effects;
 pub use crate::scheduler::explain::{About, Explanation};
 pub use local::LocalClient;
-pub use open::{Carried, OpenError, OpenOptions, Opened, open};
+pub use open::{Carried, OpenError, OpenOptions, Opened, attach, open};
 pub use operator::operator;
 pub use remote::RemoteClient;
 pub use succession::Succession;

@@ -200,6 +200,23 @@ pub async fn open(options: OpenOptions) -> Result<Opened, OpenError> {
     }
 }
 
+/// Attaches to the control plane of a state folder, if one answers on its socket now.
+pub async fn attach(dir: &Path, surface: Surface) -> Option<Arc<dyn Client>> {
+    let socket = dir.join(SOCKET);
+    let attach = RemoteClient::connect(&socket, operator(surface));
+    match timeout(ATTACH_LIMIT, attach).await {
+        Ok(Ok(client)) => Some(Arc::new(client)),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no control plane answers on the socket");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("the socket is silent");
+            None
+        }
+    }
+}
+
 /// Through what a process of that role asks for changes.
 fn surface(role: &str) -> Surface {
     match role {

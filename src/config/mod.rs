@@ -23,9 +23,10 @@ pub use settings::{
     TlsFiles,
 };
 
+use std::io::Read as _;
 use std::path::Path;
 
-use crate::document::{Document, Fault, Faults, Node};
+use crate::document::{Document, Fault, Faults, Node, TEXT_MAX};
 
 /// Finds the configuration and validates it. Where there is none, it is the cluster `default`
 /// with the local Docker Engine.
@@ -45,14 +46,81 @@ pub fn load_with<T>(
     lookup: &Lookup,
     more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
 ) -> Result<(Settings, T), Faults> {
-    match lookup.find() {
-        Some(path) => of_document(&Document::read(&path)?, &path, lookup, more),
-        None => {
-            let local = lookup.local();
-            let settings = local.map_err(|what| Fault::of_file("DOCKER_HOST", what))?;
-            Ok((settings, more(None)))
+    load_or_salvage(lookup, more).map_err(|salvage| salvage.faults)
+}
+
+/// What can be made of a configuration that has faults: enough to attach to a control plane that
+/// runs, and has read it when it was whole.
+#[derive(Debug)]
+pub struct Salvage<T> {
+    /// All that is wrong with it.
+    pub faults: Faults,
+    /// The control plane of another machine that it names.
+    pub remote: Option<RemoteSettings>,
+    /// It names, or may name, another machine's, and which cannot be told.
+    pub may_be_remote: bool,
+    /// What the other room could read.
+    pub more: T,
+}
+
+/// [`load_with`]; where there are faults, what can be had all the same.
+///
+/// # Errors
+/// [`Salvage`], with everything that is wrong.
+pub fn load_or_salvage<T>(
+    lookup: &Lookup,
+    more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
+) -> Result<(Settings, T), Box<Salvage<T>>> {
+    let nothing = |faults, may_be_remote, more| Salvage {
+        faults,
+        remote: None,
+        may_be_remote,
+        more,
+    };
+    let Some(path) = lookup.find() else {
+        return match lookup.local() {
+            Ok(settings) => Ok((settings, more(None))),
+            Err(what) => {
+                let fault = Fault::of_file("DOCKER_HOST", what);
+                Err(Box::new(nothing(fault.into(), false, more(None))))
+            }
+        };
+    };
+    let document = match Document::read(&path) {
+        Ok(document) => document,
+        Err(faults) => {
+            return Err(Box::new(nothing(
+                faults,
+                mentions_remote(&path),
+                more(None),
+            )));
         }
+    };
+    let (settings, more, faults) = validate::settings(&document, &path, lookup, more);
+    match faults.or(()) {
+        Ok(()) => Ok((settings, more)),
+        Err(faults) => Err(Box::new(Salvage {
+            may_be_remote: settings.remote.is_none() && document.root().get("remote").is_some(),
+            remote: settings.remote,
+            faults,
+            more,
+        })),
     }
+}
+
+/// Whether a text that is no TOML, or cannot be read, may name another machine's control plane.
+fn mentions_remote(path: &Path) -> bool {
+    let bytes = std::fs::File::open(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        file.take(TEXT_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    bytes.map_or(true, |bytes| {
+        String::from_utf8_lossy(&bytes).lines().any(|line| {
+            let key = line.trim_start_matches(['[', ' ', '\t', '"', '\'']);
+            key.starts_with("remote")
+        })
+    })
 }
 
 /// The same from the text of a file that was read already.
@@ -65,5 +133,6 @@ pub fn of_document<T>(
     lookup: &Lookup,
     more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
 ) -> Result<(Settings, T), Faults> {
-    validate::settings(document, file, lookup, more)
+    let (settings, more, faults) = validate::settings(document, file, lookup, more);
+    faults.or((settings, more))
 }

@@ -19,9 +19,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What was found, if nothing is wrong.
-    pub(super) fn finish<T>(self, value: T) -> Result<T, Faults> {
-        self.faults.or(value)
+    /// What is wrong.
+    pub(super) fn into_faults(self) -> Faults {
+        self.faults
     }
 
     /// A fault at these bytes.

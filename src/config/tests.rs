@@ -8,7 +8,8 @@ use crate::document::{Document, Faults};
 use crate::model::{AccessRole, ClusterName};
 
 fn settings(document: &Document, file: &Path, lookup: &Lookup) -> Result<Settings, Faults> {
-    Ok(validate::settings(document, file, lookup, |_| ())?.0)
+    let (settings, (), faults) = validate::settings(document, file, lookup, |_| ());
+    faults.or(settings)
 }
 
 fn read(text: &str) -> Result<Settings, Faults> {

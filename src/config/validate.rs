@@ -51,13 +51,14 @@ struct Validator<'a> {
     lookup: &'a Lookup,
 }
 
-/// Everything that a config file says, with what `more` reads from it.
+/// Everything that a config file says, with what `more` reads from it, and all that is wrong with
+/// it: what has a fault is left out or as if it had not been given.
 pub(super) fn settings<T>(
     document: &Document,
     file: &Path,
     lookup: &Lookup,
     more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
-) -> Result<(Settings, T), Faults> {
+) -> (Settings, T, Faults) {
     let mut this = Validator {
         reader: Reader::new(document),
         file,
@@ -92,7 +93,7 @@ pub(super) fn settings<T>(
         remote,
         ..Settings::new(Some(file.to_owned()), clusters, instances)
     };
-    this.reader.finish((settings, more))
+    (settings, more, this.reader.into_faults())
 }
 
 impl<'a> Validator<'a> {

@@ -501,6 +501,27 @@ impl Service {
         self.deployments.insert(0, deployment);
     }
 
+    /// Goes back to the deployment that last completed, if the tasks of it are being replaced just
+    /// now: those that still serve are kept, and it has nothing to prove anew. Gives its id.
+    pub fn resume(&mut self, wanted: &TaskDefinitionId, now: TimeMs) -> Option<DeploymentId> {
+        let left = self.primary()?.id.clone();
+        let completed = self.last_completed.as_ref() == Some(wanted);
+        let at = self.deployments.iter().position(|it| {
+            it.id != left
+                && it.task_definition == *wanted
+                && same_images(&it.images, &self.last_completed_images)
+        });
+        let mut to = self.deployments.remove(at.filter(|_| completed)?);
+        let id = to.id.clone();
+        to.rollout_state = RolloutState::InProgress;
+        to.rollout_state_reason =
+            format!("ECS deployment {left} is rolled back to deployment {id}.");
+        to.failed_tasks = 0;
+        to.updated_at = now;
+        self.begin(to, now);
+        Some(id)
+    }
+
     /// Keeps what became of a deployment that is no longer listed.
     pub fn remember(&mut self, over: Deployment) {
         self.history.retain(|known| known.id != over.id);

@@ -46,6 +46,18 @@ pub fn resolve(asked: Option<PathBuf>) -> Result<PathBuf, FolderError> {
     })
 }
 
+/// The same, if it is there and can be used; nothing is made.
+#[must_use]
+pub fn find(asked: Option<PathBuf>) -> Option<PathBuf> {
+    let place = choose(
+        asked,
+        std::env::var_os("XDG_STATE_HOME").map(PathBuf::from),
+        std::env::var_os("HOME").map(PathBuf::from),
+    )?;
+    let usable = place.is_dir() && make(&place).is_ok();
+    std::path::absolute(place).ok().filter(|_| usable)
+}
+
 fn choose(asked: Option<PathBuf>, xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
     // The XDG specification: a relative or empty value counts as not set.
     let xdg = xdg.filter(|path| path.is_absolute());

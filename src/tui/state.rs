@@ -61,6 +61,8 @@ pub struct TuiOptions {
     pub view: Option<PathBuf>,
     /// Where the clock times of the screen are.
     pub time_zone: TimeZone,
+    /// What is to be said when it opens.
+    pub notice: Option<String>,
 }
 
 impl TuiOptions {
@@ -78,6 +80,7 @@ impl TuiOptions {
             mouse: settings.mouse.unwrap_or(true),
             view: None,
             time_zone: TimeZone::system(),
+            notice: None,
         }
     }
 }
@@ -495,6 +498,7 @@ impl Model {
             kept_cluster: None,
             mouse: options.mouse,
             clicked: None,
+            toasts: Toasts::opening(options.notice.as_deref(), now),
             options,
             size,
             now,
@@ -517,7 +521,6 @@ impl Model {
             links: Links::default(),
             layers: Vec::new(),
             left: Vec::new(),
-            toasts: Toasts::default(),
             usage: Usage::default(),
             explained: None,
             progress: Progress::default(),

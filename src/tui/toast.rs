@@ -52,6 +52,15 @@ impl Toast {
 pub(crate) struct Toasts(VecDeque<Toast>);
 
 impl Toasts {
+    /// Those that there are at first: something gone wrong that is known when the console opens.
+    pub(crate) fn opening(notice: Option<&str>, now: TimeMs) -> Self {
+        let mut toasts = Self::default();
+        if let Some(notice) = notice {
+            toasts.say(notice, true, Holds::Anyhow, now);
+        }
+        toasts
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Toast> + ExactSizeIterator {
         self.0.iter()
     }

@@ -249,7 +249,14 @@ pub(super) fn update(
         ground::check(service.launch_type, definition, constraints, strategies)?;
     }
     if let Some((_, definition)) = &started {
-        said.push(format!("new deployment of {definition}"));
+        let primary = service.primary();
+        let resumed =
+            primary.is_some_and(|it| before.deployments.iter().any(|was| was.id == it.id));
+        said.push(if resumed {
+            format!("back to the deployment of {definition}, whose tasks are kept")
+        } else {
+            format!("new deployment of {definition}")
+        });
     }
     if !said.is_empty() {
         service.steady = false;
@@ -353,9 +360,20 @@ fn redeploy(
         counted: std::mem::take(&mut service.backoff.counted),
         ..Backoff::default()
     };
-    let new = deployment(work, wanted.clone(), who);
-    let id = new.id.to_string();
-    service.begin(new, work.now);
+    // What still serves of it need not be replaced by its like.
+    let resumed = match force {
+        false => service.resume(&wanted, work.now),
+        true => None,
+    };
+    let id = match resumed {
+        Some(id) => id.to_string(),
+        None => {
+            let new = deployment(work, wanted.clone(), who);
+            let id = new.id.to_string();
+            service.begin(new, work.now);
+            id
+        }
+    };
     Ok(Some((id, wanted)))
 }
 

@@ -193,6 +193,42 @@ fn a_new_definition_or_force_is_a_new_deployment_and_the_same_definition_is_not(
     assert_eq!(rig.service("web").deployments.len(), 1);
 }
 
+/// As the circuit breaker does it: what serves is not replaced by its like.
+#[test]
+fn what_still_serves_of_the_revision_that_is_gone_back_to_is_kept() {
+    let mut rig = rig();
+    rig.create("web", 2);
+    rig.settle();
+    let before = rig.service("web").deployments[0].id.clone();
+    let old: Vec<_> = rig.tasks().iter().map(|t| t.id).collect();
+    rig.register("web", json!({"image": "busybox:2"}));
+    let update = |definition| json!({"service": "web", "taskDefinition": definition});
+    rig.ask("UpdateService", update("web:2")).unwrap();
+    assert_eq!(rig.tasks().len(), 4);
+    rig.ask("UpdateService", update("web:1")).unwrap();
+    rig.told("back to the deployment of web:1, whose tasks are kept");
+    rig.settle();
+    let all = rig.tasks();
+    let running: Vec<_> = all.iter().filter(|it| it.is_wanted()).collect();
+    assert_eq!(running.iter().map(|t| t.id).collect::<Vec<_>>(), old);
+    let ever = rig.state.tasks.values();
+    let ever = ever.filter(|it| it.task_definition.to_string() == "web:1");
+    assert_eq!(ever.count(), 2, "none of it was started anew");
+    let service = rig.service("web");
+    assert_eq!(service.deployments.len(), 1);
+    assert_eq!(service.deployments[0].id, before);
+    assert_eq!(
+        service.deployments[0].rollout_state,
+        RolloutState::Completed
+    );
+    // Force means force.
+    rig.ask("UpdateService", update("web:2")).unwrap();
+    let mut forced = update("web:1");
+    forced["forceNewDeployment"] = json!(true);
+    rig.ask("UpdateService", forced).unwrap();
+    assert_ne!(rig.service("web").deployments[0].id, before);
+}
+
 #[test]
 fn deleting_needs_force_above_zero_and_leaves_nothing_behind() {
     let mut rig = rig();
