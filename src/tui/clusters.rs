@@ -1,6 +1,8 @@
 //! Which clusters are shown, and how they and their regions fare.
 
-use crate::model::{ClusterName, Instance, State, TimeMs};
+use std::collections::BTreeMap;
+
+use crate::model::{Cluster, ClusterName, Instance, State, TimeMs};
 
 use super::state::{Act, Model, Pane};
 use super::text::{self, count};
@@ -115,22 +117,19 @@ impl Clusters {
     /// The clusters of a state, those that are shown of them. One that nobody configured and that
     /// has nothing in it is not worth a word, unless it is asked for.
     pub(crate) fn new(state: &State, view: &ClusterView) -> Self {
-        let mut all: Vec<ClusterRow> = state
-            .clusters
-            .values()
-            .map(|cluster| ClusterRow {
+        let mut answers: BTreeMap<&ClusterName, Answers> = BTreeMap::new();
+        for instance in state.instances.values() {
+            answers.entry(&instance.cluster).or_default().take(instance);
+        }
+        let all: Vec<ClusterRow> = by_region(state)
+            .into_iter()
+            .map(|(region, cluster)| ClusterRow {
                 name: cluster.name.clone(),
-                region: text::clean(&cluster.partition.region).into_owned(),
+                region,
                 protected: cluster.protected,
-                answers: Answers::default(),
+                answers: answers.get(&cluster.name).copied().unwrap_or_default(),
             })
             .collect();
-        all.sort_by(|a, b| (&a.region, &a.name).cmp(&(&b.region, &b.name)));
-        for instance in state.instances.values() {
-            if let Some(row) = all.iter_mut().find(|row| row.name == instance.cluster) {
-                row.answers.take(instance);
-            }
-        }
         let regions = regions(&all);
         let used = |row: &ClusterRow| {
             row.answers.instances > 0
@@ -214,6 +213,15 @@ pub(crate) fn choices(model: &Model) -> Vec<ClusterView> {
     let names = model.snapshot.state.clusters.keys().cloned();
     let each = names.map(ClusterView::One);
     std::iter::once(ClusterView::All).chain(each).collect()
+}
+
+/// All clusters with their regions, in the order in which they stand on the screen.
+pub(crate) fn by_region(state: &State) -> Vec<(String, &Cluster)> {
+    let region = |it: &Cluster| text::clean(&it.partition.region).into_owned();
+    let all = state.clusters.values().map(|it| (region(it), &**it));
+    let mut all: Vec<(String, &Cluster)> = all.collect();
+    all.sort_by(|(a, one), (b, other)| (a, &one.name).cmp(&(b, &other.name)));
+    all
 }
 
 fn regions(clusters: &[ClusterRow]) -> Vec<RegionRow> {

@@ -1,23 +1,24 @@
 //! The snapshot, counted and ordered for the screen; it follows each newer picture by what changed.
 
+mod count;
 mod follow;
 mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::state::ServiceKey;
 use crate::model::task::Health;
 use crate::model::{
-    DesiredStatus, Instance, InstanceName, LastStatus, Resources, RolloutState, Service,
-    ServiceStatus, Task, TaskId, TimeMs,
+    ClusterName, DeploymentId, DesiredStatus, Instance, InstanceName, LastStatus, Resources,
+    RolloutState, Service, ServiceName, ServiceStatus, Task, TaskDefinitionId, TaskId, TimeMs,
 };
 
 use super::ghosts::Ghosts;
+use count::Share;
 use follow::Source;
-use rows::place;
 
 pub(crate) use rows::Rows;
 #[cfg(test)]
@@ -59,7 +60,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     fn take(&mut self, stage: Stage) {
-        let slot = match stage {
+        *self.slot(stage) += 1;
+    }
+
+    fn slot(&mut self, stage: Stage) -> &mut u32 {
+        match stage {
             Stage::Running => &mut self.running,
             Stage::Unhealthy => &mut self.unhealthy,
             Stage::Starting => &mut self.starting,
@@ -67,8 +72,7 @@ impl Tally {
             Stage::Lost => &mut self.lost,
             Stage::Unreachable => &mut self.unreachable,
             Stage::Stopped => &mut self.stopped,
-        };
-        *slot += 1;
+        }
     }
 
     /// What holds resources, as far as is known.
@@ -128,10 +132,12 @@ pub(crate) fn stage(task: &Task, reachable: bool) -> Stage {
 pub(crate) struct ServiceRow {
     pub service: Arc<Service>,
     pub tally: Tally,
-    /// Serving tasks of the primary deployment.
-    pub updated: u32,
     /// Tasks that are up or coming up, by zone.
     pub zones: BTreeMap<String, u32>,
+    /// Its tasks by deployment.
+    shares: BTreeMap<DeploymentId, Share>,
+    /// Its tasks within the grace period, by the instance that does not answer.
+    unheard: BTreeMap<InstanceName, BTreeSet<TaskId>>,
     /// Its region is lost: what runs of it is not known.
     pub adrift: bool,
     pub mood: Mood,
@@ -211,6 +217,8 @@ pub(crate) struct Fleet {
     pub troubled: usize,
     /// The instance that has been silent longest, and since when.
     pub silent: Option<(TimeMs, InstanceName)>,
+    /// How many are lost: were heard, and do not answer.
+    pub lost: usize,
     pub widths: Widths,
     /// What a plan that is shown on the map would change.
     pub ghosts: Arc<Ghosts>,
@@ -220,7 +228,12 @@ pub(crate) struct Fleet {
     of: Source,
     /// How many tasks there are by the width of their definition's name.
     definitions: BTreeMap<usize, usize>,
+    /// Of all clusters, shown or not: who runs how many tasks of which revision.
+    runs: BTreeMap<TaskDefinitionId, BTreeMap<Runner, u32>>,
 }
+
+/// Who runs a task: a cluster's service, or somebody by hand there.
+pub(crate) type Runner = (ClusterName, Option<ServiceName>);
 
 impl Fleet {
     /// The service of that key.
@@ -248,7 +261,8 @@ impl Fleet {
     /// The tasks of those ids that are there, in order.
     pub(crate) fn tasks_of<'a>(&self, ids: impl IntoIterator<Item = &'a TaskId>) -> Vec<&TaskRow> {
         let mut rows: Vec<_> = ids.into_iter().filter_map(|id| self.task(*id)).collect();
-        rows.sort_by(|a, b| place(&a.task).cmp(&place(&b.task)));
+        let order = self.tasks.order();
+        rows.sort_by(|a, b| order.place(&a.task).cmp(&order.place(&b.task)));
         rows
     }
 
@@ -257,9 +271,17 @@ impl Fleet {
         self.tasks.part(self.tasks.of_service(key))
     }
 
+    /// Who runs how many tasks of a revision, in whatever cluster.
+    pub(crate) fn runs(&self, id: &TaskDefinitionId) -> Option<&BTreeMap<Runner, u32>> {
+        self.runs.get(id)
+    }
+
     /// The tasks on an instance.
     pub(crate) fn of_instance(&self, name: &InstanceName) -> &[TaskRow] {
-        self.instance(name).map_or(&[], |row| &row.tasks)
+        let tasks = self.instance(name).map_or(&[][..], |row| &row.tasks);
+        #[cfg(test)]
+        looked::at(tasks.len());
+        tasks
     }
 
     fn service_at(&self, (cluster, name): &ServiceKey) -> Result<usize, usize> {

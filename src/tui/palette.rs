@@ -45,8 +45,6 @@ pub(crate) struct Found {
     pub words: String,
     /// Which characters of the words were typed.
     pub typed: Vec<u32>,
-    /// What kind of thing it is about.
-    pub note: String,
     /// The key that does the same from here.
     pub key: String,
 }
@@ -63,6 +61,8 @@ pub(crate) struct Palette {
     pub found: Vec<Found>,
     /// How many lines match, listed or not.
     pub matches: usize,
+    /// Which fleet and words it was looked through for, and whether that was the past.
+    looked_for: Option<(u64, String, bool)>,
 }
 
 impl Palette {
@@ -74,22 +74,37 @@ impl Palette {
             list: List::default(),
             found: Vec::new(),
             matches: 0,
+            looked_for: None,
         }
     }
 
     /// Looks again for what matches, and brings the selection in line with it.
     pub(crate) fn settle(&mut self, model: &Model, body: Rect) {
+        let asked = (
+            model.fleet.edition,
+            self.typed.clone(),
+            model.past.is_some(),
+        );
+        let asked = Some(asked);
+        if self.looked_for != asked {
+            self.looked_for = asked;
+            self.look(model);
+        }
+        let found = &self.found;
+        let rows = usize::from(rows(body));
+        self.list
+            .settle(found.len(), rows, |row| found[row].offer.clone());
+    }
+
+    /// Looks through all there is for what was typed: a letter more may mean any of it.
+    fn look(&mut self, model: &Model) {
         let mut sieve = Sieve::new(&self.typed);
         let here = self.offer_keys(model, &mut sieve);
         let verbs = Verbs::of(model, &self.typed);
         offer_acts(model, &verbs, &here, &mut sieve);
         offer_pages(model, &mut sieve);
         self.matches = sieve.matches;
-        self.found = sieve.found(model);
-        let found = &self.found;
-        let rows = usize::from(rows(body));
-        self.list
-            .settle(found.len(), rows, |row| found[row].offer.clone());
+        self.found = sieve.found();
     }
 
     /// What the keys do from here, and the screens that can be gone to. Says what is done to
@@ -348,11 +363,18 @@ fn offer_pages(model: &Model, sieve: &mut Sieve) {
         });
     }
     let mut line = String::new();
-    for row in model.fleet.tasks.iter() {
+    let tasks = &model.fleet.tasks;
+    // Nothing typed: one is as good as the other, and the first are listed.
+    let most = match sieve.typed.is_empty() {
+        true => LISTED,
+        false => tasks.len(),
+    };
+    for row in tasks.window(0, most) {
         begin(&mut line, "");
         task_words(&mut line, &row.task);
         sieve.offer(&line, "", || Offer::Page(Subject::Task(row.task.id)));
     }
+    sieve.matches += tasks.len().saturating_sub(most);
 }
 
 fn service(row: &ServiceRow) -> Subject {
@@ -380,7 +402,7 @@ fn task_words(line: &mut String, task: &Task) {
 }
 
 /// What kind of thing a line is about.
-fn note(model: &Model, offer: &Offer) -> String {
+pub(crate) fn note(model: &Model, offer: &Offer) -> String {
     let subject = match offer {
         Offer::Key(action) | Offer::Screen(action) => return told_of(*action),
         Offer::Schedule(_) => return "schedule".to_owned(),
@@ -546,7 +568,7 @@ impl Sieve {
     }
 
     /// The best lines, best first, with what of them was typed.
-    fn found(mut self, model: &Model) -> Vec<Found> {
+    fn found(mut self) -> Vec<Found> {
         self.cut();
         let (pattern, matcher, characters) =
             (&self.pattern, &mut self.matcher, &mut self.characters);
@@ -557,7 +579,6 @@ impl Sieve {
             typed.sort_unstable();
             typed.dedup();
             Found {
-                note: note(model, &it.offer),
                 offer: it.offer,
                 words: it.words,
                 typed,

@@ -269,6 +269,8 @@ pub(crate) struct Shown {
     /// Places in the [`Fleet`].
     pub services: Vec<usize>,
     pub tasks: Rows,
+    /// Whether they are all in the fleet's own order: one is found there without a search.
+    pub tasks_in_order: bool,
     /// How many tasks there would be without their filter: their pane keeps that height while
     /// a filter is typed.
     pub tasks_in_scope: usize,

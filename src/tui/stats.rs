@@ -263,6 +263,8 @@ pub(crate) struct Usage {
     hosts: HashMap<InstanceName, Host>,
     /// When something that is wanted becomes due.
     pub wakes_at: Option<TimeMs>,
+    /// Grows with every answer.
+    pub edition: u64,
 }
 
 /// What is to be asked for, and what no longer.
@@ -368,6 +370,7 @@ impl Usage {
         let Some((_, name)) = book.asked.take() else {
             return false;
         };
+        self.edition += 1;
         let host = self.hosts.entry(name).or_default();
         book.due = now.plus_ms(self.pace.every_ms() + (task.0 % u128::from(JITTER_MS)) as u64);
         match samples {
@@ -452,6 +455,8 @@ pub(crate) struct StatsPage {
     pub list: List<TaskId>,
     /// Its tasks, in order.
     pub rows: Vec<TaskId>,
+    /// Which fleet, figures and order they were chosen by.
+    pub chosen_by: Option<(u64, u64, Order)>,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{Event, EventKind, Happening, History, Outcome, Severity, Snapshot, TimeMs};
 
+use super::clusters::ClusterView;
 use super::event::Ticket;
 
 /// What the axis shows at each step of the zoom, in milliseconds; the first is all there is.
@@ -94,6 +95,8 @@ pub(crate) struct Timeline {
     pub typing: bool,
     /// What of the filter could not be read.
     pub wrong: Option<String>,
+    /// Which filter and clusters those shown were chosen by; `None` chooses anew.
+    pub chosen_by: Option<(String, ClusterView)>,
 }
 
 impl Timeline {
@@ -125,6 +128,11 @@ impl Timeline {
         let all = self.happenings().iter().enumerate();
         let shown = all.filter(|(_, it)| passes(&it.event)).map(|(at, _)| at);
         self.shown = shown.collect();
+        self.find();
+    }
+
+    /// Finds the selected one among those shown.
+    pub(crate) fn find(&mut self) {
         let last = self.shown.len().saturating_sub(1);
         self.row = match self.selected {
             None => last,

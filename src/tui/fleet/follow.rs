@@ -9,14 +9,15 @@ use imbl::ordmap::DiffItem;
 
 use crate::model::state::ServiceKey;
 use crate::model::{
-    ClusterName, Instance, InstanceName, Service, ServiceStatus, State, Task, TaskId, TimeMs,
+    Cluster, ClusterName, Instance, InstanceName, Service, ServiceStatus, State, Task, TaskId,
+    TimeMs,
 };
 
 use super::super::clusters::ClusterView;
 use super::super::text;
-use super::rows::place;
+use super::rows::Order;
 use super::{
-    Fleet, InstanceRow, Mood, Rows, ServiceRow, Stage, Tally, TaskRow, instance_mood, service_mood,
+    Fleet, InstanceRow, Mood, Rows, ServiceRow, Tally, TaskRow, instance_mood, service_mood,
     service_of,
 };
 
@@ -27,6 +28,7 @@ const FOLLOWED_MAX: usize = 2_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Source {
     view: Option<ClusterView>,
+    clusters: OrdMap<ClusterName, Arc<Cluster>>,
     services: OrdMap<ServiceKey, Arc<Service>>,
     instances: OrdMap<InstanceName, Arc<Instance>>,
     pub(super) tasks: OrdMap<TaskId, Arc<Task>>,
@@ -57,6 +59,7 @@ impl Fleet {
         let mut fleet = Self {
             of: Source {
                 view: Some(view.clone()),
+                clusters: state.clusters.clone(),
                 services: state.services.clone(),
                 instances: state.instances.clone(),
                 tasks: state.tasks.clone(),
@@ -69,16 +72,21 @@ impl Fleet {
             services.map(service_row).collect(),
             instances.map(instance_row).collect(),
         );
+        let order = Arc::new(Order::of(state));
         let tasks = state.tasks.values().filter(|it| view.shows(&it.cluster));
         let mut rows: Vec<TaskRow> = tasks.map(|task| fleet.row(task)).collect();
-        rows.sort_by(|a, b| place(&a.task).cmp(&place(&b.task)));
+        rows.sort_by(|a, b| order.place(&a.task).cmp(&order.place(&b.task)));
+        for task in state.tasks.values() {
+            fleet.count_run(task, true);
+        }
         for row in &rows {
             fleet.count_definition(&row.task);
+            fleet.count_for_service(row, true);
             if let Ok(at) = fleet.instance_at(&row.task.instance) {
                 fleet.instances[at].tasks.push(row.clone());
             }
         }
-        fleet.tasks = rows.into_iter().collect();
+        fleet.tasks = Rows::ordered(rows, order);
         fleet.recount(&Touched {
             services: fleet.services.iter().map(ServiceRow::key).collect(),
             instances: state.instances.keys().cloned().collect(),
@@ -115,6 +123,12 @@ impl Fleet {
         };
         if instances.iter().any(comes_or_goes) {
             return false;
+        }
+        if !self.of.clusters.ptr_eq(&state.clusters) {
+            if **self.tasks.order() != Order::of(state) {
+                return false;
+            }
+            self.of.clusters = state.clusters.clone();
         }
         self.of.services = state.services.clone();
         self.of.instances = state.instances.clone();
@@ -155,7 +169,13 @@ impl Fleet {
         match (self.service_at(&key), new) {
             (Ok(at), Some(new)) => self.services[at].service = new,
             (Ok(at), None) => _ = self.services.remove(at),
-            (Err(at), Some(new)) => self.services.insert(at, service_row(&new)),
+            (Err(at), Some(new)) => {
+                self.services.insert(at, service_row(&new));
+                // Those that had been left over of one of the same name.
+                for row in self.of_service(&key).iter() {
+                    self.count_for_service(row, true);
+                }
+            }
             (Err(_), None) => return,
         }
         touched.services.insert(key);
@@ -169,38 +189,62 @@ impl Fleet {
         let Ok(at) = self.instance_at(&new.name) else {
             return;
         };
+        let old = self.instances[at].instance.clone();
+        let moved = old.is_connected() != new.is_connected() || old.zone() != new.zone();
+        // Its tasks are counted by its zone and by whether it answers: as it was, then as it is.
+        let tasks = match moved {
+            true => self.instances[at].tasks.clone(),
+            false => Vec::new(),
+        };
+        for row in &tasks {
+            self.take_out(&row.task, touched);
+        }
         let row = &mut self.instances[at];
-        let old = std::mem::replace(&mut row.instance, new.clone());
         row.mood = instance_mood(&new);
         touched.instances.insert(new.name.clone());
         touched.hosts = true;
-        if old.is_connected() != new.is_connected() || old.zone() != new.zone() {
-            for row in row.tasks.clone() {
-                // As it was and as it is: its stage is another one now.
-                self.step_task(Some(row.task.clone()), Some(row.task), touched);
-            }
+        row.instance = new;
+        for row in &tasks {
+            self.put_in(&row.task, touched);
         }
     }
 
     fn step_task(&mut self, old: Option<Arc<Task>>, new: Option<Arc<Task>>, touched: &mut Touched) {
-        if let Some(row) = old.and_then(|task| self.tasks.remove(&task)) {
-            let task = &row.task;
-            self.uncount_definition(task);
-            touched.services.extend(service_of(task));
-            if let Ok(at) = self.instance_at(&task.instance) {
-                self.instances[at].tasks.retain(|it| it.task.id != task.id);
-                touched.instances.insert(task.instance.clone());
+        if let Some(old) = old {
+            self.count_run(&old, false);
+            self.take_out(&old, touched);
+        }
+        if let Some(new) = new {
+            self.count_run(&new, true);
+            if self.of.shows(&new.cluster) {
+                self.put_in(&new, touched);
             }
         }
-        let Some(task) = new.filter(|it| self.of.shows(&it.cluster)) else {
+    }
+
+    /// Takes a task out, if it is shown.
+    fn take_out(&mut self, task: &Task, touched: &mut Touched) {
+        let Some(row) = self.tasks.remove(task) else {
             return;
         };
-        let row = self.row(&task);
-        self.count_definition(&task);
-        touched.services.extend(service_of(&task));
+        self.uncount_definition(task);
+        self.count_for_service(&row, false);
+        touched.services.extend(service_of(task));
         if let Ok(at) = self.instance_at(&task.instance) {
+            self.instances[at].tasks.retain(|it| it.task.id != task.id);
+            touched.instances.insert(task.instance.clone());
+        }
+    }
+
+    fn put_in(&mut self, task: &Arc<Task>, touched: &mut Touched) {
+        let row = self.row(task);
+        self.count_definition(task);
+        self.count_for_service(&row, true);
+        touched.services.extend(service_of(task));
+        if let Ok(at) = self.instance_at(&task.instance) {
+            let order = self.tasks.order().clone();
             let tasks = &mut self.instances[at].tasks;
-            let to = tasks.partition_point(|it| place(&it.task) < place(&task));
+            let to = tasks.partition_point(|it| order.place(&it.task) < order.place(task));
             tasks.insert(to, row.clone());
             touched.instances.insert(task.instance.clone());
         }
@@ -234,14 +278,14 @@ impl Fleet {
         }
         for key in &touched.services {
             if let Ok(at) = self.service_at(key) {
-                let tasks = self.of_service(key);
-                let row = self.recounted(&self.services[at].service, &tasks);
-                self.services[at] = row;
+                self.services[at].mood = service_mood(&self.services[at]);
             }
         }
         if touched.hosts {
             self.recount_hosts();
         }
+        // Of services and instances there are as many as operators set up: a look at a word of each
+        // costs less than to keep account. Of tasks none is looked at that was not touched.
         let names = self
             .services
             .iter()
@@ -261,27 +305,7 @@ impl Fleet {
         self.widths.endpoint = widest(|it| text::width(&it.endpoint));
         self.connected = all().filter(|it| it.is_connected()).count();
         self.silent = all().filter_map(silent).min();
-    }
-
-    fn recounted(&self, service: &Arc<Service>, tasks: &Rows) -> ServiceRow {
-        let mut row = service_row(service);
-        let primary = service.primary().map(|d| &d.id);
-        for TaskRow { task, stage, .. } in tasks.iter() {
-            row.tally.take(*stage);
-            if !matches!(stage, Stage::Stopping | Stage::Stopped | Stage::Lost) {
-                let home = self.instance(&task.instance);
-                let zone = home.map_or("", |row| row.instance.zone());
-                match row.zones.get_mut(zone) {
-                    Some(n) => *n += 1,
-                    None => _ = row.zones.insert(zone.to_owned(), 1),
-                }
-            }
-            if task.is_serving() && primary.is_some() && primary == task.deployment.as_ref() {
-                row.updated += 1;
-            }
-        }
-        row.mood = service_mood(&row);
-        row
+        self.lost = all().filter_map(silent).count();
     }
 }
 
@@ -315,8 +339,9 @@ fn service_row(service: &Arc<Service>) -> ServiceRow {
     ServiceRow {
         service: service.clone(),
         tally: Tally::default(),
-        updated: 0,
         zones: BTreeMap::new(),
+        shares: BTreeMap::new(),
+        unheard: BTreeMap::new(),
         adrift: false,
         mood: Mood::Calm,
     }
@@ -336,6 +361,8 @@ fn recount_instance(row: &mut InstanceRow) {
     row.used = row.instance.reserved.clone();
     row.used.add(&row.instance.foreign);
     row.tally = Tally::default();
+    #[cfg(test)]
+    super::looked::at(row.tasks.len());
     for TaskRow { task, stage, .. } in &row.tasks {
         row.tally.take(*stage);
         if !task.is_stopped() {

@@ -1,20 +1,71 @@
 //! The tasks of a fleet in order. Copies and parts share what they are made of, so that showing
 //! fifty of ten thousand costs what fifty cost.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use imbl::Vector;
 
 use crate::model::state::ServiceKey;
-use crate::model::{ClusterName, ServiceName, Task};
+use crate::model::{ClusterName, ServiceName, State, Task, TaskId};
 
+use super::super::clusters;
 use super::TaskRow;
 
-/// Tasks in the order of [`place`], or in whatever order they were collected.
+/// The places of clusters: by region, then by name, as they stand on the screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Order(BTreeMap<ClusterName, usize>);
+
+/// The cluster's place and name, whether the task was run by hand, the service.
+type Owner<'a> = (usize, &'a ClusterName, bool, Option<&'a ServiceName>);
+
+/// Whose a task is, whether it has stopped, when, and which it is.
+type Place<'a> = (Owner<'a>, bool, u64, TaskId);
+
+impl Order {
+    pub(super) fn of(state: &State) -> Self {
+        let all = clusters::by_region(state).into_iter().enumerate();
+        Self(
+            all.map(|(at, (_, cluster))| (cluster.name.clone(), at))
+                .collect(),
+        )
+    }
+
+    /// What groups tasks: those of services first.
+    fn owner<'a>(&self, cluster: &'a ClusterName, service: Option<&'a ServiceName>) -> Owner<'a> {
+        let rank = self.0.get(cluster).copied().unwrap_or(self.0.len());
+        (rank, cluster, service.is_none(), service)
+    }
+
+    /// By region, cluster and service, what lives before what has stopped; the living by age, the
+    /// stopped newest first.
+    pub(super) fn place<'a>(&self, task: &'a Task) -> Place<'a> {
+        let stopped = task.is_stopped();
+        let when = if stopped {
+            u64::MAX - task.stopped_at.unwrap_or_default().0
+        } else {
+            task.created_at.0
+        };
+        let owner = self.owner(&task.cluster, task.service.as_ref());
+        (owner, stopped, when, task.id)
+    }
+}
+
+/// Tasks in their [`Order`], or in whatever order they were collected.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rows(Vector<TaskRow>);
+pub(crate) struct Rows(Vector<TaskRow>, Arc<Order>);
 
 impl Rows {
+    /// Rows that are in that order already.
+    pub(super) fn ordered(rows: impl IntoIterator<Item = TaskRow>, order: Arc<Order>) -> Self {
+        Self(rows.into_iter().collect(), order)
+    }
+
+    pub(super) fn order(&self) -> &Arc<Order> {
+        &self.1
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -44,15 +95,20 @@ impl Rows {
 
     /// Some of them.
     pub(super) fn part(&self, places: Range<usize>) -> Self {
-        Self(self.0.clone().slice(places))
+        Self(self.0.clone().slice(places), self.1.clone())
     }
 
     /// Where a service's tasks are, if these are in order.
     pub(super) fn of_service(&self, service: &ServiceKey) -> Range<usize> {
-        let (cluster, name) = service;
-        let wanted = (false, cluster, Some(name));
-        let begin = self.before(|task| owner(task) < wanted);
-        let end = self.before(|task| owner(task) <= wanted);
+        let order = &self.1;
+        let wanted = order.owner(&service.0, Some(&service.1));
+        let compared = |task: &Task| {
+            order
+                .owner(&task.cluster, task.service.as_ref())
+                .cmp(&wanted)
+        };
+        let begin = self.before(|task| compared(task).is_lt());
+        let end = self.before(|task| compared(task).is_le());
         begin..end
     }
 
@@ -71,43 +127,38 @@ impl Rows {
 
     /// The row of a task that is among these, if they are in order.
     pub(super) fn find(&self, task: &Task) -> Option<&TaskRow> {
-        let row = self.get(self.before(|it| place(it) < place(task)))?;
-        (row.task.id == task.id).then_some(row)
+        self.get(self.position(task)?)
+    }
+
+    /// Where a task is among these, if they are in order.
+    pub(crate) fn position(&self, task: &Task) -> Option<usize> {
+        let at = self.first_from(task);
+        let row = self.get(at)?;
+        (row.task.id == task.id).then_some(at)
+    }
+
+    /// Where a task is, or would be.
+    fn first_from(&self, task: &Task) -> usize {
+        let place = self.1.place(task);
+        self.before(|it| self.1.place(it) < place)
     }
 
     pub(super) fn insert(&mut self, row: TaskRow) {
-        let at = self.before(|it| place(it) < place(&row.task));
+        let at = self.first_from(&row.task);
         self.0.insert(at, row);
     }
 
     /// Takes the row of a task away, as it was when it was put there.
     pub(super) fn remove(&mut self, task: &Task) -> Option<TaskRow> {
-        let at = self.before(|it| place(it) < place(task));
-        let there = self.get(at).is_some_and(|row| row.task.id == task.id);
-        there.then(|| self.0.remove(at))
+        let at = self.position(task)?;
+        Some(self.0.remove(at))
     }
 }
 
 impl FromIterator<TaskRow> for Rows {
     fn from_iter<I: IntoIterator<Item = TaskRow>>(rows: I) -> Self {
-        Self(rows.into_iter().collect())
+        Self::ordered(rows, Arc::default())
     }
-}
-
-/// What groups tasks: those of services first.
-fn owner(task: &Task) -> (bool, &ClusterName, Option<&ServiceName>) {
-    (task.service.is_none(), &task.cluster, task.service.as_ref())
-}
-
-/// By service, what lives before what has stopped; the living by age, the stopped newest first.
-pub(super) fn place(task: &Task) -> impl Ord + '_ {
-    let stopped = task.is_stopped();
-    let when = if stopped {
-        u64::MAX - task.stopped_at.unwrap_or_default().0
-    } else {
-        task.created_at.0
-    };
-    (owner(task), stopped, when, task.id)
 }
 
 /// How many rows were looked at, for the tests that hold that a key looks at few.

@@ -8,10 +8,12 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
+use crate::model::arn::Partition;
 use crate::model::instance::Connection;
-use crate::model::{Change, ClusterName, Snapshot, State, TaskId, TimeMs};
+use crate::model::{Change, Cluster, ClusterName, Snapshot, State, TaskId, TimeMs};
 use crate::scheduler::fixture;
 use crate::tui::settings::ConsoleSettings;
+use crate::tui::state::{Layer, Subject};
 use crate::tui::{ClusterView, Event, Model, TuiOptions, update, view};
 
 const NOW: TimeMs = TimeMs(9_000_000);
@@ -24,7 +26,11 @@ enum Step {
         service: Option<u8>,
         instance: u8,
         stopped: bool,
+        away: bool,
+        deployment: u8,
     },
+    /// The other cluster's region.
+    Region(u8),
     TaskGone(u8),
     Service {
         of: u8,
@@ -47,13 +53,19 @@ fn step() -> impl Strategy<Value = Step> {
         proptest::option::of(0..4_u8),
         0..4_u8,
         any::<bool>(),
+        proptest::bool::weighted(0.2),
+        1..3_u8,
     );
-    let task = task.prop_map(|(id, service, instance, stopped)| Step::Task {
-        id,
-        service,
-        instance,
-        stopped,
-    });
+    let task = task.prop_map(
+        |(id, service, instance, stopped, away, deployment)| Step::Task {
+            id,
+            service,
+            instance,
+            stopped,
+            away,
+            deployment,
+        },
+    );
     let service = (0..4_u8, 0..5_u32, any::<bool>());
     let service = service.prop_map(|(of, desired, inactive)| Step::Service {
         of,
@@ -69,6 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
     });
     prop_oneof![
         8 => task,
+        1 => (0..2_u8).prop_map(Step::Region),
         2 => (0..30_u8).prop_map(Step::TaskGone),
         2 => service,
         1 => (0..4_u8).prop_map(Step::ServiceGone),
@@ -112,12 +125,22 @@ fn change(step: &Step) -> Change {
             service,
             instance,
             stopped,
+            away,
+            deployment,
         } => {
             let service = service.map(|of| name(&of));
             let host = format!("h{instance}");
-            let it = task((*id).into(), service.as_deref(), &host, *stopped);
+            let mut it = task((*id).into(), service.as_deref(), &host, *stopped);
+            if *away {
+                it.cluster = elsewhere();
+            }
+            let made_of = fixture::deployment((*deployment).into(), "web", 1, NOW);
+            it.deployment = Some(made_of.id);
+            it.started_at = Some(TimeMs(1_000 * u64::from(*id)));
+            it.task_definition = format!("web:{deployment}").parse().unwrap();
             Change::Task(Arc::new(it))
         }
+        Step::Region(of) => Change::Cluster(Arc::new(cluster(elsewhere(), &format!("r{of}")))),
         Step::TaskGone(id) => Change::TaskRemoved(TaskId((*id).into())),
         Step::Service {
             of,
@@ -142,7 +165,7 @@ fn change(step: &Step) -> Change {
         } => {
             let mut it = host(&format!("h{of}"), &format!("z{zone}"), *answers);
             if *away {
-                it.cluster = ClusterName::new("elsewhere").unwrap();
+                it.cluster = elsewhere();
             }
             Change::Instance(Arc::new(it))
         }
@@ -150,6 +173,64 @@ fn change(step: &Step) -> Change {
             Change::InstanceRemoved(fixture::instance_name(&format!("h{of}")))
         }
     }
+}
+
+fn elsewhere() -> ClusterName {
+    ClusterName::new("elsewhere").unwrap()
+}
+
+fn cluster(name: ClusterName, region: &str) -> Cluster {
+    let partition = Partition {
+        region: region.to_owned(),
+        ..Partition::default()
+    };
+    Cluster::new(name, partition, true, TimeMs(1))
+}
+
+/// What a service's tasks come to, counted one by one.
+fn counted(fleet: &Fleet, row: &ServiceRow) {
+    let own: Vec<_> = fleet
+        .tasks
+        .iter()
+        .filter(|it| belongs(&it.task, &row.key()))
+        .collect();
+    let of = |stage| own.iter().filter(|it| it.stage == stage).count() as u32;
+    let tally = Tally {
+        running: of(Stage::Running),
+        unhealthy: of(Stage::Unhealthy),
+        starting: of(Stage::Starting),
+        stopping: of(Stage::Stopping),
+        lost: of(Stage::Lost),
+        unreachable: of(Stage::Unreachable),
+        stopped: of(Stage::Stopped),
+    };
+    assert_eq!(row.tally, tally);
+    let primary = row.service.primary().unwrap();
+    let newest = own
+        .iter()
+        .filter(|it| it.task.deployment.as_ref() == Some(&primary.id));
+    let serve = newest.clone().filter(|it| it.task.is_serving());
+    assert_eq!(row.updated() as usize, serve.count());
+    let up = newest.filter(|it| it.stage == Stage::Running);
+    let share = row.share(primary).cloned().unwrap_or_default();
+    assert_eq!(share.serving as usize, up.clone().count());
+    let late = up.filter(|it| it.task.started_at > Some(TimeMs(9_000)));
+    assert_eq!(share.started_since(TimeMs(9_000)) as usize, late.count());
+    let zone = |it: &&&TaskRow| {
+        let host = fleet.instance(&it.task.instance);
+        host.map_or("", |it| it.instance.zone()) == "z1"
+    };
+    let there = own.iter().filter(zone);
+    let there =
+        there.filter(|it| !matches!(it.stage, Stage::Stopping | Stage::Stopped | Stage::Lost));
+    let zones = row.zones.get("z1").copied().unwrap_or(0);
+    assert_eq!(zones as usize, there.count());
+    let unheard = own.iter().filter(|it| it.stage == Stage::Unreachable);
+    let hosts: BTreeSet<_> = unheard.map(|it| &it.task.instance).collect();
+    assert_eq!(
+        row.unheard().map(|(name, _)| name).collect::<BTreeSet<_>>(),
+        hosts
+    );
 }
 
 fn rows(fleet: &Fleet) -> Vec<TaskRow> {
@@ -183,6 +264,14 @@ proptest! {
                 (followed.connected, followed.troubled),
                 (anew.connected, anew.troubled)
             );
+            prop_assert_eq!(followed.lost, anew.lost);
+            prop_assert_eq!(&followed.runs, &anew.runs);
+            let live = state.tasks.values().filter(|it| !it.is_stopped()).count();
+            let runs = followed.runs.values().flat_map(BTreeMap::values).sum::<u32>();
+            prop_assert_eq!(runs as usize, live);
+            for row in &followed.services {
+                counted(&followed, row);
+            }
             for row in rows(&anew) {
                 prop_assert_eq!(followed.task(row.task.id), Some(&row));
             }
@@ -237,7 +326,11 @@ fn most(model: &mut Model, events: impl IntoIterator<Item = Event>) -> usize {
 }
 
 fn keys(text: &str) -> Vec<Event> {
-    let key = |c| Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+    let code = |c| match c {
+        '\n' => KeyCode::Enter,
+        c => KeyCode::Char(c),
+    };
+    let key = |c| Event::Key(KeyEvent::new(code(c), KeyModifiers::NONE));
     text.chars().map(key).collect()
 }
 
@@ -256,41 +349,177 @@ fn a_key_looks_at_what_is_on_the_screen_however_many_tasks_there_are() {
         ("4", "jj"),
         ("", "1234"),
     ] {
-        let place = format!("{before} {pressed}");
-        let looks = [1_000, 10_000].map(|tasks| {
-            let mut model = console(crowd(tasks));
-            for event in keys(before) {
-                let _ = update(&mut model, NOW, event);
-            }
-            most(&mut model, keys(pressed))
-        });
-        let [few, many] = looks;
-        assert!(many > 0, "{place}: the count counts nothing");
-        assert!(many <= ON_SCREEN, "{place}: {many} rows");
-        // Looking one up takes a step or two more.
-        assert!(many <= few * 2, "{place}: {few} rows became {many}");
+        let both: fn(u32) -> State = |tasks| two_clusters(tasks / 2, |n| n / 10);
+        for (clusters, state) in [("one", crowd as fn(u32) -> State), ("two", both)] {
+            let looks = [1_000, 10_000].map(|tasks| {
+                let mut model = console(state(tasks));
+                for event in keys(before) {
+                    let _ = update(&mut model, NOW, event);
+                }
+                most(&mut model, keys(pressed))
+            });
+            holds(&format!("{clusters}: {before} {pressed}"), looks);
+        }
     }
+}
+
+/// What one picture after the other makes a console look at, in each of which one task is another.
+fn most_of_changes(mut state: State, before: &[Event]) -> usize {
+    let mut model = console(state.clone());
+    for event in before {
+        let _ = update(&mut model, NOW, event.clone());
+    }
+    let ids: Vec<TaskId> = state.tasks.keys().step_by(37).take(20).copied().collect();
+    let changes = ids.into_iter().map(|id| {
+        let mut it = Task::clone(&state.tasks[&id]);
+        it.last_status = LastStatus::Stopped;
+        it.stopped_at = Some(NOW);
+        state.apply(&Change::Task(Arc::new(it)));
+        let snapshot = Snapshot {
+            version: 2,
+            at: NOW,
+            state: state.clone(),
+            ..Snapshot::default()
+        };
+        Event::Snapshot(Arc::new(snapshot))
+    });
+    most(&mut model, changes.collect::<Vec<_>>())
+}
+
+fn holds(place: &str, [few, many]: [usize; 2]) {
+    assert!(many > 0, "{place}: the count counts nothing");
+    assert!(many <= ON_SCREEN, "{place}: {many} rows");
+    // Looking one up takes a step or two more.
+    assert!(many <= few * 2, "{place}: {few} rows became {many}");
+}
+
+/// The same in two clusters, whose regions stand the other way round than their names.
+fn two_clusters(each: u32, service_of: fn(u32) -> u32) -> State {
+    let mut state = State::default();
+    for (at, (name, region)) in [("aft", "z"), ("bow", "a")].into_iter().enumerate() {
+        let name = ClusterName::new(name).unwrap();
+        state.apply(&Change::Cluster(Arc::new(cluster(name.clone(), region))));
+        for n in 0..each / 10 {
+            let mut it = host(&format!("{name}{n:04}"), "a", true);
+            it.cluster = name.clone();
+            state.apply(&Change::Instance(Arc::new(it)));
+        }
+        for n in 0..each {
+            let service = format!("s{:04}", service_of(n));
+            let instance = format!("{name}{:04}", n % (each / 10));
+            let id = u128::from(n * 2 + at as u32) << 64;
+            let mut it = task(id, Some(&service), &instance, false);
+            it.cluster = name.clone();
+            let mut service = fixture::service(&service, 10);
+            service.cluster = name.clone();
+            it.deployment = service.primary().map(|it| it.id.clone());
+            state.apply(&Change::Service(Arc::new(service)));
+            state.apply(&Change::Task(Arc::new(it)));
+        }
+    }
+    state
 }
 
 #[test]
 fn a_change_is_followed_by_what_it_touches() {
-    let looks = [1_000, 10_000].map(|tasks| {
-        let mut state = crowd(tasks);
-        let mut model = console(state.clone());
-        let mut most = 0;
-        for n in 0..20_u32 {
-            let id = u128::from(n * 37) << 64;
-            let mut it = Task::clone(&state.tasks[&TaskId(id)]);
-            it.last_status = LastStatus::Stopped;
-            it.stopped_at = Some(NOW);
-            state.apply(&Change::Task(Arc::new(it)));
-            looked::since();
-            see(&mut model, state.clone());
-            most = looked::since().max(most);
+    let looks = [1_000, 10_000].map(|tasks| most_of_changes(crowd(tasks), &[]));
+    holds("one cluster", looks);
+}
+
+#[test]
+fn a_change_in_one_of_two_clusters_is_followed_by_what_it_touches() {
+    // All tasks are shown, and so are those of a service.
+    for before in ["", "2a", "2aG", "3"] {
+        let few_each = [500, 5_000].map(|tasks| {
+            let state = two_clusters(tasks, |n| n / 10);
+            most_of_changes(state, &keys(before))
+        });
+        holds(&format!("small services, {before}"), few_each);
+        let all_in_one = [500, 5_000].map(|tasks| {
+            let state = two_clusters(tasks, |_| 0);
+            most_of_changes(state, &keys(before))
+        });
+        holds(&format!("one service each, {before}"), all_in_one);
+    }
+    let model = {
+        let mut model = console(two_clusters(500, |n| n / 10));
+        for event in keys("a") {
+            let _ = update(&mut model, NOW, event);
         }
-        most
-    });
-    let [few, many] = looks;
-    assert!(many > 0 && many <= ON_SCREEN, "{many} rows");
-    assert!(many <= few * 2, "{few} rows became {many}");
+        model
+    };
+    let clusters: Vec<_> = model
+        .shown
+        .tasks
+        .iter()
+        .map(|it| it.task.cluster.to_string())
+        .collect();
+    let by_region = clusters.is_sorted_by(|a, b| a >= b);
+    assert!(
+        by_region && clusters[0] == "bow",
+        "region a before region z"
+    );
+}
+
+#[test]
+fn the_page_of_a_revision_looks_at_no_task() {
+    for tasks in [1_000, 10_000] {
+        let mut state = crowd(tasks);
+        state.apply(&Change::TaskDefinition(Arc::new(fixture::definition(
+            "web",
+            1,
+            64,
+            64,
+            &[],
+        ))));
+        let mut model = console(state);
+        // The definition of the selected task.
+        for event in keys("2v") {
+            let _ = update(&mut model, NOW, event);
+        }
+        let page = model.layers.last();
+        let is_it = |layer: &Layer| {
+            matches!(
+                layer,
+                Layer::Details {
+                    subject: Subject::Definition(_),
+                    ..
+                }
+            )
+        };
+        assert!(page.is_some_and(is_it), "{page:?}");
+        assert_eq!(
+            model.fleet.runs(&"web:1".parse().unwrap()).unwrap().len() as u32,
+            tasks / 10
+        );
+        let many = most(&mut model, keys("jjjjkk"));
+        // The panes beneath are brought in line.
+        assert!(many <= ON_SCREEN, "{many} rows");
+    }
+}
+
+#[test]
+fn pages_and_screens_look_at_what_they_show() {
+    // Where a row or a block is looked up by its id, that takes some steps each.
+    for (screen, pressed, most_rows) in [
+        ("\n", "jjjj", ON_SCREEN),
+        ("m", "jjjj", 40 * ON_SCREEN),
+        ("H", "jjjj", ON_SCREEN),
+        ("%", "jjjj", 4 * ON_SCREEN),
+        (":", "", ON_SCREEN),
+    ] {
+        let looks = [1_000, 4_000].map(|tasks| {
+            let mut model = console(two_clusters(tasks, |_| 0));
+            for event in keys(screen) {
+                let _ = update(&mut model, NOW, event);
+            }
+            assert!(!model.layers.is_empty(), "{screen:?} opens something");
+            let down = KeyEvent::new(KeyCode::Down, KeyModifiers::NONE);
+            let events = keys(pressed).into_iter().chain([Event::Key(down)]);
+            most(&mut model, events)
+        });
+        let [few, many] = looks;
+        assert!(many <= most_rows, "{screen:?}: {many} rows");
+        assert!(many <= few * 2 + 20, "{screen:?}: {few} rows became {many}");
+    }
 }

@@ -97,6 +97,14 @@ fn settle_tasks(model: &mut Model) {
         row: model.tasks.row,
         top: model.tasks.top,
     };
+    if let (true, Some(wanted)) = (model.shown.tasks_in_order, model.tasks.selected) {
+        let task = model.fleet.task(wanted);
+        match task.and_then(|row| rows.position(&row.task)) {
+            Some(row) => list.row = row,
+            // It is gone: its neighbour is taken, and nothing searched for it.
+            None => list.selected = None,
+        }
+    }
     list.settle(rows.len(), height, id);
     // Another service's tasks are shown from their beginning.
     if model.focus != Pane::Tasks && list.selected.flatten() != model.tasks.selected {

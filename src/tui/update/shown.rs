@@ -71,18 +71,19 @@ pub(super) fn tasks(model: &mut Model) {
         return;
     };
     let fleet = &model.fleet;
-    // Those of one service or instance are in one cluster.
-    let by_region = scope.is_none() && model.clusters.several();
     let all = match scope {
         None => fleet.tasks.clone(),
         Some(Scope::Service(key)) => fleet.of_service(&key),
         Some(Scope::Instance(name)) => fleet.of_instance(&name).iter().cloned().collect(),
     };
     model.shown.tasks_in_scope = all.len();
-    let in_order = model.sorting.of(Pane::Tasks).column.is_none() && !by_region;
-    model.shown.tasks = if filter.is_empty() && in_order {
+    let in_order = filter.is_empty() && model.sorting.of(Pane::Tasks).column.is_none();
+    model.shown.tasks_in_order = in_order;
+    model.shown.tasks = if in_order {
         all
     } else {
+        // Which pass and in what order hangs on all of them: looked at as the filter is typed, as
+        // the order is chosen and as the fleet changes while either is on; not at other keys.
         let passing = all
             .iter()
             .filter(|row| rows::task_passes(&filter, model, row));

@@ -1,13 +1,13 @@
 //! Figures: what is sampled, and the keys on their page.
 
-use crate::model::{InstanceName, TaskId};
+use crate::model::{InstanceName, TaskId, TimeMs};
 
 use super::super::effect::Effect;
 use super::super::event::Ticket;
-use super::super::fleet::{Rows, Stage, TaskRow};
+use super::super::fleet::{Fleet, Rows, Stage, TaskRow};
 use super::super::keymap::Action;
 use super::super::state::{Layer, List, Model, StatsResult, Subject};
-use super::super::stats::{Order, Pace, Scope, StatsPage};
+use super::super::stats::{Order, Pace, Scope, StatsPage, Usage};
 use super::super::view::stats::rows_area;
 use super::super::view::tasks::{figures_window, is_sorted_by_figures};
 use super::{fleet, layers, shown};
@@ -50,6 +50,7 @@ pub(super) fn open(model: &mut Model, subject: &Subject) {
             ..List::default()
         },
         rows: Vec::new(),
+        chosen_by: None,
     }));
 }
 
@@ -105,6 +106,18 @@ pub(super) fn settle(model: &mut Model) {
     let Some(Layer::Stats(page)) = model.layers.last_mut() else {
         return;
     };
+    // Each of its tasks is looked at when one of them, the figures or the order changed; not at a key.
+    let asked = Some((fleet.edition, usage.edition, page.order));
+    if page.chosen_by != asked {
+        page.chosen_by = asked;
+        choose(page, fleet, usage, now);
+    }
+    let rows = &page.rows;
+    page.list.settle(rows.len(), height, |row| rows[row]);
+}
+
+/// The page's tasks in the order asked for.
+fn choose(page: &mut StatsPage, fleet: &Fleet, usage: &Usage, now: TimeMs) {
     let tasks: Rows = match &page.scope {
         Scope::Service(key) => fleet.of_service(key),
         Scope::Instance(name) => fleet.of_instance(name).iter().cloned().collect(),
@@ -123,8 +136,6 @@ pub(super) fn settle(model: &mut Model) {
         rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     }
     page.rows = rows.into_iter().map(|(task, _)| task).collect();
-    let rows = &page.rows;
-    page.list.settle(rows.len(), height, |row| rows[row]);
 }
 
 /// The tasks on the screen of which figures are shown, with their hosts, and how often.
@@ -166,7 +177,7 @@ fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
             ..
         }) => {
             let of = [both.left, both.right];
-            let rows = fleet.tasks.iter().filter(|row| of.contains(&row.task.id));
+            let rows = of.into_iter().filter_map(|id| fleet.task(id));
             rows.filter(answering).map(pair).collect()
         }
         Some(Layer::Stats(page)) => {

@@ -31,6 +31,7 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
 pub(super) fn told(model: &mut Model, ticket: Ticket, history: Result<History, String>) {
     if model.timeline.ticket == ticket {
         model.timeline.history = Some(history);
+        model.timeline.chosen_by = None;
         settle(model);
     }
 }
@@ -40,6 +41,12 @@ pub(super) fn settle(model: &mut Model) {
     if !matches!(model.layers.last(), Some(Layer::Timeline)) && model.past.is_none() {
         return;
     }
+    let asked = (model.timeline.filter.clone(), model.cluster_view.clone());
+    if model.timeline.chosen_by.as_ref() == Some(&asked) {
+        model.timeline.find();
+        return;
+    }
+    model.timeline.chosen_by = Some(asked);
     let filter = Filter::read(&model.timeline.filter, rows::heads(Pane::Events));
     let view = &model.cluster_view;
     let passes = |event: &Event| view.shows(&event.cluster) && rows::event_passes(&filter, event);

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::super::hit::Target;
-use super::super::palette::{Found, Palette, area, rows};
+use super::super::palette::{Found, Palette, area, note, rows};
 use super::super::text;
 use super::{Screen, grid};
 
@@ -98,7 +98,8 @@ fn line(screen: &Screen<'_>, found: &Found, keys: u16, row: Rect, buffer: &mut B
     let needs = u16::try_from(words.width()).unwrap_or(u16::MAX);
     let needs = needs.clamp(WORDS_LEAST.min(all), all);
     let room = all.saturating_sub(needs + 2);
-    let note = text::cut(&found.note, usize::from(room));
+    let told = note(screen.model, &found.offer);
+    let note = text::cut(&told, usize::from(room));
     let used = u16::try_from(text::width(&note)).unwrap_or(0);
     buffer.set_string(right - used, row.y, &*note, screen.theme.dim());
     let room = if used == 0 { all } else { all - used - 2 };

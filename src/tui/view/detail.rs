@@ -17,7 +17,7 @@ use crate::model::{
 use crate::scheduler::smallest::Smallest;
 
 use super::super::edit::Refused;
-use super::super::fleet::{InstanceRow, Mood, Stage};
+use super::super::fleet::{InstanceRow, Mood, ServiceRow, Stage};
 use super::super::progress::Drain;
 use super::super::state::{Model, Pane, Subject};
 use super::super::text::{self, count};
@@ -350,10 +350,18 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
 
 /// What comes of the first of its tasks that nobody hears of.
 fn next_given_up(screen: &Screen<'_>, service: &Service) -> String {
-    let key = (service.cluster.clone(), service.name.clone());
-    let of = screen.model.fleet.of_service(&key);
-    let unheard = of.iter().filter(|row| row.stage == Stage::Unreachable);
-    let first = unheard.min_by_key(|row| silent::since(screen.model, &row.task));
+    let fleet = &screen.model.fleet;
+    let unheard = fleet
+        .row_of(service)
+        .into_iter()
+        .flat_map(ServiceRow::unheard);
+    let since = |name| {
+        fleet
+            .instance(name)
+            .map(|host| host.instance.disconnected_since())
+    };
+    let first = unheard.min_by_key(|(name, _)| since(name));
+    let first = first.and_then(|(_, task)| fleet.task(task));
     let outlook = first.and_then(|row| silent::outlook(screen, row));
     outlook.unwrap_or_else(|| format!("waited for {} s", service.grace_s))
 }

@@ -6,7 +6,7 @@ use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 
 use crate::client::Standing;
-use crate::model::{InstanceStatus, TaskDefinitionId};
+use crate::model::TaskDefinitionId;
 
 use super::super::bindings;
 use super::super::fleet::Mood;
@@ -117,17 +117,9 @@ fn age(screen: &Screen<'_>, room: usize) -> Span<'static> {
 /// Which instances are silent that have been heard before, told to the second as in their rows.
 fn lost(screen: &Screen<'_>, all: usize) -> Option<String> {
     let model = screen.model;
-    model.fleet.silent.as_ref()?;
-    let silent = model.fleet.instances.iter().filter_map(|row| {
-        let instance = &row.instance;
-        let registering = instance.status == InstanceStatus::Registering;
-        let since = instance.disconnected_since().filter(|_| !registering)?;
-        Some((since, &instance.name))
-    });
-    let silent: Vec<_> = silent.collect();
-    let (since, first) = silent.iter().min()?;
+    let (since, first) = model.fleet.silent.as_ref()?;
     let (connected, age) = (model.fleet.connected, screen.age_exact(*since));
-    Some(match silent.len() {
+    Some(match model.fleet.lost {
         1 => format!("{connected} of {all} instances answer, {first} lost {age}"),
         n => format!("{connected} of {all} instances answer, {n} lost ({first} {age})"),
     })

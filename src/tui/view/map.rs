@@ -184,7 +184,7 @@ impl Map<'_> {
                 let state = instances::state(self.screen, instance);
                 head.push(Span::styled(format!(" {state}"), theme.mood(row.mood)));
             }
-            let tasks = count(row.live().count() as u64, "task");
+            let tasks = count(u64::from(row.tally.live()), "task");
             let mut more = format!("  {percent} of {}", amount(self.page.measure, all));
             let taken: usize = head.iter().map(Span::width).sum();
             if taken + text::width(&more) + text::width(&tasks) + 3 <= usize::from(chart.columns) {

@@ -131,7 +131,7 @@ pub(crate) fn state(row: &ServiceRow) -> String {
     } else if row.tally.unhealthy > 0 {
         format!("{} UNHEALTHY", row.tally.unhealthy)
     } else if rollout == Some(RolloutState::InProgress) {
-        format!("DEPLOYING {}/{}", row.updated, service.desired_count)
+        format!("DEPLOYING {}/{}", row.updated(), service.desired_count)
     } else if row.tally.running < service.desired_count {
         match row.tally.starting {
             0 => "WAITING".to_owned(),

@@ -4,11 +4,11 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use crate::model::service::{Deployment, PastDeployment};
-use crate::model::{RolloutState, Service, TaskDefinitionId};
+use crate::model::{RolloutState, Service, TaskDefinitionId, TimeMs};
 
-use super::super::super::fleet::{Mood, Stage};
+use super::super::super::fleet::Mood;
 use super::super::super::text::{self, count};
-use super::super::{Screen, bar};
+use super::super::bar;
 use super::{Sheet, pinned};
 
 /// How many deployments that are over a page lists.
@@ -17,16 +17,6 @@ const HISTORY: usize = 10;
 const WINDOW_MS: u64 = 60_000;
 /// How soon a rate that is shown reads differently, in milliseconds.
 const RATE_MS: u64 = 1_000;
-
-/// The tasks of a deployment.
-#[derive(Default)]
-struct Tasks {
-    serving: u64,
-    unhealthy: u64,
-    starting: u64,
-    /// Started within the time that the rate looks back.
-    lately: u64,
-}
 
 pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     sheet.heading("Deployments");
@@ -47,27 +37,6 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     }
 }
 
-fn tasks(screen: &Screen<'_>, service: &Service, deployment: &Deployment) -> Tasks {
-    let mut tasks = Tasks::default();
-    let key = (service.cluster.clone(), service.name.clone());
-    for row in screen.model.fleet.of_service(&key).iter() {
-        if row.task.deployment.as_ref() != Some(&deployment.id) {
-            continue;
-        }
-        match row.stage {
-            Stage::Running => tasks.serving += 1,
-            Stage::Unhealthy => tasks.unhealthy += 1,
-            Stage::Starting => tasks.starting += 1,
-            _ => continue,
-        }
-        let started = row.task.started_at;
-        if started.is_some_and(|at| screen.now.since_ms(at) < WINDOW_MS) {
-            tasks.lately += 1;
-        }
-    }
-    tasks
-}
-
 fn one(sheet: &mut Sheet<'_>, service: &Service, deployment: &Deployment, primary: bool) {
     let screen = sheet.screen;
     let (word, mood) = match deployment.rollout_state {
@@ -79,15 +48,18 @@ fn one(sheet: &mut Sheet<'_>, service: &Service, deployment: &Deployment, primar
     let age = screen.age(deployment.created_at);
     let rest = format!("{rank} · {age} ago · {}", deployment.id);
     head(sheet, &deployment.task_definition, (word, mood), &rest);
-    let tasks = tasks(screen, service, deployment);
+    let row = screen.model.fleet.row_of(service);
+    let tasks = row.and_then(|row| row.share(deployment)).cloned();
+    let tasks = tasks.unwrap_or_default();
+    let serving = u64::from(tasks.serving);
     let mut words = match primary {
-        true => format!("{} of {} serve", tasks.serving, service.desired_count),
-        false => format!("{} left", count(tasks.serving, "task")),
+        true => format!("{serving} of {} serve", service.desired_count),
+        false => format!("{} left", count(serving, "task")),
     };
     for (n, what) in [
         (tasks.starting, "starting"),
         (tasks.unhealthy, "unhealthy"),
-        (u64::from(deployment.failed_tasks), "failed"),
+        (deployment.failed_tasks, "failed"),
     ] {
         if n > 0 {
             words.push_str(&format!(" · {n} {what}"));
@@ -95,13 +67,15 @@ fn one(sheet: &mut Sheet<'_>, service: &Service, deployment: &Deployment, primar
     }
     if primary && deployment.rollout_state == RolloutState::InProgress {
         let over = screen.now.since_ms(deployment.created_at).min(WINDOW_MS);
-        if let Some(rate) = bar::tasks_rate(tasks.lately, over) {
+        let lately = TimeMs(screen.now.0.saturating_sub(WINDOW_MS));
+        let lately = u64::from(tasks.started_since(lately));
+        if let Some(rate) = bar::tasks_rate(lately, over) {
             words.push_str(" · ");
             words.push_str(&screen.note((rate, RATE_MS)));
         }
     }
     let desired = u64::from(service.desired_count);
-    sheet.progress("", (tasks.serving, desired), &words, mood);
+    sheet.progress("", (serving, desired), &words, mood);
     if !deployment.rollout_state_reason.is_empty() {
         sheet.field_in("", &deployment.rollout_state_reason, Style::new());
     }

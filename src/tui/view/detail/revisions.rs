@@ -1,7 +1,7 @@
 //! The page about a revision of a task definition: its family, what differs from another one,
 //! who runs it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use ratatui::style::{Color, Style};
 use ratatui::text::Span;
@@ -39,17 +39,19 @@ pub(super) fn write(sheet: &mut Sheet<'_>, compared: &Compared) {
         sheet.gone("This revision is not kept any more.");
         return;
     };
-    let runs = running(sheet);
-    let who = runs.get(id).map(|by| {
-        let each = by.iter().map(|(who, n)| format!("{who} ×{n}"));
-        each.collect::<Vec<_>>().join(", ")
-    });
+    let each = runners(sheet, id).into_iter();
+    let who = each.map(|(who, n)| format!("{who} ×{n}"));
+    let who = who.collect::<Vec<_>>().join(", ");
     sheet.field("status", status(&shown));
     sheet.field("registered", screen.moment(shown.registered_at));
-    sheet.field("run by", who.as_deref().unwrap_or("nothing at present"));
+    let who = match who.as_str() {
+        "" => "nothing at present",
+        who => who,
+    };
+    sheet.field("run by", who);
     sheet.tags(&shown.tags);
     let other = other(state, compared);
-    family(sheet, id, other.as_ref(), &runs);
+    family(sheet, id, other.as_ref());
     if let Some(other) = other.as_ref().and_then(|it| state.task_definitions.get(it)) {
         differences(sheet, &shown, other);
     }
@@ -63,33 +65,28 @@ fn status(definition: &TaskDefinition) -> &'static str {
     }
 }
 
-type Runs = HashMap<TaskDefinitionId, BTreeMap<String, u32>>;
-
-/// Who runs which revision: services of all clusters, and tasks that were run by hand.
-fn running(sheet: &Sheet<'_>) -> Runs {
-    let state = &sheet.screen.model.snapshot.state;
-    let mut runs = Runs::new();
-    for task in state.tasks.values().filter(|task| !task.is_stopped()) {
-        let mut who = match &task.service {
-            Some(service) => service.to_string(),
-            None => "run by hand".to_owned(),
-        };
-        if sheet.screen.model.sole_cluster() != Some(&task.cluster) {
-            who.push_str(&format!(" of cluster {}", task.cluster));
-        }
-        let by = runs.entry(task.task_definition.clone()).or_default();
-        *by.entry(who).or_default() += 1;
-    }
-    runs
+/// Who runs a revision: services of all clusters, and tasks that were run by hand.
+fn runners(sheet: &Sheet<'_>, id: &TaskDefinitionId) -> Vec<(String, u32)> {
+    let model = sheet.screen.model;
+    let runs = model.fleet.runs(id).into_iter().flatten();
+    let mut by: Vec<(String, u32)> = runs
+        .map(|((cluster, service), n)| {
+            let mut who = match service {
+                Some(service) => service.to_string(),
+                None => "run by hand".to_owned(),
+            };
+            if model.sole_cluster() != Some(cluster) {
+                who.push_str(&format!(" of cluster {cluster}"));
+            }
+            (who, *n)
+        })
+        .collect();
+    by.sort();
+    by
 }
 
 /// The revisions around the one shown, the newest first.
-fn family(
-    sheet: &mut Sheet<'_>,
-    id: &TaskDefinitionId,
-    other: Option<&TaskDefinitionId>,
-    runs: &Runs,
-) {
+fn family(sheet: &mut Sheet<'_>, id: &TaskDefinitionId, other: Option<&TaskDefinitionId>) {
     let screen = sheet.screen;
     let state = &screen.model.snapshot.state;
     let mut all: Vec<_> = state.family(&id.family).cloned().collect();
@@ -105,7 +102,8 @@ fn family(
             it if Some(it) == other => ("← ", screen.theme.strong()),
             _ => ("  ", Style::new()),
         };
-        let tasks: u32 = runs.get(&it_id).map_or(0, |by| by.values().sum());
+        let runs = screen.model.fleet.runs(&it_id);
+        let tasks: u32 = runs.map_or(0, |by| by.values().sum());
         let mut words = screen.moment(it.registered_at);
         if it.status == TaskDefinitionStatus::Inactive {
             words.push_str(" · INACTIVE");
