@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quarterdeck::model::{Change, ClusterName, Snapshot};
+use quarterdeck::model::{Change, ClusterName, DesiredStatus, LastStatus, Snapshot, Task, TaskId};
 use quarterdeck::tui::{ClusterView, Effect, Event, Model, View, update};
 
 use crate::fleet::{NOW, console, options, service_name, snapshot};
@@ -37,6 +37,48 @@ fn lists_filters_orders_and_what_is_selected_are_as_they_were() {
     let (again, effects) = next(kept(&model), snapshot());
     assert_eq!(effects, []);
     assert_eq!(shown(&again), before);
+}
+
+/// A picture in which that task has stopped.
+fn stopped(task: TaskId) -> Snapshot {
+    let mut later = snapshot();
+    let mut it = Task::clone(&later.state.tasks[&task]);
+    it.desired_status = DesiredStatus::Stopped;
+    it.last_status = LastStatus::Stopped;
+    it.stopped_at = Some(NOW);
+    later.state.apply(&Change::Task(Arc::new(it)));
+    later
+}
+
+#[test]
+fn a_task_that_nobody_went_to_is_not_come_back_to() {
+    // The first row of the service's tasks, which is the first one there is.
+    let first = |model: &Model| serde_json::to_value(model.view()).unwrap()["chosenTask"].clone();
+    let mut model = console(LARGE);
+    assert!(first(&model).is_null());
+    press(&mut model, "2jk1");
+    let chosen: TaskId = serde_json::from_value(first(&model)).unwrap();
+    let wanted = |model: &mut Model| {
+        press(model, "2");
+        let screen = shown(model);
+        let tasks = screen.lines().skip_while(|line| !line.contains("2 Tasks"));
+        let row = tasks.into_iter().find(|line| line.contains('▸'));
+        row.unwrap_or_else(|| panic!("{screen}")).to_owned()
+    };
+    // Gone to, it is stayed at though it has stopped; else the list begins at its top.
+    let (mut again, _) = next(kept(&model), stopped(chosen));
+    assert!(wanted(&mut again).contains("STOPPED"), "{}", shown(&again));
+    let (mut again, _) = next(kept(&console(LARGE)), stopped(chosen));
+    assert!(!wanted(&mut again).contains("STOPPED"), "{}", shown(&again));
+    // Nor does a row that stops take the list along while nobody is at it.
+    let mut same = console(LARGE);
+    let _ = update(&mut same, NOW, Event::Snapshot(Arc::new(stopped(chosen))));
+    assert!(!wanted(&mut same).contains("STOPPED"), "{}", shown(&same));
+    // What an older console kept of a task was not chosen, as far as is known.
+    let mut old = serde_json::to_value(console(LARGE).view()).unwrap();
+    old["task"] = serde_json::to_value(chosen).unwrap();
+    let (mut again, _) = next(serde_json::from_value(old).unwrap(), stopped(chosen));
+    assert!(!wanted(&mut again).contains("STOPPED"), "{}", shown(&again));
 }
 
 #[test]

@@ -30,7 +30,8 @@ pub struct View {
     pub(crate) driver: Option<Pane>,
     pub(crate) all_tasks: bool,
     pub(crate) service: Option<ServiceKey>,
-    pub(crate) task: Option<TaskId>,
+    /// Only one that was gone to; what the first row happened to be is nothing to come back to.
+    pub(crate) chosen_task: Option<TaskId>,
     pub(crate) instance: Option<InstanceName>,
     pub(crate) filters: BTreeMap<Pane, String>,
     pub(crate) sorting: BTreeMap<Pane, Sorted>,
@@ -72,7 +73,7 @@ impl View {
             driver: Some(model.driver),
             all_tasks: model.all_tasks,
             service: model.services.selected.clone(),
-            task: model.tasks.selected,
+            chosen_task: (model.chosen_task).filter(|it| Some(*it) == model.tasks.selected),
             instance: model.instances.selected.clone(),
             filters: filters
                 .into_iter()

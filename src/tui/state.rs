@@ -443,6 +443,8 @@ pub struct Model {
     pub(crate) all_tasks: bool,
     pub(crate) services: List<ServiceKey>,
     pub(crate) tasks: List<TaskId>,
+    /// The task whose row was last gone to by hand: only that one is stayed at from elsewhere.
+    pub(crate) chosen_task: Option<TaskId>,
     pub(crate) instances: List<InstanceName>,
     pub(crate) events: List<Arc<Event>>,
     pub(crate) filters: [String; PANES],
@@ -513,6 +515,7 @@ impl Model {
             all_tasks: false,
             services: List::default(),
             tasks: List::default(),
+            chosen_task: None,
             instances: List::default(),
             events: List::default(),
             filters: Default::default(),

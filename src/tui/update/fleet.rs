@@ -91,6 +91,7 @@ pub(super) fn scroll(model: &mut Model, pane: Pane, by: isize) {
         Pane::Tasks => {
             let id = |row| shown.tasks.get(row).map_or(TaskId(0), |it| it.task.id);
             model.tasks.scroll(by, shown.tasks.len(), height, id);
+            model.chosen_task = model.tasks.selected;
         }
         Pane::Instances => {
             let id = |row: usize| fleet.instances[shown.instances[row]].instance.name.clone();
@@ -129,6 +130,7 @@ pub(super) fn step(model: &mut Model, by: isize) {
             if let Some(row) = rows.get(to) {
                 model.tasks.row = to;
                 model.tasks.selected = Some(row.task.id);
+                model.chosen_task = model.tasks.selected;
             }
         }
         Pane::Instances => model.instances.step(by, shown.instances.len(), |row| {

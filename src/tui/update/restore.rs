@@ -21,7 +21,7 @@ pub(super) fn restore(model: &mut Model) -> Vec<Effect> {
         driver,
         all_tasks,
         service,
-        task,
+        chosen_task,
         instance,
         filters,
         sorting,
@@ -41,7 +41,8 @@ pub(super) fn restore(model: &mut Model) -> Vec<Effect> {
     model.driver = driver.filter(drives).unwrap_or(model.driver);
     model.all_tasks = all_tasks;
     model.services.selected = service;
-    model.tasks.selected = task;
+    model.tasks.selected = chosen_task;
+    model.chosen_task = chosen_task;
     model.instances.selected = instance;
     for (pane, filter) in filters {
         model.filters[pane.index()] = filter.chars().take(TYPED_MAX).collect();

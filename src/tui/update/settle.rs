@@ -106,8 +106,11 @@ fn settle_tasks(model: &mut Model) {
         }
     }
     list.settle(rows.len(), height, id);
-    // Another service's tasks are shown from their beginning.
-    if model.focus != Pane::Tasks && list.selected.flatten() != model.tasks.selected {
+    // Another service's tasks are shown from their beginning, and so are those among which none was
+    // gone to: the first row may stop, and would take the list along to where the stopped ones are.
+    let kept = list.selected.flatten();
+    let stays = kept == model.tasks.selected && kept == model.chosen_task;
+    if model.focus != Pane::Tasks && !stays {
         list = List::default();
         list.settle(rows.len(), height, id);
     }
