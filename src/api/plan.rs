@@ -298,10 +298,16 @@ pub fn plan(snapshot: &Snapshot, asked: PlanAsk) -> Result<PlanReport, CommandEr
     let names = Names::of(&before);
     let differences = words::detailed(&effects.differences, &before, &decision.state);
     // Both go by the same clock: what time brings to others, it brings to them without this, too.
-    let anyhow = |least| core::course(&before, before.clone(), now, least, mix(seed ^ 1));
+    let anyhow = |least| core::course(&before, (before.clone(), &[]), now, least, mix(seed ^ 1));
     let mut without_them = anyhow(now);
     let least = without_them.until;
-    let course = core::course(&before, decision.state, now, least, mix(seed ^ 1));
+    let course = core::course(
+        &before,
+        (decision.state, &decision.changes),
+        now,
+        least,
+        mix(seed ^ 1),
+    );
     if course.until > least {
         without_them = anyhow(course.until);
     }
@@ -345,10 +351,17 @@ fn loss(
     let left_out: BTreeSet<InstanceName> = without.iter().cloned().collect();
     let lost = core::without(before, &left_out, now);
     let live = Live::default();
-    let decided = decide(&lost, &live, now, mix(seed ^ 3), vec![Input::Wake]).state;
+    let decided = decide(&lost, &live, now, mix(seed ^ 3), vec![Input::Wake]);
+    let decided = (decided.state, decided.changes.as_slice());
     let names = Names::of(before);
     let course = core::course(before, decided, now, now, mix(seed ^ 4));
-    let without_it = core::course(before, before.clone(), now, course.until, mix(seed ^ 5));
+    let without_it = core::course(
+        before,
+        (before.clone(), &[]),
+        now,
+        course.until,
+        mix(seed ^ 5),
+    );
     let gone = before
         .tasks
         .values()
@@ -440,10 +453,8 @@ fn steps(course: &Course, anyhow: &Course, before: &State, names: &Names) -> Vec
             }
         })
         .collect();
-    let order = |it: &PlannedStep| {
-        let subject = (it.subject.clone(), it.action, it.instance.clone());
-        (it.round, subject)
-    };
+    // Of one subject in the order in which they were decided: each reason counts what went before.
+    let order = |it: &PlannedStep| (it.round, it.subject.clone(), it.action);
     steps.sort_by_cached_key(order);
     number(&mut steps);
     steps

@@ -185,7 +185,9 @@ impl Foreseen {
                 let what = (it.subject.clone(), it.task_definition.clone());
                 (it.round, it.action, it.instance.clone(), what)
             };
-            steps.map(key).collect()
+            let mut keys: Vec<_> = steps.map(key).collect();
+            keys.sort();
+            keys
         };
         self.report.effects == other.report.effects && steps(self) == steps(other)
     }

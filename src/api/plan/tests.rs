@@ -1,12 +1,16 @@
 //! Plans on worlds without I/O: what is planned is what is then done, and what a loss comes to.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
-use crate::controller::core::{Batch, Decision};
+use crate::controller::core::{Batch, Decision, Move};
 use crate::controller::{ErrorKind, wire};
 use crate::model::id::IdSource;
-use crate::model::{Change, DesiredStatus};
+use crate::model::service::ZoneRebalancing;
+use crate::model::{Change, Connection, DesiredStatus, InstanceStatus, TimeMs};
+use crate::scheduler::REBALANCE_WAIT_MS;
 use crate::scheduler::fixture;
 use crate::scheduler::world::World;
 
@@ -122,6 +126,38 @@ fn random_commands(random: &mut IdSource) -> Vec<Command> {
     commands
 }
 
+/// What starts for a subject at once is listed as it was decided: each reason counts what went
+/// before it.
+fn in_the_order_of_decision(report: &PlanReport, decision: &Decision) {
+    let first = report
+        .steps
+        .iter()
+        .filter(|it| it.round == 1 && it.action == Action::Start);
+    let listed: Vec<_> = first
+        .map(|it| (it.subject.clone(), it.reason.clone()))
+        .collect();
+    let born = decision.changes.iter().filter_map(|change| match change {
+        Change::Task(task) if task.created_at == task_time(decision) => Some(task),
+        _ => None,
+    });
+    let mut seen = BTreeSet::new();
+    let born =
+        born.filter(|task| seen.insert(task.id) && task.desired_status == DesiredStatus::Running);
+    let mut decided: Vec<_> = born
+        .map(|task| (core::subject(task), task.placement.to_string()))
+        .collect();
+    decided.sort_by_key(|(subject, _)| subject.clone());
+    if !report.effects.moves.is_empty() {
+        assert_eq!(listed, decided);
+    }
+}
+
+/// When the newest tasks were made.
+fn task_time(decision: &Decision) -> TimeMs {
+    let made = decision.state.tasks.values().map(|it| it.created_at);
+    made.max().unwrap_or_default()
+}
+
 #[test]
 fn what_is_planned_is_what_is_then_done() {
     for seed in 0..RUNS {
@@ -159,6 +195,7 @@ fn what_is_planned_is_what_is_then_done() {
                 (it.action, it.subject.clone(), at, reason)
             })
             .collect();
+        in_the_order_of_decision(&report, &decision);
         planned.sort_unstable();
         if report.effects.moves.is_empty() {
             // The first to be seen in the plan is then a later round.
@@ -167,6 +204,57 @@ fn what_is_planned_is_what_is_then_done() {
             assert_eq!(planned, done, "seed {seed}");
         }
     }
+}
+
+/// Between plan and Enter an instance has answered for long enough that zones are balanced by it.
+#[test]
+fn balancing_that_falls_due_before_enter_does_not_refuse_what_was_planned() {
+    let hosts =
+        ["a", "b"].map(|zone| fixture::instance(&format!("h-{zone}"), zone, 4096, 4096, &[]));
+    let mut world = World::new(hosts);
+    world.put_definition(fixture::definition("web", 1, 256, 256, &[]));
+    let set = |world: &mut World, status, since| {
+        let mut host = Instance::clone(&world.state.instances[&fixture::instance_name("h-b")]);
+        host.status = status;
+        host.connection = Connection::Connected { since };
+        world.state.apply(&Change::Instance(Arc::new(host)));
+    };
+    set(&mut world, InstanceStatus::Draining, TimeMs(0));
+    let mut service = fixture::service("web", 4);
+    service.availability_zone_rebalancing = ZoneRebalancing::Enabled;
+    world.put_service(service);
+    world.settle();
+    let since = TimeMs(world.now.0 - (REBALANCE_WAIT_MS - 1_000));
+    set(&mut world, InstanceStatus::Draining, since);
+    let activate = || {
+        let body = json!({"containerInstances": ["h-b"], "status": "ACTIVE"});
+        vec![command("UpdateContainerInstancesState", &body)]
+    };
+    let mut planned = foresee(&world, activate(), &[]);
+    assert_eq!(planned.effects.moves, [], "it is not due at once");
+    assert!(
+        planned.steps.iter().any(|it| it.instance.as_str() == "h-b"),
+        "and yet it is told of: {:?}",
+        planned.steps
+    );
+    let done = apply(&world, activate(), &planned, 2_999);
+    assert!(done.batches[0].is_ok(), "{:?}", done.batches);
+    let there = |it: &&Arc<Task>| it.instance.as_str() == "h-b";
+    assert_eq!(
+        done.state.tasks.values().filter(there).count(),
+        1,
+        "it was due"
+    );
+    // What else was planned and is not so is refused as ever.
+    let other = Move {
+        action: Action::Start,
+        subject: "web".to_owned(),
+        instance: fixture::instance_name("h-a"),
+        task_definition: "web:1".parse().unwrap(),
+    };
+    planned.effects.moves.push((other, 1));
+    let done = apply(&world, activate(), &planned, 2_999);
+    assert!(done.batches[0].is_err(), "{:?}", done.batches);
 }
 
 #[test]

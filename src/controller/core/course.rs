@@ -13,7 +13,7 @@ use crate::model::state::ServiceKey;
 use crate::model::task::Health;
 use crate::model::{
     Change, Connection, DesiredStatus, InstanceName, LastStatus, Service, ServiceStatus, State,
-    Task, TimeMs,
+    Task, TaskId, TimeMs,
 };
 use crate::scheduler::awaits_proof;
 
@@ -71,9 +71,15 @@ pub struct Course {
 
 /// Follows what was decided, from the state before to rest, and at least to that moment. Every host
 /// that answers does as it is told, and whatever starts comes up healthy. Schedules stand still:
-/// what they run, they run whatever was decided.
+/// what they run, they run whatever was decided. `changes` are those that were decided, in order.
 #[must_use]
-pub fn course(before: &State, decided: State, now: TimeMs, least: TimeMs, seed: u64) -> Course {
+pub fn course(
+    before: &State,
+    (decided, changes): (State, &[Change]),
+    now: TimeMs,
+    least: TimeMs,
+    seed: u64,
+) -> Course {
     let mut course = Course {
         rounds: Vec::new(),
         served: BTreeMap::new(),
@@ -92,7 +98,7 @@ pub fn course(before: &State, decided: State, now: TimeMs, least: TimeMs, seed: 
             },
         );
     }
-    course.note(before);
+    course.note(before, changes);
     let (mut now, mut waited) = (now, 0);
     let looks = LOOKS_MAX / course.end.tasks.len().max(1);
     for round in 0..ROUNDS_MAX.min(looks.max(2)) {
@@ -103,7 +109,7 @@ pub fn course(before: &State, decided: State, now: TimeMs, least: TimeMs, seed: 
         let decision = decide(&state, &Live::default(), next, seed, vec![Input::Wake]);
         let rests = acted.is_none() && decision.changes.is_empty();
         course.end = decision.state;
-        course.note(&state);
+        course.note(&state, &decision.changes);
         now = next;
         course.until = now;
         if rests {
@@ -161,7 +167,7 @@ fn waits(state: &State, now: TimeMs) -> bool {
 
 impl Course {
     /// Notes what the end has more than the state before it, and how the services fare there.
-    fn note(&mut self, before: &State) {
+    fn note(&mut self, before: &State, changes: &[Change]) {
         let mut round = Round {
             starts: Vec::new(),
             stops: Vec::new(),
@@ -175,6 +181,16 @@ impl Course {
                 Action::Stop => round.stops.push(task.clone()),
             }
         }
+        // The state has tasks by their ids, which are random; why one is where it is hangs on what
+        // was decided before it.
+        let turns = changes.iter().enumerate().filter_map(|(at, it)| match it {
+            Change::Task(task) => Some((task.id, at)),
+            _ => None,
+        });
+        let turns: BTreeMap<TaskId, usize> = turns.collect();
+        let turn = |task: &Arc<Task>| turns.get(&task.id).copied();
+        round.starts.sort_by_key(turn);
+        round.stops.sort_by_key(turn);
         if !round.starts.is_empty() || !round.stops.is_empty() {
             self.rounds.push(round);
         }

@@ -1,6 +1,6 @@
 //! What a set of commands comes to at once: what a plan promises, and an apply keeps or refuses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -66,16 +66,7 @@ impl Effects {
     /// What turned one state into the other.
     #[must_use]
     pub fn between(before: &State, after: &State) -> Self {
-        let mut moves: BTreeMap<Move, u32> = BTreeMap::new();
-        for (action, task) in moved(before, after) {
-            let one = Move {
-                action,
-                subject: subject(task),
-                instance: task.instance.clone(),
-                task_definition: task.task_definition.clone(),
-            };
-            *moves.entry(one).or_default() += 1;
-        }
+        let moves = counted(moved(before, after));
         Self {
             differences: differences(before, after),
             moves: moves.into_iter().collect(),
@@ -83,8 +74,9 @@ impl Effects {
     }
 
     /// Where these effects are not those that were planned, a line each; empty if they are equal.
+    /// What time alone has made due since, more than was planned, is no departure.
     #[must_use]
-    pub fn departs_from(&self, planned: &Self) -> Vec<String> {
+    pub fn departs_from(&self, planned: &Self, due: &BTreeMap<Move, u32>) -> Vec<String> {
         let mut lines = Vec::new();
         for line in &planned.differences {
             if !self.differences.contains(line) {
@@ -104,7 +96,8 @@ impl Effects {
             counts.entry(one).or_default().1 += count;
         }
         for (one, (then, now)) in counts {
-            if then != now {
+            let by_time = due.get(one).copied().unwrap_or(0);
+            if now < then || now - then > by_time {
                 lines.push(format!(
                     "{} {} of {} on {}: {then} planned, {now} now",
                     one.action.as_str(),
@@ -121,6 +114,35 @@ impl Effects {
         }
         lines
     }
+}
+
+/// What zone rebalancing has started between two states. It waits for instances to have answered for
+/// a while, and for pauses to end: whether it begins with a command or a moment after it is the
+/// clock's doing, and every course follows it to its end.
+#[must_use]
+pub fn balancing(before: &State, after: &State) -> BTreeMap<Move, u32> {
+    let all = after
+        .services
+        .values()
+        .filter_map(|it| it.rebalance.as_ref());
+    let extra: BTreeSet<&TaskId> = all.flat_map(|it| &it.extra).collect();
+    let started =
+        |(action, task): &(Action, &Task)| *action == Action::Start && extra.contains(&task.id);
+    counted(moved(before, after).filter(started))
+}
+
+fn counted<'a>(moved: impl Iterator<Item = (Action, &'a Task)>) -> BTreeMap<Move, u32> {
+    let mut moves: BTreeMap<Move, u32> = BTreeMap::new();
+    for (action, task) in moved {
+        let one = Move {
+            action,
+            subject: subject(task),
+            instance: task.instance.clone(),
+            task_definition: task.task_definition.clone(),
+        };
+        *moves.entry(one).or_default() += 1;
+    }
+    moves
 }
 
 /// The service of a task, or the family of one run by hand.

@@ -253,7 +253,8 @@ fn carry_out_all(work: &mut Work, batch: Batch) -> Result<Vec<Response>, Command
     let Some(planned) = batch.planned else {
         return Ok(responses);
     };
-    let departs = Effects::between(&before, &work.state).departs_from(&planned);
+    let due = effects::balancing(&before, &work.state);
+    let departs = Effects::between(&before, &work.state).departs_from(&planned, &due);
     if departs.is_empty() {
         return Ok(responses);
     }
