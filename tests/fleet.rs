@@ -307,7 +307,7 @@ impl Fleet {
                 };
                 service.deployments[0].failed_tasks = 4;
                 service.deployments[0].rollout_state_reason =
-                    "4 tasks in a row failed to start.".into();
+                    "4 of its tasks failed to start.".into();
             },
         );
         for seconds in [9, 20, 40, 60] {

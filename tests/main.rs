@@ -15,6 +15,7 @@ mod console;
 mod copying;
 mod demo;
 mod editing;
+mod errors;
 mod fleet;
 mod fuzz_corpus;
 mod hands;

@@ -1,6 +1,8 @@
 //! What the screen offers: keys that matter, names before prose, how much more there is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+
 use quarterdeck::client::LogItem;
 use quarterdeck::docker::LogStream;
 use quarterdeck::model::{ContainerName, TaskId, TimeMs};
@@ -79,10 +81,58 @@ fn a_key_that_does_nothing_here_says_what_it_is_for() {
     let mut model = console(SMALL);
     assert_eq!(press(&mut model, "="), []);
     assert!(
-        shown(&model).contains("= does nothing here. On tasks:"),
+        shown(&model).contains("= does nothing on services. Here: enter details · l logs"),
         "{}",
         shown(&model)
     );
+}
+
+/// A viewer is not told of what may not be done from there, nor of what another pane could.
+#[test]
+fn a_viewer_is_told_of_the_keys_that_are_there() {
+    let mut options = crate::fleet::options();
+    options.read_only = true;
+    let mut model = Model::new(options, LARGE, NOW);
+    let _ = update(
+        &mut model,
+        NOW,
+        Event::Snapshot(Arc::new(crate::fleet::snapshot())),
+    );
+    assert_eq!(press(&mut model, "4="), []);
+    let screen = text(&frame(&model, LARGE));
+    assert!(
+        screen.contains("= does nothing on events. Here: "),
+        "{screen}"
+    );
+    let said = screen.split("= does nothing").nth(1).unwrap();
+    let said: String = said.lines().take(3).collect();
+    for not in ["stop", "scale", "restart", "compare", "On tasks"] {
+        assert!(!said.contains(not), "{said}");
+    }
+}
+
+#[test]
+fn a_second_escape_lets_go_of_the_filters_of_all_lists() {
+    let mut model = console(LARGE);
+    press(&mut model, "/web<enter>3/ops-a<enter>2/run<enter>");
+    press(&mut model, "<esc>");
+    let screen = text(&frame(&model, LARGE));
+    assert!(
+        screen.contains("/web") && screen.contains("/ops-a"),
+        "{screen}"
+    );
+    assert!(!screen.contains("/run"), "{screen}");
+    press(&mut model, "<esc>");
+    let screen = text(&frame(&model, LARGE));
+    assert!(
+        !screen.contains("/web") && !screen.contains("/ops-a"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("The filters of the other lists"),
+        "{screen}"
+    );
+    press(&mut model, "?");
 }
 
 fn logs(lines: usize, keys: &str) -> Model {

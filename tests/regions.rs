@@ -486,3 +486,74 @@ async fn the_loss_of_a_region_leaves_the_others_running_and_open_to_change() {
     let model = console(LARGE, Snapshot::clone(&snapshots.borrow()));
     assert!(!shown(&model).contains("REGION LOST"), "{}", shown(&model));
 }
+
+/// Nobody hears of a whole region: within the grace period, too, that is what is said.
+#[test]
+fn within_the_grace_period_the_tasks_of_a_lost_region_say_so() {
+    let mut fleet = fleet(true);
+    let mut waiting = Vec::new();
+    for task in fleet
+        .state
+        .tasks
+        .values()
+        .filter(|it| it.cluster == cluster("branch"))
+    {
+        let mut task = Task::clone(task);
+        task.lost_at = None;
+        waiting.push(task);
+    }
+    for task in waiting {
+        apply(&mut fleet, Change::Task(Arc::new(task)));
+    }
+    let mut model = console(LARGE, fleet);
+    press(&mut model, "2a/cluster:branch<enter>");
+    let screen = shown(&model);
+    let rows = screen
+        .lines()
+        .filter(|it| it.contains("iad-") && it.contains("branch"));
+    let tasks: Vec<_> = rows
+        .filter(|it| it.contains("web:7") || it.contains("worker:"))
+        .collect();
+    assert!(tasks.len() >= 6, "{screen}");
+    for row in tasks {
+        assert!(
+            row.contains("REGION LOST") && !row.contains("UNREACHABLE"),
+            "{row}"
+        );
+    }
+}
+
+/// Of services of equal names the palette offers first that of the cluster that it was opened in.
+#[test]
+fn the_palette_offers_this_clusters_service_before_anothers() {
+    for of in ["branch", "default", "staging"] {
+        let mut model = console(LARGE, fleet(false));
+        press(&mut model, &format!("/web cluster:{of}<enter>:restart web"));
+        let screen = shown(&model);
+        let first = screen.lines().find(|line| {
+            line.contains("▸ restart web") || line.contains("▸ ") && line.contains("restart web")
+        });
+        let first = first.unwrap_or_else(|| panic!("{screen}"));
+        assert!(
+            first.contains(&format!("service of {of}")) || first.contains(" r "),
+            "{first}"
+        );
+        // The page of it, too.
+        press(
+            &mut model,
+            "<back><back><back><back><back><back><back><back><back><back><back>web",
+        );
+        let screen = shown(&model);
+        let pages: Vec<_> = screen
+            .lines()
+            .filter(|line| line.contains("service of "))
+            .collect();
+        let own = pages
+            .iter()
+            .position(|line| line.contains(&format!("service of {of}")));
+        let other = pages
+            .iter()
+            .position(|line| !line.contains(&format!("service of {of}")));
+        assert!(own.is_some() && own < other, "{of}\n{screen}");
+    }
+}

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use quarterdeck::model::{
-    Change, Connection, DesiredStatus, Instance, LastStatus, Snapshot, StopCode, Task, TaskId,
+    Change, ClusterName, Connection, DesiredStatus, Instance, LastStatus, Service, Snapshot,
+    StopCode, Task, TaskId,
 };
 use quarterdeck::tui::Model;
 
@@ -189,4 +190,61 @@ fn tasks_of_a_host_that_is_back_are_no_crashes() {
         !line.contains("255") && !line.contains('▲') && !line.contains('✕'),
         "{line}"
     );
+}
+
+#[test]
+fn why_a_task_is_lost_names_its_host_and_not_what_its_service_wanted_since() {
+    let scaled = "Scaling activity initiated by (deployment ecs-svc/0000000000000000005)";
+    let mut fleet = silent(75);
+    let id = change(&mut fleet, |task| {
+        task.lost_at = Some(ago(45));
+        task.desired_status = DesiredStatus::Stopped;
+        task.stop_code = Some(StopCode::ServiceSchedulerInitiated);
+        task.stopped_reason = Some(scaled.into());
+    });
+    let mut model = console(LARGE);
+    see(&mut model, fleet);
+    press(&mut model, "a");
+    let line = row(&model, id);
+    assert!(line.contains("given up: ops-c1 stayed silent"), "{line}");
+    assert!(!line.contains("Scaling"), "{line}");
+    // The same once its host is back and it has stopped there.
+    let mut fleet = snapshot();
+    change(&mut fleet, |task| {
+        task.lost_at = Some(ago(45));
+        task.desired_status = DesiredStatus::Stopped;
+        task.last_status = LastStatus::Stopped;
+        task.stopped_at = Some(ago(1));
+        task.stopped_reason = Some(scaled.into());
+    });
+    see(&mut model, fleet);
+    let line = row(&model, id);
+    assert!(
+        line.contains("lost with ops-c1, which did not answer"),
+        "{line}"
+    );
+    assert!(!line.contains("Scaling"), "{line}");
+}
+
+/// What failed some minutes ago is not why a service is short of tasks whose host is silent now.
+#[test]
+fn a_service_is_failing_only_while_failures_are_what_goes_on() {
+    for (failed, says, not) in [
+        (ago(30), "FAILING ×4", "UNREACHABLE"),
+        (ago(300), "1 UNREACHABLE", "FAILING"),
+    ] {
+        let mut fleet = silent(20);
+        let key = (ClusterName::default_cluster(), service_name("web"));
+        let mut web = Service::clone(&fleet.state.services[&key]);
+        web.backoff.failures = 4;
+        web.backoff.failed_at = failed;
+        web.backoff.until = failed.plus_ms(4_000);
+        fleet.state.apply(&Change::Service(Arc::new(web)));
+        let mut model = console(LARGE);
+        see(&mut model, fleet);
+        let screen = text(&frame(&model, LARGE));
+        let line = screen.lines().find(|it| it.contains("  web ")).unwrap();
+        let line: String = line.chars().take(80).collect();
+        assert!(line.contains(says) && !line.contains(not), "{line}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use quarterdeck::model::{Happening, History, Snapshot, TimeMs};
 use quarterdeck::tui::{Effect, Event, Model, update};
 
@@ -192,4 +193,37 @@ fn logs_open_around_the_happening_and_in_the_past_around_its_moment() {
     let (ticket, moment) = asked(&press(&mut model, "<left><enter>"));
     answer(&mut model, ticket, then(moment));
     assert_eq!(around(&press(&mut model, "l")), window(moment));
+}
+
+#[test]
+fn a_click_on_the_axis_goes_there_and_opens_nothing() {
+    let size = LARGE;
+    let mut model = timeline(size);
+    let click = |model: &mut Model, column: u16, row: u16| {
+        let event = MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        };
+        update(model, NOW, Event::Mouse(event))
+    };
+    let cursor = |model: &Model| {
+        let screen = text(&frame(model, size));
+        let line = screen.lines().find(|line| line.starts_with('▸'));
+        line.unwrap_or_else(|| panic!("{screen}")).to_owned()
+    };
+    let screen = text(&frame(&model, size));
+    let axis = screen
+        .lines()
+        .position(|line| line.contains("──▲") || line.contains("▲──"));
+    let axis = u16::try_from(axis.unwrap_or_else(|| panic!("{screen}"))).unwrap();
+    let newest = cursor(&model);
+    for row in [axis - 1, axis, axis + 1] {
+        assert_eq!(click(&mut model, 1, row), []);
+        let oldest = cursor(&model);
+        assert_ne!(oldest, newest, "row {row}");
+        assert_eq!(click(&mut model, size.0 - 2, row), []);
+        assert_eq!(cursor(&model), newest, "row {row}");
+    }
 }

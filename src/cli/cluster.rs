@@ -27,7 +27,7 @@ pub async fn run(session: &Session, verb: &ClusterVerb, output: Output) -> CliRe
         ),
         ClusterVerb::Rm { name, sure } => {
             let cluster = resolve::cluster(&session.snapshot().state, name)?;
-            let effect = format!("Cluster {cluster} is deleted.");
+            let effect = format!("Cluster {cluster} will be deleted.");
             session.confirm(&cluster, &effect, sure).await?;
             (
                 Command::DeleteCluster(DeleteCluster {

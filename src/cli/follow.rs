@@ -235,7 +235,7 @@ impl Follow {
         let failing_for = lasting(&mut self.failing_since, failing, now);
         if failing_for.is_some_and(|ms| ms >= FAILING_PATIENCE_MS) {
             let mut text = format!(
-                "{} tasks in a row failed to start, and it is tried on with growing pauses",
+                "{} of its tasks failed to start, and it is tried on with growing pauses",
                 primary.failed_tasks
             );
             for reason in reasons(state, &self.key, Some(&primary.id)) {

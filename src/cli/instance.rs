@@ -36,8 +36,8 @@ pub async fn run(session: &Session, verb: &InstanceVerb, output: Output) -> CliR
                 let instance = resolve::instance(&snapshot.state, name)?;
                 let tasks = running(&snapshot.state, &instance);
                 effects.push(format!(
-                    "Instance {} takes no new tasks; the services' among its {tasks} tasks move \
-                     away.",
+                    "Instance {} will take no new tasks; the services' among its {tasks} tasks \
+                     will move away.",
                     instance.name
                 ));
                 drained.push(instance.name.clone());

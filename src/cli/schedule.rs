@@ -29,7 +29,7 @@ pub async fn run(session: &Session, verb: &ScheduleVerb, output: Output) -> CliR
         ScheduleVerb::Rm { name, sure } => {
             let schedule = find(session, name)?;
             let effect = format!(
-                "Schedule {} is deleted; what it has started goes on.",
+                "Schedule {} will be deleted; what it has started goes on.",
                 schedule.name
             );
             session.confirm(&schedule.cluster, &effect, sure).await?;

@@ -14,10 +14,10 @@ use crate::controller::command::{
 };
 use crate::model::capacity::launch_words;
 use crate::model::rollback::{rollback_target, rolling_back};
-use crate::model::service::SchedulingStrategy;
+use crate::model::service::{Backoff, SchedulingStrategy};
 use crate::model::state::ServiceKey;
 use crate::model::{
-    LastStatus, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId, validate,
+    LastStatus, RolloutState, Service, Snapshot, State, Task, TaskDefinitionId, TimeMs, validate,
 };
 
 /// How many deployments that are over `show` prints.
@@ -57,7 +57,7 @@ pub async fn run(session: &Session, verb: &ServiceVerb, output: Output) -> CliRe
         ServiceVerb::Restart(act) => {
             let service = find(session, &act.name)?;
             let effect = format!(
-                "Every one of the {} tasks of service {} is replaced, within the bounds of its \
+                "Every one of the {} tasks of service {} will be replaced, within the bounds of its \
                  deployments.",
                 service.desired_count, service.name
             );
@@ -277,7 +277,7 @@ fn named_target(state: &State, service: &Service, named: &str) -> CliResult<Task
 async fn rebalance(session: &Session, act: &ServiceAct, output: Output) -> CliResult {
     let service = find(session, &act.name)?;
     let effect = format!(
-        "Service {}: tasks are started in zones that have fewer, then as many stopped in zones \
+        "Service {}: tasks will be started in zones that have fewer, then as many stopped in zones \
          that have more, never below its desired count.",
         service.name
     );
@@ -310,7 +310,7 @@ async fn remove(session: &Session, act: &ServiceAct, output: Output) -> CliResul
         .filter(|task| !task.is_stopped())
         .count();
     let effect = format!(
-        "Service {} in cluster {} is deleted and its {tasks} tasks are stopped.",
+        "Service {} in cluster {} will be deleted and its {tasks} tasks stopped.",
         service.name, service.cluster
     );
     session
@@ -370,7 +370,7 @@ pub(super) fn table<'a>(snapshot: &Snapshot, services: impl Iterator<Item = &'a 
                 .map(|it| it.task_definition.to_string())
                 .unwrap_or_default(),
             service.primary().map(rollout).unwrap_or_default(),
-            remark(&snapshot.state, service),
+            remark(&snapshot.state, service, snapshot.at),
         ]);
     }
     table
@@ -392,7 +392,7 @@ fn tasks_of<'a>(state: &'a State, service: &'a Service) -> impl Iterator<Item = 
 }
 
 /// What is not as it should be with a service, in a few words.
-fn remark(state: &State, service: &Service) -> String {
+fn remark(state: &State, service: &Service, now: TimeMs) -> String {
     let mut remarks = Vec::new();
     if let Some(unplaced) = &service.unplaced {
         remarks.push(format!("{} without a place", unplaced.count));
@@ -412,9 +412,8 @@ fn remark(state: &State, service: &Service) -> String {
     if (service.rebalance.as_ref()).is_some_and(|it| it.begun_at.is_some()) {
         remarks.push("balancing zones".to_owned());
     }
-    let failed = service.primary().map_or(0, |it| it.failed_tasks);
-    if failed > 0 {
-        remarks.push(format!("{failed} failed in a row"));
+    if let Some(failures) = service.backoff.failing(now) {
+        remarks.push(Backoff::in_a_row(failures));
     }
     remarks.join(", ")
 }

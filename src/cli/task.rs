@@ -324,11 +324,11 @@ async fn stop(
         return Ok(());
     }
     let then = match &task.service {
-        Some(service) => format!("; service {service} starts another in its place"),
+        Some(service) => format!("; service {service} will start another in its place"),
         None => String::new(),
     };
     let effect = format!(
-        "Task {} ({}) on {} is stopped{then}.",
+        "Task {} ({}) on {} will be stopped{then}.",
         task.id.short(),
         task.group,
         task.whereabouts()

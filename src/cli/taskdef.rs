@@ -28,7 +28,8 @@ pub async fn run(session: &Session, verb: &TaskdefVerb, output: Output) -> CliRe
             let definition =
                 resolve::definition(&session.snapshot().state, &definition.definition)?;
             let id = definition.id();
-            let effect = format!("{id} becomes INACTIVE: what runs goes on, nothing new starts.");
+            let effect =
+                format!("{id} will become INACTIVE: what runs goes on, nothing new will start.");
             out::confirm(&effect, sure.yes).await?;
             let body = session
                 .command(Command::DeregisterTaskDefinition(

@@ -50,6 +50,17 @@ pub enum ClientError {
     Engine(String),
 }
 
+impl ClientError {
+    /// What went wrong, for a sentence that says already that the control plane does not answer.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self {
+            Self::Gone(why) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// How the way to the control plane stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {

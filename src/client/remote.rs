@@ -144,7 +144,11 @@ async fn next_line(lines: &mut Lines) -> Result<WatchLine, ClientError> {
         .await
         .map_err(|_| gone("it has fallen silent"))?;
     let line = line.ok_or_else(|| gone("it has hung up"))??;
-    serde_json::from_str(&line).map_err(|error| gone(format!("a line of the watch: {error}")))
+    serde_json::from_str(&line).map_err(|error| {
+        gone(format!(
+            "it says what this qd cannot read; is another version of it running there? {error}"
+        ))
+    })
 }
 
 /// Keeps the picture up to date.
@@ -160,7 +164,7 @@ impl Follower {
             let reason = self.follow(&mut lines).await;
             self.standing.send_replace(Standing::Lost {
                 since: SystemClock.now(),
-                reason: reason.to_string(),
+                reason: reason.why(),
             });
             lines = self.attach_anew().await;
         }
@@ -206,7 +210,7 @@ impl Follower {
                 Ok(lines) => return lines,
                 Err(error) => self.standing.send_modify(|standing| {
                     if let Standing::Lost { reason, .. } = standing {
-                        *reason = error.to_string();
+                        *reason = error.why();
                     }
                 }),
             }

@@ -313,6 +313,29 @@ pub struct Backoff {
     pub counted: Vec<TaskId>,
 }
 
+/// So long after its last failure, or after the pause that followed, a service is not failing any
+/// more, in milliseconds; the streak itself ends later.
+const FAILING_MS: u64 = 60_000;
+
+impl Backoff {
+    /// How many failures in a row there are, while they are what goes on: what failed some time ago
+    /// is not why a service is short of tasks now.
+    #[must_use]
+    pub fn failing(&self, now: TimeMs) -> Option<u32> {
+        let lately = now.since_ms(self.failed_at.max(self.until)) < FAILING_MS;
+        (self.failures > 0 && lately).then_some(self.failures)
+    }
+
+    /// That many failures, in words.
+    #[must_use]
+    pub fn in_a_row(failures: u32) -> String {
+        match failures {
+            1 => "1 failure".to_owned(),
+            n => format!("{n} failures in a row"),
+        }
+    }
+}
+
 /// Why one instance does not take a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

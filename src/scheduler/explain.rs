@@ -19,7 +19,7 @@ use super::words;
 use crate::model::capacity::launch_type_of;
 use crate::model::grants;
 use crate::model::parameters::TaskOverride;
-use crate::model::service::{RolloutState, SchedulingStrategy, Service, ServiceStatus};
+use crate::model::service::{Backoff, RolloutState, SchedulingStrategy, Service, ServiceStatus};
 use crate::model::{
     ClusterName, DesiredStatus, InstanceName, LaunchType, ServiceName, State, Task,
     TaskDefinitionId, TaskId, TimeMs,
@@ -340,8 +340,8 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
     answer.extend(on_trial(state, service, now, &kept));
     if service.backoff.held > 0 && now < service.backoff.until {
         answer.push(format!(
-            "After {} failures in a row, {} failed tasks are replaced in {} s.",
-            service.backoff.failures,
+            "After {}, {} failed tasks are replaced in {} s.",
+            Backoff::in_a_row(service.backoff.failures),
             service.backoff.held,
             service.backoff.until.since_ms(now).div_ceil(1000)
         ));

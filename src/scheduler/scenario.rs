@@ -309,7 +309,7 @@ impl Script {
                     let line = format!("{} {:?}", d.task_definition, d.rollout_state);
                     match d.failed_tasks {
                         0 => line,
-                        failed => format!("{line}, {failed} failed in a row"),
+                        failed => format!("{line}, {failed} failed"),
                     }
                 })
                 .collect(),

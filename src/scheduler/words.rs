@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::event::{Event, EventKind, Severity};
-use crate::model::service::{Deployment, Service};
+use crate::model::service::{Backoff, Deployment, Service};
 use crate::model::{DeploymentId, InstanceName, TaskId, TimeMs};
 
 /// So many tasks are named in one event; the rest are counted.
@@ -159,11 +159,11 @@ pub(crate) fn completed(service: &Service, id: &DeploymentId, now: TimeMs) -> Ev
 pub(crate) fn deployment_failed(
     service: &Service,
     id: &DeploymentId,
-    failures: u32,
+    failed: u32,
     now: TimeMs,
 ) -> Event {
     let say =
-        format!("(deployment {id}) deployment failed: tasks failed to start, {failures} in a row.");
+        format!("(deployment {id}) deployment failed: {failed} of its tasks failed to start.");
     event(service, Severity::Error, EventKind::Deployment, now, &say)
 }
 
@@ -195,8 +195,8 @@ pub(crate) fn backing_off(service: &Service, delay_ms: u64, now: TimeMs) -> Even
         format!("{seconds} seconds")
     };
     let say = format!(
-        "is unable to consistently start tasks successfully: {} failures in a row; the next start is in {seconds}.",
-        service.backoff.failures
+        "is unable to consistently start tasks successfully: {}; the next start is in {seconds}.",
+        Backoff::in_a_row(service.backoff.failures)
     );
     event(service, Severity::Warning, EventKind::Service, now, &say)
 }

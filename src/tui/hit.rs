@@ -31,6 +31,8 @@ pub(crate) enum Target {
     Figures(TaskId),
     /// A happening on the timeline, by its place among those shown.
     Happening(usize),
+    /// A place on the timeline's axis, by the happening that it stands for.
+    Moment(usize),
     /// A notice, by its place.
     Toast(usize),
     /// Nothing that does anything; what lies under it is not meant.
@@ -55,6 +57,10 @@ impl Hits {
     /// Keeps what is drawn where.
     pub(crate) fn kept() -> Self {
         Self(Some(RefCell::default()))
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Something stands there.

@@ -101,8 +101,9 @@ impl Palette {
         let mut sieve = Sieve::new(&self.typed);
         let here = self.offer_keys(model, &mut sieve);
         let verbs = Verbs::of(model, &self.typed);
-        offer_acts(model, &verbs, &here, &mut sieve);
-        offer_pages(model, &mut sieve);
+        let services = self.services(model);
+        offer_acts(model, &services, &verbs, &here, &mut sieve);
+        offer_pages(model, &services, &mut sieve);
         self.matches = sieve.matches;
         self.found = sieve.found();
     }
@@ -144,6 +145,22 @@ impl Palette {
             }
         }
         done
+    }
+
+    /// All services, those of the cluster that it was opened in first: of equal names that one is
+    /// meant, mostly.
+    fn services<'a>(&self, model: &'a Model) -> Vec<&'a ServiceRow> {
+        let state = &model.snapshot.state;
+        let own = match &self.subject {
+            Some(Subject::Service((cluster, _))) => Some(cluster),
+            Some(Subject::Task(id)) => state.tasks.get(id).map(|it| &it.cluster),
+            Some(Subject::Instance(name)) => state.instances.get(name).map(|it| &it.cluster),
+            Some(Subject::Event(event)) => Some(&event.cluster),
+            _ => None,
+        };
+        let mut all: Vec<_> = model.fleet.services.iter().collect();
+        all.sort_by_key(|row| own != Some(&row.service.cluster));
+        all
     }
 
     /// What a key would do it to from here: the thing itself, or the service of a task.
@@ -294,7 +311,13 @@ fn is_meant(words: &[&str], verb: &str) -> bool {
 }
 
 /// Every action on every thing, as `verb name`, but for what is offered already.
-fn offer_acts(model: &Model, verbs: &Verbs<'_>, here: &[Offer], sieve: &mut Sieve) {
+fn offer_acts(
+    model: &Model,
+    services: &[&ServiceRow],
+    verbs: &Verbs<'_>,
+    here: &[Offer],
+    sieve: &mut Sieve,
+) {
     let mut line = String::new();
     let mut offer = |words: &str, offer: Offer| {
         if !here.contains(&offer) {
@@ -302,7 +325,7 @@ fn offer_acts(model: &Model, verbs: &Verbs<'_>, here: &[Offer], sieve: &mut Siev
         }
     };
     for binding in &verbs.service {
-        for row in &model.fleet.services {
+        for row in services {
             begin(&mut line, binding.foot);
             set_name(&mut line, row.service.name.as_str());
             offer(&line, Offer::On(binding.action, service(row)));
@@ -332,9 +355,9 @@ fn offer_acts(model: &Model, verbs: &Verbs<'_>, here: &[Offer], sieve: &mut Siev
 }
 
 /// The page of every thing.
-fn offer_pages(model: &Model, sieve: &mut Sieve) {
+fn offer_pages(model: &Model, services: &[&ServiceRow], sieve: &mut Sieve) {
     let state = &model.snapshot.state;
-    for row in &model.fleet.services {
+    for row in services {
         let page = || Offer::Page(service(row));
         sieve.offer(row.service.name.as_str(), "", page);
     }
@@ -417,7 +440,7 @@ pub(crate) fn note(model: &Model, offer: &Offer) -> String {
                     true => format!(" of {}", key.0),
                     false => String::new(),
                 };
-                format!("service{of} · {}", services::state(row))
+                format!("service{of} · {}", services::state(row, model.moment()))
             }
             None => "service".to_owned(),
         },

@@ -1,8 +1,11 @@
 //! A shell in a container, before it has the terminal: where, and what is run.
 
-use crate::model::{ContainerName, LastStatus, Task, TaskId};
+use crate::model::{ClusterName, ContainerName, LastStatus, Task, TaskId};
 
-use super::lent;
+use super::{command_line, lent};
+
+/// What only a shell reads otherwise than as it stands.
+const SHELL_SIGNS: [char; 9] = ['|', '>', '<', '$', '*', '&', ';', '`', '~'];
 
 /// What the terminal is lent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +61,26 @@ impl ShellPrompt {
         }
     }
 
-    /// The same on the command line.
-    pub(crate) fn cli(&self) -> String {
-        let (task, container) = (self.task.short(), &self.container);
-        let line = format!("qd exec {task} --container {container}");
-        match self.command.trim() {
-            "" => line,
-            command => format!("{line} -- {command}"),
+    /// The same on the command line, quoted for a shell.
+    ///
+    /// # Errors
+    /// In words, when a quote is not closed.
+    pub(crate) fn cli(&self, cluster: &ClusterName) -> Result<String, String> {
+        let (task, container) = (self.task.short(), self.container.as_str());
+        let mut words = vec!["exec", &task, "--container", container];
+        let command = self.words()?;
+        if !self.command.trim().is_empty() {
+            words.push("--");
+            words.extend(command.iter().map(String::as_str));
         }
+        Ok(command_line::qd(cluster, &words))
+    }
+
+    /// Whether something in it would mean something to a shell, and means nothing here.
+    pub(crate) fn looks_like_shell(&self) -> bool {
+        let words = self.words().unwrap_or_default();
+        let by_shell = words.first().is_some_and(|it| it.ends_with("sh"));
+        !by_shell && words.iter().any(|word| word.contains(SHELL_SIGNS))
     }
 }
 
@@ -74,4 +89,46 @@ pub(crate) fn containers(task: &Task) -> Vec<&ContainerName> {
     let runs = |status| (LastStatus::Running..LastStatus::Deprovisioning).contains(&status);
     let running = task.containers.iter().filter(|c| runs(c.last_status));
     running.map(|c| &c.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prompt(command: &str) -> ShellPrompt {
+        ShellPrompt {
+            task: TaskId(0xab << 120),
+            container: ContainerName::new("app").unwrap(),
+            command: command.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_line_is_quoted_and_what_only_a_shell_reads_is_told() {
+        let cluster = ClusterName::new("staging").unwrap();
+        let of = |command: &str| prompt(command).cli(&cluster);
+        let begins = "qd --cluster staging exec ab000000 --container app";
+        assert_eq!(of(""), Ok(begins.to_owned()));
+        for typed in [
+            "ls -l /tmp",
+            "ps aux | grep 'my app'",
+            "echo $HOME",
+            "sh -c 'ls | wc -l'",
+        ] {
+            let line = of(typed).unwrap();
+            let words = shell_words::split(&line).unwrap();
+            let at = words.iter().position(|it| it == "--").unwrap();
+            assert_eq!(words[at + 1..], prompt(typed).words().unwrap(), "{line}");
+        }
+        assert_eq!(of("echo 'a"), Err("A quote is not closed.".to_owned()));
+        for (typed, told) in [
+            ("ls -l", false),
+            ("ps aux | grep x", true),
+            ("echo $HOME", true),
+            ("sh -c 'ls | wc -l'", false),
+            ("/bin/bash -c 'echo $HOME'", false),
+        ] {
+            assert_eq!(prompt(typed).looks_like_shell(), told, "{typed}");
+        }
+    }
 }

@@ -605,6 +605,11 @@ impl Model {
         !holder.role.is_empty() && holder.pid == self.options.pid
     }
 
+    /// The control plane's time at the last event.
+    pub(crate) fn moment(&self) -> TimeMs {
+        self.plane_time(self.now)
+    }
+
     /// Where everything is on the screen.
     pub(crate) fn layout(&self) -> Option<Layout> {
         let most = self.fleet.services.len().max(self.fleet.instances.len());

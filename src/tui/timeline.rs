@@ -58,6 +58,9 @@ impl Mark {
             EventKind::Operator if event.audit.as_ref().is_some_and(|it| refused(it.outcome)) => {
                 Self::Refused
             }
+            // A config file that was not read anew has nobody's name on it. Of what operators do,
+            // nothing else goes wrong.
+            EventKind::Operator if event.severity == Severity::Error => Self::Refused,
             EventKind::Operator => Self::Operator,
         }
     }
@@ -182,6 +185,45 @@ impl Timeline {
         marks
     }
 
+    /// The row that a column of an axis so many columns wide stands for: the one whose mark is shown
+    /// there, else the nearest in time.
+    pub(crate) fn row_at(&self, column: usize, columns: usize) -> Option<usize> {
+        let (from, to) = self.window()?;
+        let steps = u128::try_from(columns).ok()?.checked_sub(1)?.max(1);
+        let span = u128::from(to.since_ms(from));
+        let begins = |column: u128| {
+            let into = (span * column).div_ceil(steps);
+            from.plus_ms(u64::try_from(into).unwrap_or(u64::MAX))
+        };
+        let column = u128::try_from(column).ok()?;
+        let row_of = |moment: TimeMs| {
+            let all = self.happenings();
+            let before = |at: &usize| all.get(*at).is_some_and(|it| it.at < moment);
+            self.shown.partition_point(before)
+        };
+        let (first, end) = (row_of(begins(column)), row_of(begins(column + 1)));
+        let loud = |row: &usize| {
+            self.at(*row)
+                .map(|it| (it.event.severity, Mark::of(&it.event)))
+        };
+        let there = (first..end).filter(|row| self.at(*row).is_some_and(|it| it.at <= to));
+        let near = |row: usize| Some((self.at(row)?.at, row));
+        let beside = [first.checked_sub(1).and_then(near), near(first)];
+        let away = |(at, _): &(TimeMs, usize)| {
+            let here = begins(column);
+            at.since_ms(here).max(here.since_ms(*at))
+        };
+        let nearest = || beside.into_iter().flatten().min_by_key(away);
+        there
+            .max_by_key(loud)
+            .or_else(|| nearest().map(|(_, row)| row))
+    }
+
+    /// Puts the cursor on a row.
+    pub(crate) fn go(&mut self, row: usize) {
+        self.step(row.cast_signed() - self.row.cast_signed());
+    }
+
     /// Where a moment is on an axis so many columns wide, if it is on it.
     pub(crate) fn column(&self, at: TimeMs, columns: usize) -> Option<usize> {
         let (from, to) = self.window()?;
@@ -254,6 +296,40 @@ mod tests {
         assert_eq!(marks[5], Some((Severity::Warning, Mark::Exit)));
         assert_eq!(marks[10], Some((Severity::Info, Mark::Deployment)));
         assert_eq!(marks.iter().flatten().count(), 3);
+    }
+
+    #[test]
+    fn a_column_stands_for_its_mark_or_for_what_is_nearest() {
+        let timeline = timeline();
+        let seq = |column| {
+            timeline
+                .at(timeline.row_at(column, 11).unwrap())
+                .unwrap()
+                .seq
+        };
+        assert_eq!(
+            [0, 5, 10].map(seq),
+            [3, 6, 9],
+            "the worst of the three in column 5"
+        );
+        assert_eq!([1, 2, 3, 4].map(seq), [3, 3, 5, 5]);
+        assert_eq!([6, 8, 9].map(seq), [7, 9, 9]);
+        for column in 0..11 {
+            assert!(timeline.row_at(column, 11).is_some());
+            let mark = timeline.marks(11)[column];
+            let there = timeline.at(timeline.row_at(column, 11).unwrap()).unwrap();
+            let own = Some((there.event.severity, Mark::of(&there.event)));
+            assert!(mark.is_none() || mark == own, "column {column}");
+        }
+        assert_eq!(Timeline::default().row_at(0, 11), None);
+    }
+
+    #[test]
+    fn a_config_that_was_refused_is_marked_as_refused() {
+        let reload = happening(1, 0, Severity::Error, EventKind::Operator);
+        assert_eq!(Mark::of(&reload.event), Mark::Refused);
+        let taken = happening(1, 0, Severity::Info, EventKind::Operator);
+        assert_eq!(Mark::of(&taken.event), Mark::Operator);
     }
 
     #[test]

@@ -201,11 +201,6 @@ const fn change(
     }
 }
 
-/// What the help says of an action, where it is first told.
-pub(crate) fn help(action: Action) -> Option<&'static str> {
-    KEYS.iter().find(|b| b.action == action).map(|b| b.help)
-}
-
 /// How soon the footer of a place offers an action, the lowest first: what is most at hand for what
 /// is selected there. Within one rank the table's order holds.
 pub(crate) fn rank(place: Places, action: Action) -> u8 {

@@ -478,7 +478,7 @@ pub(crate) const KEYS: &[Binding] = &[
         &["esc"],
         Action::Back,
         "",
-        "let go of the marks, then of the filter",
+        "let go of the marks, then of the filter, then of the other lists' filters",
     ),
     key(
         P::LOGS,

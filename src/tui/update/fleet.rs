@@ -32,7 +32,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Pane(at) => focus(model, Pane::ALL[at]),
         Action::Filter => model.filtering = true,
         Action::Back if model.marks.count(model.focus) > 0 => model.marks.clear(model.focus),
-        Action::Back => model.filters[model.focus.index()].clear(),
+        Action::Back => let_go(model),
         Action::Mark => {
             bulk::mark(model);
             step(model, 1);
@@ -57,6 +57,15 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// Lets go of the focused list's filter; where it has none, of those of all lists.
+fn let_go(model: &mut Model) {
+    let own = std::mem::take(&mut model.filters[model.focus.index()]);
+    if own.is_empty() && model.filters.iter().any(|it| !it.is_empty()) {
+        model.filters = Default::default();
+        model.toast("The filters of the other lists are let go of, too.");
+    }
 }
 
 fn page(model: &Model) -> isize {

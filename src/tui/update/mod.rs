@@ -34,7 +34,7 @@ use super::bindings;
 use super::effect::Effect;
 use super::event::{Event, Ticket};
 use super::keymap::{self, Action, Places};
-use super::state::{Layer, Model};
+use super::state::{Layer, Model, Pane};
 
 /// How long after an explanation the next one is asked for, in milliseconds.
 const EXPLAIN_EVERY_MS: u64 = 3_000;
@@ -179,10 +179,13 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         model.toasts.clear();
     }
     if let Some(Layer::Notice(_)) = model.layers.last() {
-        return match key.code {
-            KeyCode::Esc => layers::back(model),
-            _ => Vec::new(),
-        };
+        if key.code == KeyCode::Esc {
+            return layers::back(model);
+        }
+        // It may be the rest of what was typed for a shell.
+        let name = bindings::key_name(key);
+        model.toast_here(format!("{name} does nothing yet: esc closes this first."));
+        return Vec::new();
     }
     if bindings::key_name(key) == "ctrl-c" {
         return act::quit(model);
@@ -200,26 +203,43 @@ fn pressed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     }
 }
 
-/// Says of a key that does nothing here what it is for.
+/// How many keys are named to who pressed one that does nothing.
+const KEYS_NAMED: usize = 5;
+
+/// Says of a key that does something elsewhere, and nothing here, which keys do something here.
 fn elsewhere(model: &mut Model, key: &KeyEvent, here: Places) {
-    let things = [
-        (Places::SERVICES, "services"),
-        (Places::TASKS, "tasks"),
-        (Places::INSTANCES, "instances"),
-    ];
+    let things = [Places::SERVICES, Places::TASKS, Places::INSTANCES];
     if !here.has(Places::PANES.and(Places::DETAILS)) {
         return;
     }
     let keys = &model.options.keys;
-    let found = things
-        .into_iter()
-        .find_map(|(place, word)| Some((keys.action(key, place)?, word)));
-    if let Some((action, word)) = found
-        && let Some(help) = keymap::help(action)
-    {
-        let name = bindings::key_name(key);
-        model.toast_here(format!("{name} does nothing here. On {word}: {help}."));
+    if !things.into_iter().any(|it| keys.action(key, it).is_some()) {
+        return;
     }
+    let fixed = model.options.read_only || model.past.is_some();
+    let offered = keys.offered(here, fixed, model.is_simulated());
+    let mut named: Vec<(u8, String)> = offered
+        .filter_map(|it| {
+            let foot = Some(it.binding.foot).filter(|foot| !foot.is_empty())?;
+            let rank = keymap::rank(here, it.binding.action);
+            Some((rank, format!("{} {foot}", it.keys.first()?)))
+        })
+        .collect();
+    named.sort_by_key(|(rank, _)| *rank);
+    let named = named.into_iter().take(KEYS_NAMED).map(|(_, words)| words);
+    let named: Vec<String> = named.collect();
+    let (name, help) = (bindings::key_name(key), keys.first_of(Action::Help));
+    let place = match model.focus {
+        _ if !model.layers.is_empty() => "on this page",
+        Pane::Services => "on services",
+        Pane::Tasks => "on tasks",
+        Pane::Instances => "on instances",
+        Pane::Events => "on events",
+    };
+    model.toast_here(format!(
+        "{name} does nothing {place}. Here: {} · {help} all keys",
+        named.join(" · ")
+    ));
 }
 
 /// A key while the screen says only that it is too small: all that it may do is to quit.

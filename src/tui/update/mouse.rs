@@ -115,6 +115,7 @@ fn hit(model: &mut Model, target: Target) -> Vec<Effect> {
             }
             model.timeline.step(by);
         }
+        Target::Moment(row) => model.timeline.go(row),
     }
     Vec::new()
 }

@@ -41,7 +41,8 @@ pub(super) fn ask(model: &mut Model, id: TaskId) {
 
 /// Says why there is no shell, in a way that what is typed for it does nothing.
 fn refuse(model: &mut Model, title: &str, why: String) {
-    let dead = "What was typed for it was dropped, and every key but esc is dead until then.";
+    let dead = "What was typed for it was dropped. So that none of it reaches the fleet, keys do \
+                nothing until esc closes this.";
     model.layers.push(Layer::Notice(Notice {
         title: title.to_owned(),
         words: vec![why, dead.to_owned()],

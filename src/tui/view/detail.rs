@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::client::{About, Explanation};
-use crate::model::service::ImagePin;
+use crate::model::service::{Backoff, ImagePin};
 use crate::model::state::ServiceKey;
 use crate::model::tag::Tag;
 use crate::model::task::PullProgress;
@@ -325,11 +325,9 @@ fn about_service(screen: &Screen<'_>, key: &ServiceKey) -> Option<(Mood, String)
         parts.push(format!("{of}: {reason}"));
     }
     if service.backoff.until > screen.now {
-        let times = service.backoff.failures;
+        let failures = Backoff::in_a_row(service.backoff.failures);
         let next = screen.until(service.backoff.until);
-        parts.push(format!(
-            "failed {times} times in a row, next start in {next}"
-        ));
+        parts.push(format!("{failures}, next start in {next}"));
     }
     if row.tally.unreachable > 0 {
         parts.push(format!(
@@ -529,6 +527,9 @@ fn tenants(screen: &Screen<'_>, instance: &Instance) -> String {
 fn service_state(screen: &Screen<'_>, service: &Service) -> (String, Style) {
     let row = screen.model.fleet.row_of(service);
     row.map_or_else(Default::default, |row| {
-        (services::state(row), screen.theme.mood(row.mood))
+        (
+            services::state(row, screen.now),
+            screen.theme.mood(row.mood),
+        )
     })
 }

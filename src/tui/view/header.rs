@@ -169,6 +169,13 @@ pub(super) fn badges(screen: &Screen<'_>) -> Vec<Span<'static>> {
     spans
 }
 
+/// That nobody answers or decides, where nothing else is to be said.
+pub(super) fn trouble(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
+    if screen.model.is_stale() || screen.model.present().live.outage.is_some() {
+        detail(screen, area, buffer);
+    }
+}
+
 /// What there is to say about the selected thing.
 pub(super) fn detail(screen: &Screen<'_>, area: Rect, buffer: &mut Buffer) {
     let (mood, words) = match &screen.model.standing {

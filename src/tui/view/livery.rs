@@ -30,7 +30,7 @@ pub(super) struct Dress {
 /// Tasks run by hand, and those of a service that is gone.
 pub(super) const BY_HAND: Dress = Dress {
     colour: Color::Gray,
-    letter: '+',
+    letter: '@',
 };
 
 /// The colours that tell things apart; never none.

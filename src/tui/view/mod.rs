@@ -70,6 +70,11 @@ impl<'a> Screen<'a> {
         }
     }
 
+    /// Whether somebody asks what stands where.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.hits.is_kept()
+    }
+
     /// Says that something stands there, for whoever asks what was clicked on.
     pub(crate) fn hit(&self, area: Rect, target: impl FnOnce() -> Target) {
         self.hits.put(area, target);
@@ -260,11 +265,17 @@ fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
         )
     });
     match cover.and_then(|at| screen.model.layers.get(at)) {
-        Some(Layer::Stats(open)) => stats::draw(screen, open, layout.body, buffer),
+        Some(Layer::Stats(open)) => {
+            stats::draw(screen, open, layout.body, buffer);
+            header::trouble(screen, layout.detail, buffer);
+        }
         Some(Layer::Map(page)) => map::draw(screen, page, layout, buffer),
         Some(Layer::Timeline) => timeline::draw(screen, layout, buffer),
         Some(Layer::Logs(log)) => logs::draw(screen, log, layout, buffer),
-        Some(layer) => page::draw(screen, layer, layout.body, buffer),
+        Some(layer) => {
+            page::draw(screen, layer, layout.body, buffer);
+            header::trouble(screen, layout.detail, buffer);
+        }
         None => {
             services::draw(screen, layout, buffer);
             tasks::draw(screen, layout, buffer);

@@ -3,9 +3,15 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::model::ClusterName;
+
 use super::super::fleet::Mood;
 use super::super::shell::{ShellPrompt, containers};
 use super::{Screen, dialog, silent, text};
+
+/// Said of a command with signs in it that shells read.
+const NO_SHELL: &str = "No shell reads the command: each word goes to the program as it stands. \
+                        For pipes, variables and patterns: sh -c '…'.";
 
 /// Title and lines of the question.
 pub(super) fn lines(screen: &Screen<'_>, prompt: &ShellPrompt) -> (String, Vec<Line<'static>>) {
@@ -52,8 +58,22 @@ pub(super) fn lines(screen: &Screen<'_>, prompt: &ShellPrompt) -> (String, Vec<L
     }
     lines.push(Line::from(command));
     lines.push(Line::default());
-    let cli = format!("$ {}", prompt.cli());
-    lines.push(Line::from(Span::styled(cli, dim)));
+    let default = ClusterName::default_cluster();
+    let cli = prompt.cli(task.map_or(&default, |task| &task.cluster));
+    let (cli, style) = match cli {
+        Ok(cli) => (format!("$ {cli}"), dim),
+        Err(why) => (why, screen.theme.mood(Mood::Warn)),
+    };
+    let columns = usize::from(dialog::COLUMNS) - 4;
+    let mut say = |words: &str, style| {
+        let pieces = text::wrap(&text::clean(words), columns).into_iter();
+        lines.extend(pieces.map(|it| Line::from(Span::styled(it, style))));
+    };
+    say(&cli, style);
+    if prompt.looks_like_shell() {
+        let warn = screen.theme.mood(Mood::Warn);
+        say(NO_SHELL, warn);
+    }
     lines.push(Line::default());
     lines.push(Line::from(vec![
         Span::styled("enter", accent),

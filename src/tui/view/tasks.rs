@@ -193,6 +193,9 @@ pub(crate) fn state(model: &Model, row: &TaskRow) -> String {
         Stage::Running => "RUNNING".to_owned(),
         Stage::Unhealthy => "UNHEALTHY".to_owned(),
         Stage::Lost => "LOST".to_owned(),
+        Stage::Unreachable if model.clusters.lost_with(&task.cluster).is_some() => {
+            "REGION LOST".to_owned()
+        }
         Stage::Unreachable => "UNREACHABLE".to_owned(),
         Stage::Starting if task.last_status == LastStatus::Running => "HEALTH CHECK".to_owned(),
         Stage::Starting => match model.snapshot.live.pulls.get(&task.id) {
@@ -267,9 +270,26 @@ pub(crate) fn ports(task: &Task) -> String {
     ports.join(" ")
 }
 
+/// Why a task is lost: its host, and how it ended there as far as that came to be known. That its
+/// service wanted fewer meanwhile is no reason of it.
+fn lost_with(task: &Task) -> String {
+    let host = silent::host(task);
+    let ends = task.containers.iter().filter_map(|c| c.reason.as_deref());
+    let reason = task.stopped_reason.as_deref();
+    let ends = ends.chain(reason.filter(|it| !it.starts_with("Scaling activity")));
+    let words = ends.fold(
+        format!("lost with {host}, which did not answer"),
+        |words, end| format!("{words}; {end}"),
+    );
+    text::clean(&words).into_owned()
+}
+
 /// Why it stopped, or else why it is where it is: what differs from task to task comes first. Its
 /// page tells the whole of it.
 pub(crate) fn why(task: &Task) -> String {
+    if task.lost_at.is_some() {
+        return lost_with(task);
+    }
     let words = match task.stopped_reason.as_deref() {
         Some(reason) => {
             let ends = task.containers.iter().filter_map(|c| c.reason.as_deref());

@@ -96,6 +96,17 @@ fn axis(screen: &Screen<'_>, timeline: &Timeline, area: Rect, buffer: &mut Buffe
         buffer.set_string(at(column), area.y + 2, sign, style);
     }
     buffer.set_string(x, area.y + 3, "─".repeat(columns), theme.rule());
+    for column in 0..columns {
+        // From the cursor's moment down to the times.
+        if let Some(row) = screen
+            .is_asked()
+            .then(|| timeline.row_at(column, columns))
+            .flatten()
+        {
+            let there = Rect::new(at(column), area.y + 1, 1, 4);
+            screen.hit(there, || Target::Moment(row));
+        }
+    }
     let middle = from.plus_ms(to.since_ms(from) / 2);
     let days = to.since_ms(from) >= 24 * 3_600_000;
     let words = |moment| match days {

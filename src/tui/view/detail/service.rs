@@ -2,7 +2,9 @@
 
 use crate::client::{About, Explanation};
 use crate::model::capacity::launch_words;
-use crate::model::service::{PlacementConstraintKind, PlacementStrategyKind, SchedulingStrategy};
+use crate::model::service::{
+    Backoff, PlacementConstraintKind, PlacementStrategyKind, SchedulingStrategy,
+};
 use crate::model::{Service, validate};
 
 use super::super::super::fleet::Mood;
@@ -53,7 +55,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
     sheet.field("created", screen.moment(service.created_at));
     sheet.tags(&service.tags);
     if service.backoff.failures > 0 {
-        let mut words = format!("failed {} times in a row", service.backoff.failures);
+        let mut words = Backoff::in_a_row(service.backoff.failures);
         if service.backoff.until > screen.now {
             words.push_str(&format!(
                 ", next start in {}",
@@ -63,9 +65,13 @@ pub(super) fn write(sheet: &mut Sheet<'_>, service: &Service) {
         sheet.field_in("back-off", words, screen.theme.mood(Mood::Warn));
     }
     let about = About::Service(service.cluster.clone(), service.name.clone());
-    let explanation = match sheet.explanation(&about) {
-        Some(Ok(explanation)) => Some(explanation.clone()),
-        _ => None,
+    let explanation = match sheet.explanation(&about).cloned() {
+        Some(Ok(explanation)) => Some(explanation),
+        Some(Err(reason)) => {
+            sheet.field("why", reason);
+            None
+        }
+        None => None,
     };
     unplaced(sheet, service, explanation.as_deref());
     deployments::write(sheet, service);
