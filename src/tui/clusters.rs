@@ -111,9 +111,24 @@ pub(crate) struct Clusters {
     rows: Vec<ClusterRow>,
     /// Of all clusters: a region is lost or not, whatever is shown of it.
     regions: Vec<RegionRow>,
+    /// What they were made from: a picture in which none of it is another changes nothing.
+    of: Option<(ClusterView, State)>,
 }
 
 impl Clusters {
+    /// Becomes the clusters of that state.
+    pub(crate) fn follow(&mut self, state: &State, view: &ClusterView) {
+        let same = self.of.as_ref().is_some_and(|(of, old)| {
+            of == view
+                && old.clusters.ptr_eq(&state.clusters)
+                && old.instances.ptr_eq(&state.instances)
+                && old.services.ptr_eq(&state.services)
+        });
+        if !same {
+            *self = Self::new(state, view);
+        }
+    }
+
     /// The clusters of a state, those that are shown of them. One that nobody configured and that
     /// has nothing in it is not worth a word, unless it is asked for.
     pub(crate) fn new(state: &State, view: &ClusterView) -> Self {
@@ -147,7 +162,17 @@ impl Clusters {
         if rows.is_empty() && *view == ClusterView::All {
             rows = all;
         }
-        Self { rows, regions }
+        let of = State {
+            clusters: state.clusters.clone(),
+            instances: state.instances.clone(),
+            services: state.services.clone(),
+            ..State::default()
+        };
+        Self {
+            rows,
+            regions,
+            of: Some((view.clone(), of)),
+        }
     }
 
     pub(crate) fn rows(&self) -> &[ClusterRow] {

@@ -1,12 +1,13 @@
 //! Two tasks side by side: what is the same, and what is not. Pure.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::model::task_definition::KeyValue;
 use crate::model::{LaunchType, Task, TaskDefinition, TaskId, TimeMs};
 
-use super::fleet::{Mood, TaskRow};
+use super::fleet::{Mood, Runner, TaskRow};
 use super::state::Model;
 use super::text;
 use super::view::detail::revisions::MASKED;
@@ -305,13 +306,32 @@ pub(crate) fn candidates(model: &Model, task: TaskId) -> Vec<TaskId> {
     let Some(of) = row_of(model, task) else {
         return Vec::new();
     };
-    let mut found: Vec<_> = model
-        .fleet
-        .tasks
+    let fleet = &model.fleet;
+    let own = (of.task.cluster.clone(), of.task.service.clone());
+    let by_hand = model
+        .clusters
+        .rows()
         .iter()
-        .filter(|row| row.task.id != task)
-        .filter_map(|row| Some((rank(of, row)?, row.task.id)))
-        .collect();
+        .map(|it| (it.name.clone(), None));
+    let family = &of.task.task_definition.family;
+    // One of which nothing runs at the moment counts, too: its tasks may just have died.
+    let of_family = fleet.services.iter().filter(|row| {
+        let primary = row.service.primary();
+        primary.is_some_and(|it| it.task_definition.family == *family)
+    });
+    let services = of_family.map(|row| {
+        let (cluster, name) = row.key();
+        (cluster, Some(name))
+    });
+    let runners = fleet.runners(family).cloned();
+    let runners = runners.chain(services).chain(by_hand).chain([own]);
+    let runners: BTreeSet<Runner> = runners.collect();
+    let mut found = Vec::new();
+    for runner in &runners {
+        let rows = fleet.of_runner(runner);
+        let others = rows.iter().filter(|row| row.task.id != task);
+        found.extend(others.filter_map(|row| Some((rank(of, row)?, row.task.id))));
+    }
     found.sort();
     found.into_iter().map(|(_, id)| id).collect()
 }

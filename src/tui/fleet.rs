@@ -12,8 +12,9 @@ use std::sync::Arc;
 use crate::model::state::ServiceKey;
 use crate::model::task::Health;
 use crate::model::{
-    ClusterName, DeploymentId, DesiredStatus, Instance, InstanceName, LastStatus, Resources,
-    RolloutState, Service, ServiceName, ServiceStatus, Task, TaskDefinitionId, TaskId, TimeMs,
+    ClusterName, DeploymentId, DesiredStatus, Family, Instance, InstanceName, LastStatus,
+    Resources, Revision, RolloutState, Service, ServiceName, ServiceStatus, Task, TaskDefinitionId,
+    TaskId, TimeMs,
 };
 
 use super::ghosts::Ghosts;
@@ -268,7 +269,23 @@ impl Fleet {
 
     /// A service's tasks.
     pub(crate) fn of_service(&self, key: &ServiceKey) -> Rows {
-        self.tasks.part(self.tasks.of_service(key))
+        self.tasks.part(self.tasks.of(&key.0, Some(&key.1)))
+    }
+
+    /// The tasks that somebody runs.
+    pub(crate) fn of_runner(&self, (cluster, service): &Runner) -> Rows {
+        self.tasks.part(self.tasks.of(cluster, service.as_ref()))
+    }
+
+    /// Who runs tasks of a family, in whatever cluster.
+    pub(crate) fn runners(&self, family: &Family) -> impl Iterator<Item = &Runner> {
+        let first = TaskDefinitionId {
+            family: family.clone(),
+            revision: Revision(0),
+        };
+        let of_family = self.runs.range(first..);
+        let of_family = of_family.take_while(move |(id, _)| id.family == *family);
+        of_family.flat_map(|(_, by)| by.keys())
     }
 
     /// Who runs how many tasks of a revision, in whatever cluster.

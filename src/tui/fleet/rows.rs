@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use imbl::Vector;
 
-use crate::model::state::ServiceKey;
 use crate::model::{ClusterName, ServiceName, State, Task, TaskId};
 
 use super::super::clusters;
@@ -98,10 +97,10 @@ impl Rows {
         Self(self.0.clone().slice(places), self.1.clone())
     }
 
-    /// Where a service's tasks are, if these are in order.
-    pub(super) fn of_service(&self, service: &ServiceKey) -> Range<usize> {
+    /// Where a service's tasks are, or those run by hand in a cluster, if these are in order.
+    pub(super) fn of(&self, cluster: &ClusterName, service: Option<&ServiceName>) -> Range<usize> {
         let order = &self.1;
-        let wanted = order.owner(&service.0, Some(&service.1));
+        let wanted = order.owner(cluster, service);
         let compared = |task: &Task| {
             order
                 .owner(&task.cluster, task.service.as_ref())

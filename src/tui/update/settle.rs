@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::model::Snapshot;
 
-use super::super::clusters::Clusters;
 use super::super::fleet::service_of;
 use super::super::state::{Layer, Links, List, Model, PANES, Pane};
 use super::super::view::{page, proposal};
@@ -31,7 +30,7 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
 pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
     model.received = model.now;
     model.fleet.follow(&snapshot.state, &model.cluster_view);
-    model.clusters = Clusters::new(&snapshot.state, &model.cluster_view);
+    model.clusters.follow(&snapshot.state, &model.cluster_view);
     for row in &mut model.fleet.services {
         row.adrift = model.clusters.lost_with(&row.service.cluster).is_some();
     }
