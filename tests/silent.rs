@@ -185,7 +185,10 @@ fn tasks_of_a_host_that_is_back_are_no_crashes() {
     press(&mut model, "a");
     let line = row(&model, id);
     assert!(line.contains("STOPPED (lost)"), "{line}");
-    assert!(line.contains("Given up for lost"), "{line}");
+    assert!(
+        line.contains("lost with ops-c1, which did not answer"),
+        "{line}"
+    );
     assert!(
         !line.contains("255") && !line.contains('▲') && !line.contains('✕'),
         "{line}"

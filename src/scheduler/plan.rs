@@ -298,9 +298,21 @@ fn finish(plan: &mut Plan, index: &Index, mut turn: Turn<'_>, now: TimeMs) {
 fn report_starts_and_stops(plan: &mut Plan, turn: &Turn<'_>, now: TimeMs) {
     let service = &turn.service;
     let mut reasons: BTreeMap<&Why, Vec<TaskId>> = BTreeMap::new();
+    let mut lost: BTreeMap<TaskId, String> = BTreeMap::new();
     for (at, why) in &turn.stops {
-        if let Some(member) = turn.members.get(*at) {
-            reasons.entry(why).or_default().push(member.task.id);
+        if let Some(reconcile::Member {
+            task,
+            lost: is_lost,
+            ..
+        }) = turn.members.get(*at)
+        {
+            reasons.entry(why).or_default().push(task.id);
+            // That fewer are wanted is not why one is gone that nobody has heard of.
+            if *is_lost && matches!(why, Why::Surplus | Why::Replaced) {
+                let host = &task.instance;
+                let words = format!("Lost with container instance {host}, which did not answer");
+                lost.insert(task.id, words);
+            }
         }
     }
     for (why, ids) in reasons {
@@ -310,7 +322,7 @@ fn report_starts_and_stops(plan: &mut Plan, turn: &Turn<'_>, now: TimeMs) {
         plan.stops.extend(ids.into_iter().map(|task| Stop {
             task,
             code: StopCode::ServiceSchedulerInitiated,
-            reason: reason.clone(),
+            reason: lost.remove(&task).unwrap_or_else(|| reason.clone()),
         }));
     }
     if !turn.starts.is_empty() {

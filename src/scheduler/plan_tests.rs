@@ -1,5 +1,7 @@
 //! What a pass does, case by case.
 
+use std::collections::BTreeSet;
+
 use super::fixture;
 use super::world::World;
 use crate::model::RolloutState;
@@ -78,6 +80,38 @@ fn a_lost_host_is_replaced_after_its_grace_and_its_return_leaves_n() {
     world.reconnect("ops-2");
     world.settle();
     assert_eq!(world.spread("web"), "ops-1 2 ops-2 2 ops-3 2");
+}
+
+#[test]
+fn what_is_lost_is_not_said_to_be_scaled_in() {
+    let mut world = three();
+    world.put_service(fixture::service("web", 6));
+    world.settle();
+    world.disconnect("ops-2");
+    world.advance_ms(30_000);
+    world.settle();
+    world.edit_service("web", |service| service.desired_count = 2);
+    world.plan();
+    let reasons = |host: &str| -> BTreeSet<String> {
+        let there = world
+            .state
+            .tasks
+            .values()
+            .filter(|it| it.instance.as_str() == host);
+        let reasons = there.filter_map(|it| it.stopped_reason.as_deref());
+        reasons.map(str::to_owned).collect()
+    };
+    let lost = "Lost with container instance ops-2, which did not answer";
+    assert_eq!(reasons("ops-2"), BTreeSet::from([lost.to_owned()]));
+    let others: Vec<_> = reasons("ops-1")
+        .into_iter()
+        .chain(reasons("ops-3"))
+        .collect();
+    assert!(!others.is_empty());
+    assert!(
+        others.iter().all(|it| it.starts_with("Scaling activity")),
+        "{others:?}"
+    );
 }
 
 #[test]

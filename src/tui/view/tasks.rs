@@ -270,13 +270,20 @@ pub(crate) fn ports(task: &Task) -> String {
     ports.join(" ")
 }
 
-/// Why a task is lost: its host, and how it ended there as far as that came to be known. That its
-/// service wanted fewer meanwhile is no reason of it.
+/// Reasons of a lost task that say no more than that it is: it was given up, and its service wanted
+/// fewer meanwhile.
+const NO_MORE: [&str; 3] = [
+    "Given up for lost",
+    "Lost with container",
+    "Scaling activity",
+];
+
+/// Why a task is lost: its host, and how it ended there as far as that came to be known.
 fn lost_with(task: &Task) -> String {
     let host = silent::host(task);
     let ends = task.containers.iter().filter_map(|c| c.reason.as_deref());
     let reason = task.stopped_reason.as_deref();
-    let ends = ends.chain(reason.filter(|it| !it.starts_with("Scaling activity")));
+    let ends = ends.chain(reason.filter(|it| !NO_MORE.iter().any(|no| it.starts_with(no))));
     let words = ends.fold(
         format!("lost with {host}, which did not answer"),
         |words, end| format!("{words}; {end}"),
