@@ -7,11 +7,13 @@ use quarterdeck::client::{ClientError, LogItem, Standing};
 use quarterdeck::controller::CommandError;
 use quarterdeck::controller::command::ErrorKind;
 use quarterdeck::model::snapshot::StoreOutage;
-use quarterdeck::model::{Change, ClusterName, Event as Happening, EventKind, Severity, Snapshot};
+use quarterdeck::model::{
+    Change, ClusterName, Event as Told, EventKind, Happening, History, Severity, Snapshot,
+};
 use quarterdeck::tui::{Effect, Event, Model, Saved, update};
 
 use crate::console::see;
-use crate::fleet::{NOW, ago, console, snapshot};
+use crate::fleet::{NOW, ago, console, options, snapshot};
 use crate::screens::{MIDDLE, SMALL, as_they_were, foresee, frame, press, text};
 
 type Size = (u16, u16);
@@ -139,7 +141,15 @@ fn unsampled(size: Size, keys: &str) -> Model {
 /// A config file that was not taken, among what happened.
 fn reload_refused(size: Size, keys: &str) -> Model {
     let mut fleet: Snapshot = snapshot();
-    let event = Happening {
+    fleet.state.apply(&Change::Event(Arc::new(reload())));
+    let mut model = console(size);
+    see(&mut model, fleet);
+    press(&mut model, keys);
+    model
+}
+
+fn reload() -> Told {
+    Told {
         at: ago(2),
         severity: Severity::Error,
         kind: EventKind::Operator,
@@ -152,12 +162,7 @@ fn reload_refused(size: Size, keys: &str) -> Model {
                   quarterdeck.toml:14:1: unknown key \"endpont\" in [[instance]]; did you mean \
                   \"endpoint\"?"
             .to_owned(),
-    };
-    fleet.state.apply(&Change::Event(Arc::new(event)));
-    let mut model = console(size);
-    see(&mut model, fleet);
-    press(&mut model, keys);
-    model
+    }
 }
 
 /// Why something is where it is cannot be told.
@@ -188,6 +193,60 @@ fn no_history(size: Size) -> Model {
         history: Err(why),
     };
     happen(&mut model, event);
+    model
+}
+
+/// The timeline with a config file that was not taken.
+fn refusals(size: Size) -> Model {
+    let mut model = console(size);
+    let effects = press(&mut model, "H");
+    let [Effect::History(ticket)] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    let told = reload();
+    let happenings = vec![Happening {
+        seq: 7,
+        at: told.at,
+        event: Arc::new(told),
+    }];
+    let event = Event::History {
+        ticket: *ticket,
+        history: Ok(History {
+            begins: Some(ago(60)),
+            happenings,
+            more: false,
+        }),
+    };
+    happen(&mut model, event);
+    model
+}
+
+/// A moment of the past that is not to be had.
+fn no_past(size: Size) -> Model {
+    let mut model = refusals(size);
+    let effects = press(&mut model, "<enter>");
+    let [Effect::At { ticket, .. }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    let why = "the change log begins only at 2026-09-21 14:12:20".to_owned();
+    let event = Event::Then {
+        ticket: *ticket,
+        snapshot: Err(why),
+    };
+    happen(&mut model, event);
+    model
+}
+
+/// The config file has faults, and the control plane of before runs on.
+fn config(size: Size) -> Model {
+    let mut options = options();
+    options.notice = Some(
+        "the config has faults: quarterdeck.toml:14:1: unknown key \"endpont\". The control plane \
+         that runs goes by what it read before. This console does not carry it on when it ends."
+            .to_owned(),
+    );
+    let mut model = Model::new(options, size, NOW);
+    see(&mut model, snapshot());
     model
 }
 
@@ -279,6 +338,9 @@ fn all(size: Size) -> Vec<(&'static str, Model)> {
         ("error-reload", reload_refused(size, "")),
         ("error-reload-events", reload_refused(size, "4")),
         ("error-explain", unexplained(size)),
+        ("error-reload-timeline", refusals(size)),
+        ("error-past", no_past(size)),
+        ("error-config", config(size)),
         ("error-history", no_history(size)),
         ("error-shell", no_shell(size)),
         ("error-editor", unedited(size)),
@@ -314,6 +376,12 @@ fn every_error_says_what_went_wrong_once() {
         ("error-reload", "was not read anew"),
         ("error-reload-events", "was not read anew"),
         ("error-explain", "connection refused"),
+        (
+            "error-reload-timeline",
+            "◌ (configuration) was not read anew",
+        ),
+        ("error-past", "the change log begins only"),
+        ("error-config", "the config has faults"),
         ("error-history", "disk I/O error"),
         ("error-shell", "is not running"),
         ("error-editor", "exit status: 1"),

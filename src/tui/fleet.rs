@@ -229,6 +229,8 @@ pub(crate) struct Fleet {
     of: Source,
     /// How many tasks there are by the width of their definition's name.
     definitions: BTreeMap<usize, usize>,
+    /// How many services there are by the width of their name.
+    names: BTreeMap<usize, usize>,
     /// Of all clusters, shown or not: who runs how many tasks of which revision.
     runs: BTreeMap<TaskDefinitionId, BTreeMap<Runner, u32>>,
 }

@@ -72,6 +72,10 @@ impl Fleet {
             services.map(service_row).collect(),
             instances.map(instance_row).collect(),
         );
+        for row in &fleet.services {
+            let width = text::width(row.service.name.as_str());
+            *fleet.names.entry(width).or_default() += 1;
+        }
         let order = Arc::new(Order::of(state));
         let tasks = state.tasks.values().filter(|it| view.shows(&it.cluster));
         let mut rows: Vec<TaskRow> = tasks.map(|task| fleet.row(task)).collect();
@@ -168,9 +172,14 @@ impl Fleet {
         let new = new.filter(|it| self.has_service(it));
         match (self.service_at(&key), new) {
             (Ok(at), Some(new)) => self.services[at].service = new,
-            (Ok(at), None) => _ = self.services.remove(at),
+            (Ok(at), None) => {
+                let row = self.services.remove(at);
+                take_one(&mut self.names, text::width(key.1.as_str()));
+                self.troubled -= usize::from(row.mood >= Mood::Warn);
+            }
             (Err(at), Some(new)) => {
                 self.services.insert(at, service_row(&new));
+                *self.names.entry(text::width(key.1.as_str())).or_default() += 1;
                 // Those that had been left over of one of the same name.
                 for row in self.of_service(&key).iter() {
                     self.count_for_service(row, true);
@@ -261,13 +270,7 @@ impl Fleet {
     }
 
     fn uncount_definition(&mut self, task: &Task) {
-        let width = definition_width(task);
-        if let Some(n) = self.definitions.get_mut(&width) {
-            *n -= 1;
-            if *n == 0 {
-                self.definitions.remove(&width);
-            }
-        }
+        take_one(&mut self.definitions, definition_width(task));
     }
 
     fn recount(&mut self, touched: &Touched) {
@@ -278,25 +281,22 @@ impl Fleet {
         }
         for key in &touched.services {
             if let Ok(at) = self.service_at(key) {
-                self.services[at].mood = service_mood(&self.services[at]);
+                let row = &mut self.services[at];
+                let mood = service_mood(row);
+                let before = std::mem::replace(&mut row.mood, mood);
+                self.troubled -= usize::from(before >= Mood::Warn);
+                self.troubled += usize::from(row.mood >= Mood::Warn);
             }
         }
         if touched.hosts {
             self.recount_hosts();
         }
-        // Of services and instances there are as many as operators set up: a look at a word of each
-        // costs less than to keep account. Of tasks none is looked at that was not touched.
-        let names = self
-            .services
-            .iter()
-            .map(|it| text::width(it.service.name.as_str()));
-        self.widths.service = names.max().unwrap_or(0);
-        let troubled = self.services.iter().filter(|it| it.mood >= Mood::Warn);
-        self.troubled = troubled.count();
-        let definition = self.definitions.last_key_value();
-        self.widths.definition = definition.map_or(0, |(width, _)| *width);
+        let widest = |of: &BTreeMap<usize, usize>| of.last_key_value().map_or(0, |(it, _)| *it);
+        self.widths.service = widest(&self.names);
+        self.widths.definition = widest(&self.definitions);
     }
 
+    /// What is known of a host itself changes seldom: then a word of each is looked at.
     fn recount_hosts(&mut self) {
         let all = || self.instances.iter().map(|row| &*row.instance);
         let widest = |width: fn(&Instance) -> usize| all().map(width).max().unwrap_or(0);
@@ -327,6 +327,16 @@ where
         });
     }
     Some(steps)
+}
+
+/// One fewer of that width.
+fn take_one(widths: &mut BTreeMap<usize, usize>, width: usize) {
+    if let Some(n) = widths.get_mut(&width) {
+        *n -= 1;
+        if *n == 0 {
+            widths.remove(&width);
+        }
+    }
 }
 
 fn definition_width(task: &Task) -> usize {
