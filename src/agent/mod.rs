@@ -40,7 +40,7 @@ mod streams_tests;
 
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use courier::Courier;
-pub use directory::EngineDirectory;
+pub use directory::{EngineDirectory, Heard};
 pub use run::{AgentHandle, spawn};
 pub use step::{Action, Key, View, World, step};
 pub use tuning::Tuning;

@@ -14,7 +14,7 @@ use crate::model::observation::AgentStatus;
 use crate::model::{InstanceName, Observation, Snapshot, TaskId};
 
 use super::clock::Clock;
-use super::directory::EngineWatch;
+use super::directory::{EngineWatch, Heard};
 use super::outbox::Outbox;
 use super::session::{self, Bearings, End, Opened};
 use super::tuning::Tuning;
@@ -27,6 +27,8 @@ pub struct AgentHandle {
     pub instance: InstanceName,
     /// Its engine while it answers.
     pub engine: EngineWatch,
+    /// When that last answered anything.
+    pub heard: Heard,
     task: AbortOnDropHandle<()>,
 }
 
@@ -51,7 +53,9 @@ pub fn spawn(
 ) -> AgentHandle {
     let (engine, watch) = watch::channel(None);
     let instance = settings.name.clone();
+    let heard = Heard::default();
     let agent = Agent {
+        heard: heard.clone(),
         settings,
         connector,
         snapshots,
@@ -67,6 +71,7 @@ pub fn spawn(
     AgentHandle {
         instance,
         engine: watch,
+        heard,
         task: AbortOnDropHandle::new(tokio::spawn(agent.run())),
     }
 }
@@ -80,6 +85,7 @@ struct Agent {
     vault: Arc<Vault>,
     outbox: Outbox,
     engine: watch::Sender<Option<Arc<dyn Engine>>>,
+    heard: Heard,
     status: AgentStatus,
     failed: BTreeSet<TaskId>,
     /// The reason last reported for being disconnected; `None` while connected.
@@ -132,7 +138,9 @@ impl Agent {
     async fn look_after(&mut self, opened: Opened) -> End {
         info!(instance = %self.settings.name, version = opened.info.docker_version, "connected");
         self.told = None;
-        self.status.heard_at = Some(self.clock.now());
+        let now = self.clock.now();
+        self.heard.note(now);
+        self.status.heard_at = Some(now);
         self.engine.send_replace(Some(opened.engine.clone()));
         let with = Bearings {
             instance: &self.settings.name,
@@ -142,6 +150,7 @@ impl Agent {
             snapshots: &mut self.snapshots,
             outbox: &mut self.outbox,
             status: &mut self.status,
+            heard: &self.heard,
             failed: &mut self.failed,
         };
         let end = session::run(with, opened).await;

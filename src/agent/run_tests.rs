@@ -479,8 +479,14 @@ async fn a_quiet_engine_is_quiet() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     while rig.reports.try_recv().is_ok() {}
     tokio::time::sleep(Duration::from_secs(20)).await;
-    // Heartbeats went on; nothing a person would see changed.
+    // Heartbeats went on; nothing a person would see changed. Who asks hears of them.
     assert!(rig.reports.try_recv().is_err());
+    let heard = rig.agent.heard.at().unwrap();
+    let beat = Tuning::default().heartbeat.as_millis() as u64;
+    assert!(
+        heard.0 + beat >= 1_000_000 + 50_000,
+        "last heard at {heard:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

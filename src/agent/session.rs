@@ -19,6 +19,7 @@ use crate::model::{InstanceName, Observation, Snapshot, TaskId};
 
 use super::assignments::Assignments;
 use super::clock::{Clock, TokioClock};
+use super::directory::Heard;
 use super::inspector::Inspector;
 use super::job::{self, Done, Progress};
 use super::outbox::{Outbox, Pacer};
@@ -75,6 +76,8 @@ pub struct Bearings<'a> {
     pub outbox: &'a mut Outbox,
     /// Where the agent stands.
     pub status: &'a mut AgentStatus,
+    /// When the engine last answered, for who asks.
+    pub heard: &'a Heard,
     /// Tasks that were reported as failed; they outlive a connection.
     pub failed: &'a mut BTreeSet<TaskId>,
 }
@@ -331,7 +334,9 @@ impl Session<'_> {
     /// The engine gave a sign of life.
     pub(super) fn hear(&mut self) {
         self.pulse.hear(Instant::now());
-        self.with.status.heard_at = Some(self.with.clock.now());
+        let now = self.with.clock.now();
+        self.with.heard.note(now);
+        self.with.status.heard_at = Some(now);
     }
 
     /// Reports the agent's standing if a person would see a difference.

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::directory::Heard;
 use super::fake::{FakeEngine, Mood};
 use super::fixture::{definition, instance, name, observed, registered, state, task};
 use super::streams::{EngineDirectory, LogItem, LogTarget, StreamError, exec, logs, stats};
@@ -98,7 +99,7 @@ impl Rig {
         }
         let (entry, watch) = watch::channel(Some(Arc::new(engine.clone()) as Arc<dyn Engine>));
         let directory = EngineDirectory::default();
-        directory.enter(instance(), watch);
+        directory.enter(instance(), watch, Heard::default());
         let snapshots = watch::Sender::new(Arc::new(Snapshot::default()));
         let rig = Self {
             engine,

@@ -85,6 +85,9 @@ pub struct ServiceCourse {
     pub most: u32,
     /// How many serve in the end.
     pub settled: u32,
+    /// How many more do as far as was seen last: their instances do not answer.
+    #[serde(default)]
+    pub unreachable: u32,
     /// How many of its tasks are lost with instances.
     #[serde(default)]
     pub lost: u32,
@@ -120,8 +123,14 @@ impl ServiceCourse {
             }
             (_, fewest, floor) => format!("down to {fewest}, below its floor of {floor}, "),
         };
+        let unknown = match self.unreachable {
+            0 => String::new(),
+            1 => ", 1 more is on an instance that does not answer".to_owned(),
+            more => format!(", {more} more are on instances that do not answer"),
+        };
         format!(
-            "{}: {} of {} serve in the end; {least}at most {} RUNNING and PENDING (ceiling {})",
+            "{}: {} of {} serve in the end{unknown}; {least}at most {} RUNNING and PENDING \
+             (ceiling {})",
             self.service, self.settled, self.desired, self.most, self.ceiling
         )
     }
@@ -487,6 +496,7 @@ fn services(course: &Course, which: impl Fn(&ServiceKey, &Served) -> bool) -> Ve
             fewest: it.fewest,
             most: it.most,
             settled: it.settled,
+            unreachable: it.unreachable,
             lost: 0,
             unplaced: unplaced_count(&course.end, key),
         })

@@ -295,10 +295,7 @@ impl Counts {
     pub(super) fn of(state: &State, service: &Service) -> Self {
         let wanted = service.primary().map(|primary| &primary.id);
         let mut counts = Self::default();
-        let heard = |task: &Task| {
-            let instance = state.instances.get(&task.instance);
-            instance.is_some_and(|instance| instance.is_connected())
-        };
+        let heard = |task: &Task| state.hears(task);
         for task in state.service_tasks(&service.cluster, &service.name) {
             if task.is_stopped() || task.lost_at.is_some() {
                 continue;

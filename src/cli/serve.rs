@@ -293,14 +293,13 @@ fn status(snapshot: &Snapshot) -> String {
         let primary = service.primary();
         primary.is_some_and(|it| it.rollout_state == RolloutState::InProgress)
     });
-    let running = state.tasks.values().filter(|it| it.is_serving()).count();
     format!(
-        "{} of {} answer; {}, {} deploying; {} running",
+        "{} of {} answer; {}, {} deploying; {}",
         answer.count(),
         out::count(state.instances.len(), "instance"),
         out::count(services().count(), "service"),
         moving.count(),
-        out::count(running, "task"),
+        super::status::running(state, None),
     )
 }
 

@@ -358,13 +358,10 @@ pub(super) fn table<'a>(snapshot: &Snapshot, services: impl Iterator<Item = &'a 
         "NOTE",
     ]);
     for service in services {
-        let serving = tasks_of(&snapshot.state, service)
-            .filter(|task| task.is_wanted() && task.is_serving())
-            .count();
         table.row([
             service.name.to_string(),
             service.status.as_str().to_owned(),
-            format!("{serving}/{}", service.desired_count),
+            running(&snapshot.state, service),
             service
                 .primary()
                 .map(|it| it.task_definition.to_string())
@@ -374,6 +371,14 @@ pub(super) fn table<'a>(snapshot: &Snapshot, services: impl Iterator<Item = &'a 
         ]);
     }
     table
+}
+
+/// How many of its tasks are known to serve, of how many; with a mark where more may.
+fn running(state: &State, service: &Service) -> String {
+    let serving = || tasks_of(state, service).filter(|task| task.is_serving());
+    let known = serving().filter(|task| state.hears(task)).count();
+    let mark = if known < serving().count() { "?" } else { "" };
+    format!("{known}{mark}/{}", service.desired_count)
 }
 
 fn rollout(deployment: &crate::model::Deployment) -> String {
@@ -404,7 +409,7 @@ fn remark(state: &State, service: &Service, now: TimeMs) -> String {
         remarks.push(format!("{starting} starting"));
     }
     let stale = tasks_of(state, service)
-        .filter(|task| task.is_wanted() && !heard(state, task))
+        .filter(|task| task.is_wanted() && !state.hears(task))
         .count();
     if stale > 0 {
         remarks.push(format!("{stale} on a host that does not answer"));
@@ -416,11 +421,6 @@ fn remark(state: &State, service: &Service, now: TimeMs) -> String {
         remarks.push(Backoff::in_a_row(failures));
     }
     remarks.join(", ")
-}
-
-fn heard(state: &State, task: &Task) -> bool {
-    let instance = state.instances.get(&task.instance);
-    instance.is_some_and(|instance| instance.is_connected())
 }
 
 /// What a deployment's images are pinned to, a line each.
@@ -633,6 +633,33 @@ mod tests {
         let lines = table(&snapshot, std::iter::once(world.service("web").as_ref())).lines();
         assert!(lines[1].starts_with("web      ACTIVE"), "{lines:?}");
         assert!(lines[1].contains("1 without a place"), "{lines:?}");
+        assert!(lines[1].contains(" 2/3 "), "{lines:?}");
+        // What a silent host runs is not known.
+        world.disconnect("a");
+        let snapshot = Snapshot {
+            state: world.state.clone(),
+            ..Snapshot::default()
+        };
+        let lines = table(&snapshot, std::iter::once(world.service("web").as_ref())).lines();
+        assert!(lines[1].contains(" 0?/3 "), "{lines:?}");
+        assert!(
+            lines[1].contains("2 on a host that does not answer"),
+            "{lines:?}"
+        );
+        let tasks = world.tasks("web");
+        let tasks = super::super::task::table(&snapshot, tasks.iter().map(AsRef::as_ref)).lines();
+        assert!(tasks[1].contains(" RUNNING? "), "{tasks:?}");
+        let said = super::super::status::running(&snapshot.state, None);
+        assert_eq!(
+            said,
+            "0 tasks running, 2 more on instances that do not answer"
+        );
+        // ECS's count stays what it is; ours is beside it.
+        let counts = shape::Counts::of(&snapshot.state);
+        let shaped = shape::service(&snapshot.state, world.service("web"), &counts);
+        assert_eq!(shaped["runningCount"], 2);
+        assert_eq!(shaped["unreachableCount"], 2);
+        assert_eq!(shaped["deployments"][0]["unreachableCount"], 2);
     }
 
     #[test]

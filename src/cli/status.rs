@@ -7,7 +7,7 @@ use super::error::CliResult;
 use super::session::Session;
 use super::{history, instance, out, resolve, service, time};
 use crate::api::shape;
-use crate::model::{Severity, Snapshot};
+use crate::model::{ClusterName, Severity, Snapshot, State};
 
 /// How many warnings are shown.
 const WARNINGS_SHOWN: usize = 5;
@@ -46,12 +46,11 @@ pub async fn run(session: &Session, of: &AsOf, output: Output) -> CliResult {
         }
     }
     let connected = instances().filter(|it| it.is_connected()).count();
-    let tasks = state.tasks.values().filter(|it| it.cluster == cluster);
     out::line(format!(
-        "cluster {cluster}: {connected} of {} instances answer, {}, {} running\n",
+        "cluster {cluster}: {connected} of {} instances answer, {}, {}\n",
         instances().count(),
         out::count(resolve::services(state, &cluster).count(), "service"),
-        out::count(tasks.filter(|it| it.is_serving()).count(), "task"),
+        running(state, Some(&cluster)),
     ))?;
     instance::table(&snapshot, instances().map(AsRef::as_ref)).print("no instances")?;
     let services = service::table(
@@ -76,6 +75,18 @@ pub async fn run(session: &Session, of: &AsOf, output: Output) -> CliResult {
         }
     }
     Ok(())
+}
+
+/// How many tasks run, of a cluster or of all; and of how many it is not known.
+pub(super) fn running(state: &State, cluster: Option<&ClusterName>) -> String {
+    let tasks = state.tasks.values().filter(|it| it.is_serving());
+    let tasks = tasks.filter(|it| cluster.is_none_or(|cluster| it.cluster == *cluster));
+    let (known, unknown): (Vec<_>, Vec<_>) = tasks.partition(|task| state.hears(task));
+    let known = out::count(known.len(), "task");
+    match unknown.len() {
+        0 => format!("{known} running"),
+        unknown => format!("{known} running, {unknown} more on instances that do not answer"),
+    }
 }
 
 fn holder(session: &Session, snapshot: &Snapshot) -> String {

@@ -19,8 +19,8 @@ use crate::model::arn::short_name;
 use crate::model::parameters::{ContainerOverride, TaskOverride};
 use crate::model::task::{Container, Health};
 use crate::model::{
-    CapacityProviderStrategyItem, ContainerName, CpuUnits, LaunchType, MemoryMib, Snapshot, Task,
-    TaskDefinition, TaskId,
+    CapacityProviderStrategyItem, ContainerName, CpuUnits, LaunchType, MemoryMib, Snapshot, State,
+    Task, TaskDefinition, TaskId,
 };
 
 /// Wait before a request that got no answer is repeated.
@@ -118,7 +118,7 @@ pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Tas
             task.group.to_string(),
             task.task_definition.to_string(),
             task.whereabouts().to_owned(),
-            task.last_status.as_str().to_owned(),
+            status(&snapshot.state, task),
             health(task),
             time::age(task.created_at, snapshot.at),
             ports(task),
@@ -126,6 +126,16 @@ pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Tas
         ]);
     }
     table
+}
+
+/// Its status, with a mark where nobody can say whether it still is so.
+fn status(state: &State, task: &Task) -> String {
+    let mark = if task.is_stopped() || state.hears(task) {
+        ""
+    } else {
+        "?"
+    };
+    format!("{}{mark}", task.last_status.as_str())
 }
 
 fn health(task: &Task) -> String {
@@ -205,7 +215,7 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
         ),
         (
             "status",
-            format!("{} (desired {wanted})", task.last_status.as_str()),
+            format!("{} (desired {wanted})", status(state, &task)),
         ),
         ("health", health(&task)),
         (

@@ -92,7 +92,10 @@ impl Crew {
             self.vault.clone(),
         );
         let name = agent.instance.clone();
-        berth.engines.enter(name.clone(), agent.engine.clone());
+        let heard = agent.heard.clone();
+        berth
+            .engines
+            .enter(name.clone(), agent.engine.clone(), heard);
         self.agents.insert(name, agent);
     }
 

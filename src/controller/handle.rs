@@ -218,7 +218,14 @@ impl Handle {
     /// ago the last change was.
     #[must_use]
     pub fn picture(&self) -> Snapshot {
-        self.as_of_now(&self.snapshot())
+        let mut picture = self.as_of_now(&self.snapshot());
+        // Heartbeats are no news, so no picture is made for them.
+        for (name, at) in self.engines.heard() {
+            if let Some(agent) = picture.live.agents.get_mut(&name) {
+                agent.heard_at = agent.heard_at.max(Some(at));
+            }
+        }
+        picture
     }
 
     /// That picture as of now.

@@ -180,6 +180,14 @@ impl State {
         self.services.get(&(cluster.clone(), name.clone()))
     }
 
+    /// Whether the instance that a task is on answers: if not, what is known of the task is what
+    /// was seen last.
+    #[must_use]
+    pub fn hears(&self, task: &Task) -> bool {
+        let instance = self.instances.get(&task.instance);
+        instance.is_some_and(|instance| instance.is_connected())
+    }
+
     /// A service's tasks, stopped ones included.
     pub fn service_tasks<'a>(
         &'a self,

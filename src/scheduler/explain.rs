@@ -305,8 +305,9 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
         .service_tasks(&service.cluster, &service.name)
         .filter(|task| !task.is_stopped())
         .collect();
-    let serving = tasks.iter().filter(|task| task.is_serving()).count();
-    let wanted = tasks.iter().filter(|task| task.is_wanted()).count();
+    let wanted = || tasks.iter().filter(|task| task.is_wanted());
+    let (known, unknown): (Vec<&Arc<Task>>, Vec<_>) = wanted().partition(|task| state.hears(task));
+    let serving = known.iter().filter(|task| task.is_serving()).count();
     let (stopping, kept): (Vec<&Arc<Task>>, Vec<_>) = tasks
         .iter()
         .partition(|task| task.desired_status == DesiredStatus::Stopped);
@@ -318,8 +319,18 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
             1 => "1 task".to_owned(),
             count => format!("{count} tasks"),
         },
-        wanted - serving
+        known.len() - serving
     )];
+    if !unknown.is_empty() {
+        let hosts: BTreeSet<&str> = unknown.iter().map(|task| task.instance.as_str()).collect();
+        answer.push(format!(
+            "{} of its tasks {} on {}, which {} not answer: what they do is not known.",
+            unknown.len(),
+            if unknown.len() == 1 { "is" } else { "are" },
+            join(&hosts),
+            if hosts.len() == 1 { "does" } else { "do" },
+        ));
+    }
     if lost > 0 {
         answer.push(format!(
             "{lost} more are lost on instances that do not answer; they count again if those return."

@@ -87,6 +87,8 @@ fn of_task(snapshot: &Snapshot, task: &Task, with_labels: bool) -> Vec<Value> {
             put("port", port.to_string());
             put("protocol", binding.protocol.to_string());
             put("instance", task.instance.to_string());
+            // What a silent instance runs is not known: it is kept, and whoever scrapes may drop it.
+            put("instance_connected", instance.is_connected().to_string());
             put("zone", instance.zone().to_owned());
             for (name, value) in labels.into_iter().flatten().take(DOCKER_LABELS_MAX) {
                 let value: String = value.chars().take(VALUE_MAX).collect();

@@ -96,6 +96,8 @@ fn services(page: &mut Page, snapshot: &Snapshot) {
         .take(SERVICES_MAX)
         .collect();
     let mut tasks: BTreeMap<(Key<'_>, &str), u64> = BTreeMap::new();
+    // None is a figure too: an alert needs it.
+    let mut unreachable: BTreeMap<Key<'_>, u64> = known.iter().map(|of| (*of, 0)).collect();
     for task in state.tasks.values() {
         let cluster = task.cluster.as_str();
         let of = match &task.service {
@@ -103,6 +105,7 @@ fn services(page: &mut Page, snapshot: &Snapshot) {
             Some(service) => key(&known, cluster, service.as_str()),
         };
         *tasks.entry((of, task.last_status.as_str())).or_default() += 1;
+        *unreachable.entry(of).or_default() += u64::from(!task.is_stopped() && !state.hears(task));
     }
     let mut family = page.family(
         "quarterdeck_tasks",
@@ -116,6 +119,15 @@ fn services(page: &mut Page, snapshot: &Snapshot) {
             ("last_status", status),
         ];
         family.count(&labels, count);
+    }
+    let mut family = page.family(
+        "quarterdeck_unreachable_tasks",
+        Kind::Gauge,
+        "Tasks that have not stopped, as far as is known, and whose instance does not answer; \
+         running and pending ones are counted there too. Those given up for lost are among them.",
+    );
+    for ((cluster, service), count) in unreachable {
+        family.count(&[("cluster", cluster), ("service", service)], count);
     }
     let counts = shape::Counts::of(state);
     let mut figures: BTreeMap<Key<'_>, [u64; 4]> = BTreeMap::new();

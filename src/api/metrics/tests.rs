@@ -240,6 +240,12 @@ async fn the_page_tells_what_runs_what_does_not_and_what_was_done() {
         read.value("quarterdeck_instance_heard_age_seconds", &instance)
             .is_some()
     );
+    let web = [("cluster", "default"), ("service", "web")];
+    assert_eq!(
+        read.value("quarterdeck_unreachable_tasks", &web),
+        Some(0.0),
+        "each answers"
+    );
     assert!(read.value("quarterdeck_change_log_changes", &[]).unwrap() > 10.0);
     assert!(
         read.value("quarterdeck_decision_seconds_count", &[])
@@ -295,6 +301,12 @@ fn a_label_may_hold_anything_and_there_are_so_many_series_at_most() {
         read.value("quarterdeck_service_desired_tasks", &other),
         Some(100.0)
     );
+
+    // No instance answers, so of each of their tasks it is not known what it does.
+    let unreachable = |of: &[(&str, &str)]| read.value("quarterdeck_unreachable_tasks", of);
+    assert_eq!(unreachable(&other), Some(50.0));
+    let first = [("cluster", "default"), ("service", "s00000")];
+    assert_eq!(unreachable(&first), Some(1.0));
 
     let mut page = Page::default();
     let odd = "a\"b\\c\nd{}=,é";
@@ -398,6 +410,23 @@ fn what_serves_is_found_where_its_instance_is_reached() {
         ],
         "each once, and nothing that cannot be reached"
     );
+    let connected = |found: &serde_json::Value, at: usize| {
+        let label = &found[at]["labels"]["__meta_quarterdeck_instance_connected"];
+        label.as_str().unwrap().to_owned()
+    };
+    assert_eq!(connected(&found, 0), "true");
+    // What was seen last on a silent one is kept, and says so.
+    let mut silent = snapshot.clone();
+    for instance in snapshot.state.instances.values() {
+        let mut instance = instance.as_ref().clone();
+        instance.connection = crate::model::Connection::Disconnected {
+            since: TimeMs(1),
+            reason: "away".to_owned(),
+        };
+        let name = instance.name.clone();
+        silent.state.instances.insert(name, Arc::new(instance));
+    }
+    assert_eq!(connected(&targets(&silent, None, true), 0), "false");
     let labels = found[0]["labels"].as_object().unwrap();
     assert!(
         labels

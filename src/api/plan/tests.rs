@@ -395,6 +395,35 @@ fn what_would_happen_anyhow_is_left_out_of_a_plan() {
     assert_eq!(foresee(&world, vec![nothing], &[]).steps, []);
 }
 
+/// With every host silent, nobody can say that anything serves.
+#[test]
+fn what_does_not_answer_is_not_promised_to_serve() {
+    let instance = |name, zone| fixture::instance(name, zone, 4096, 4096, &[]);
+    let mut world = World::new([instance("h0", "a"), instance("h1", "b")]);
+    for revision in 1..=2 {
+        world.put_definition(fixture::definition("web", revision, 256, 256, &[]));
+    }
+    world.put_service(fixture::service("web", 4));
+    world.settle();
+    world.disconnect("h0");
+    world.disconnect("h1");
+    let scaled = vec![update("web", &json!({"desiredCount": 5}))];
+    let report = foresee(&world, scaled, &[]);
+    let web = &report.services[0];
+    assert_eq!((web.before, web.settled, web.unreachable), (0, 0, 4));
+    let said = web.on_the_way();
+    assert!(
+        said.starts_with(
+            "web: 0 of 5 serve in the end, 4 more are on instances that do not answer; "
+        ),
+        "{said}"
+    );
+    world.reconnect("h0");
+    let scaled = vec![update("web", &json!({"desiredCount": 5}))];
+    let web = foresee(&world, scaled, &[]).services.remove(0);
+    assert_eq!((web.before, web.settled, web.unreachable), (2, 3, 2));
+}
+
 #[test]
 fn a_floor_is_said_where_it_holds() {
     let course = |before, fewest, floor, settled| ServiceCourse {
@@ -408,6 +437,7 @@ fn a_floor_is_said_where_it_holds() {
         fewest,
         most: 9,
         settled,
+        unreachable: 0,
         lost: 0,
         unplaced: 0,
     };

@@ -14,7 +14,7 @@ pub fn container_instance(state: &State, instance: &Instance) -> Value {
     let mut held = instance.reserved.clone();
     held.add(&instance.foreign);
     for task in state.instance_tasks(&instance.name) {
-        tally.count(task);
+        tally.count(state, task);
         if !task.is_stopped() {
             held.add(&task.resources);
         }

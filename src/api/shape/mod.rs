@@ -80,7 +80,7 @@ pub fn cluster(state: &State, cluster: &Cluster) -> Value {
         .filter(|it| &it.cluster == name && it.status == crate::model::ServiceStatus::Active);
     let mut tally = Tally::default();
     for task in state.tasks.values().filter(|it| &it.cluster == name) {
-        tally.count(task);
+        tally.count(state, task);
     }
     json!({
         "clusterArn": cluster.partition.cluster(name),
@@ -89,6 +89,7 @@ pub fn cluster(state: &State, cluster: &Cluster) -> Value {
         "registeredContainerInstancesCount": instances.count(),
         "runningTasksCount": tally.running,
         "pendingTasksCount": tally.pending,
+        "unreachableTasksCount": tally.unreachable,
         "activeServicesCount": services.count(),
         "statistics": [], "tags": cluster.tags, "settings": [],
         "capacityProviders": providers,
@@ -129,15 +130,19 @@ struct Tally {
     running: u32,
     pending: u32,
     wanted: u32,
+    /// Of those that run and those on their way: on instances that do not answer.
+    unreachable: u32,
 }
 
 impl Tally {
     /// Counts a task the way ECS does: by what was observed of it. A task given up for lost
     /// counts for nothing.
-    fn count(&mut self, task: &Task) {
+    fn count(&mut self, state: &State, task: &Task) {
         if task.lost_at.is_some() {
             return;
         }
+        let counts = task.last_status <= LastStatus::Running;
+        self.unreachable += u32::from(counts && !state.hears(task));
         self.wanted += u32::from(task.is_wanted());
         match task.last_status {
             LastStatus::Running => self.running += 1,

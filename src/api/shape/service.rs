@@ -41,9 +41,9 @@ impl Counts {
                     .deployments
                     .entry((key.clone(), deployment.clone()))
                     .or_default()
-                    .count(task);
+                    .count(state, task);
             }
-            counts.services.entry(key).or_default().count(task);
+            counts.services.entry(key).or_default().count(state, task);
         }
         counts
     }
@@ -96,6 +96,7 @@ pub fn service(state: &State, service: &Service, counts: &Counts) -> Value {
         "desiredCount": service.desired_count,
         "runningCount": tally.running,
         "pendingCount": tally.pending,
+        "unreachableCount": tally.unreachable,
         "availabilityZoneRebalancing": plain(&service.availability_zone_rebalancing),
         "schedulingStrategy": plain(&service.scheduling_strategy),
         "deploymentController": {"type": "ECS"},
@@ -179,6 +180,7 @@ fn deployment(state: &State, deployment: &Deployment, tally: Tally) -> Value {
         "desiredCount": tally.wanted,
         "pendingCount": tally.pending,
         "runningCount": tally.running,
+        "unreachableCount": tally.unreachable,
         "failedTasks": deployment.failed_tasks,
         "createdAt": deployment.created_at.as_wire_seconds(),
         "updatedAt": deployment.updated_at.as_wire_seconds(),

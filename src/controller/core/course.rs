@@ -52,6 +52,8 @@ pub struct Served {
     pub most: u32,
     /// How many serve in the end.
     pub settled: u32,
+    /// How many more do as far as was seen last: their instances do not answer in the end.
+    pub unreachable: u32,
 }
 
 /// How it goes on.
@@ -89,11 +91,11 @@ pub fn course(
     };
     let counts_before = counts(before);
     for (key, service) in &before.services {
-        let (serving, _) = counts_before.get(key).copied().unwrap_or_default();
+        let count = counts_before.get(key).copied().unwrap_or_default();
         course.served.insert(
             key.clone(),
             Served {
-                before: serving,
+                before: count.serving,
                 ..Served::of(service)
             },
         );
@@ -200,10 +202,11 @@ impl Course {
                 .served
                 .entry(key.clone())
                 .or_insert_with(|| Served::of(service));
-            let (serving, wanted) = counts.get(key).copied().unwrap_or_default();
-            served.fewest = served.fewest.min(serving);
-            served.most = served.most.max(wanted);
-            served.settled = serving;
+            let count = counts.get(key).copied().unwrap_or_default();
+            served.fewest = served.fewest.min(count.serving);
+            served.most = served.most.max(count.wanted);
+            served.settled = count.serving;
+            served.unreachable = count.unreachable;
         }
     }
 
@@ -234,19 +237,32 @@ impl Served {
             fewest: u32::MAX,
             most: 0,
             settled: 0,
+            unreachable: 0,
         }
     }
 }
 
-/// How many tasks serve, and how many are RUNNING or PENDING, of every service.
-fn counts(state: &State) -> BTreeMap<ServiceKey, (u32, u32)> {
-    let mut counts: BTreeMap<ServiceKey, (u32, u32)> = BTreeMap::new();
+/// How a service's tasks stand.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    serving: u32,
+    /// Would serve, on instances that do not answer.
+    unreachable: u32,
+    /// RUNNING or PENDING.
+    wanted: u32,
+}
+
+/// How the tasks of every service stand.
+fn counts(state: &State) -> BTreeMap<ServiceKey, Count> {
+    let mut counts: BTreeMap<ServiceKey, Count> = BTreeMap::new();
     for task in state.tasks.values().filter(|task| task.is_wanted()) {
         if let Some(service) = &task.service {
             let key = (task.cluster.clone(), service.clone());
-            let (serving, wanted) = counts.entry(key).or_default();
-            *serving += u32::from(task.is_serving());
-            *wanted += 1;
+            let count = counts.entry(key).or_default();
+            let (serves, heard) = (task.is_serving(), state.hears(task));
+            count.serving += u32::from(serves && heard);
+            count.unreachable += u32::from(serves && !heard);
+            count.wanted += 1;
         }
     }
     counts
