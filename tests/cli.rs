@@ -111,6 +111,14 @@ fn wrong_usage_is_exit_code_2_on_standard_error() {
         assert!(out(&output).is_empty(), "{line:?}");
         assert!(!err(&output).is_empty(), "{line:?}");
     }
+    for (line, meant) in [
+        (&["scale", "web", "3"][..], "did you mean qd service scale?"),
+        (&["drain", "ops-1"], "did you mean qd instance drain?"),
+        (&["show", "web"], "did you mean qd service show or qd "),
+    ] {
+        let said = err(&user.run(line));
+        assert!(said.contains(meant), "{line:?}: {said}");
+    }
     let output = user.run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(out(&output).contains("config"));

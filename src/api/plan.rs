@@ -121,6 +121,9 @@ impl ServiceCourse {
             (before, fewest, floor) if fewest >= before && self.settled >= floor => {
                 format!("never fewer than {fewest}, {floor} once they are up, ")
             }
+            (before, fewest, floor) if fewest >= before && self.unreachable > 0 => {
+                format!("never fewer than {fewest}, as now (floor {floor}), ")
+            }
             (_, fewest, floor) => format!("down to {fewest}, below its floor of {floor}, "),
         };
         let unknown = match self.unreachable {

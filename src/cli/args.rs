@@ -659,7 +659,7 @@ pub struct HistoryOf {
 /// A moment of the past.
 #[derive(Clone, Debug, Default, Args)]
 pub struct AsOf {
-    /// As it was at this moment: 10m (ago), 2026-05-04T12:00 (here), or 2026-05-04T12:00:00Z
+    /// As it was at this moment: 10m (ago), 08:19, 2026-05-04T12:00 (here), or 2026-05-04T12:00:00Z
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
 }

@@ -55,6 +55,9 @@ pub fn main() -> color_eyre::Result<u8> {
             // Help and version go to standard output and are no failure. A reader that went
             // away is none either.
             let _ = error.print();
+            if let Some(meant) = meant_elsewhere(&error) {
+                out::note(format!("did you mean {meant}?"));
+            }
             return Ok(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -76,6 +79,26 @@ pub fn main() -> color_eyre::Result<u8> {
         Err(Ended::Broken(report)) => Err(report),
         Err(Ended::Cli(error)) => Ok(tell(&error)),
     }
+}
+
+/// The commands in which an unknown one is known: `qd scale` is `qd service scale`.
+fn meant_elsewhere(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let Some(ContextValue::String(asked)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let all = Arguments::command();
+    let meant = all.get_subcommands().filter(|group| {
+        let mut within = group.get_subcommands();
+        within.any(|it| it.get_name() == asked)
+    });
+    let meant: Vec<String> = meant
+        .map(|group| format!("qd {} {asked}", group.get_name()))
+        .collect();
+    (!meant.is_empty()).then(|| meant.join(" or "))
 }
 
 /// Tells how a command ended, and gives the exit code for it.

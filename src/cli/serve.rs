@@ -255,10 +255,7 @@ async fn reload(global: &Global, carried: &mut Carried) -> Result<String, String
         }
         Err(refusal) => {
             let reason = refusal.to_string();
-            error!(
-                %reason,
-                "the configuration was not read anew; nothing has changed"
-            );
+            tell_refusal(&reason);
             if let ReloadRefusal::Store(_) = refusal {
                 // Nor can that be written down.
                 out::note(format!("qd: {reason}"));
@@ -268,9 +265,24 @@ async fn reload(global: &Global, carried: &mut Carried) -> Result<String, String
     }
 }
 
+/// Tells in the log why the configuration is not gone by, line by line: faults come with the lines
+/// of the file that are meant, and are read as `qd config check` shows them.
+fn tell_refusal(reason: &str) {
+    let lines: Vec<&str> = reason.lines().filter(|it| !it.trim().is_empty()).collect();
+    match lines.as_slice() {
+        [] | [_] => error!(%reason, "the configuration was not read anew; nothing has changed"),
+        lines => {
+            error!("the configuration was not read anew; nothing has changed:");
+            for line in lines {
+                error!("{line}");
+            }
+        }
+    }
+}
+
 /// Tells why the configuration is not gone by, and writes it down.
 async fn refuse(carried: &Carried, reason: String) -> String {
-    error!(%reason, "the configuration was not read anew; nothing has changed");
+    tell_refusal(&reason);
     carried.handle().reload_refused(reason.clone()).await;
     reason
 }

@@ -19,6 +19,8 @@ use serde_json::Value;
 const FIRST_WORD: Duration = Duration::from_secs(5);
 /// How long a control plane that went away is waited for.
 const LOST_PATIENCE: Duration = Duration::from_secs(15);
+/// The same of a command that follows logs or events: a machine that is restarted, an upgrade.
+pub const FOLLOW_PATIENCE: Duration = Duration::from_secs(600);
 /// How long it may be away unmentioned: a moment's gap mends itself.
 const LOST_TOLD: Duration = Duration::from_secs(1);
 /// How long the picture must stand still to count as whole.
@@ -125,7 +127,13 @@ impl Session {
     /// Watches whether the control plane is still there.
     #[must_use]
     pub fn presence(&self) -> Presence {
-        Presence::of(self.client.as_ref())
+        self.presence_for(LOST_PATIENCE)
+    }
+
+    /// The same, waiting so long for one that went away.
+    #[must_use]
+    pub fn presence_for(&self, patience: Duration) -> Presence {
+        Presence::of(self.client.as_ref(), patience)
     }
 
     /// Says, where it is so, that nothing keeps services running after this command, or after
@@ -176,11 +184,13 @@ pub struct Presence {
     standings: watch::Receiver<Standing>,
     lost: Option<Instant>,
     told: bool,
+    patience: Duration,
 }
 
 impl Presence {
-    fn of(client: &dyn Client) -> Self {
+    fn of(client: &dyn Client, patience: Duration) -> Self {
         Self {
+            patience,
             standings: client.standings(),
             lost: None,
             told: false,
@@ -207,17 +217,17 @@ impl Presence {
             };
             let since = *self.lost.get_or_insert_with(Instant::now);
             let now = Instant::now();
-            if now >= since + LOST_PATIENCE {
+            if now >= since + self.patience {
                 return CliError::Client(ClientError::Gone(reason));
             }
             if now >= since + LOST_TOLD && !self.told {
                 self.told = true;
                 out::note(format!(
                     "the control plane does not answer ({reason}); waiting {} s for it",
-                    LOST_PATIENCE.as_secs()
+                    self.patience.as_secs()
                 ));
             }
-            let next = since + if self.told { LOST_PATIENCE } else { LOST_TOLD };
+            let next = since + if self.told { self.patience } else { LOST_TOLD };
             // Either way it is looked at anew.
             let _moved = timeout_at(next, self.standings.changed()).await;
         }
@@ -225,7 +235,7 @@ impl Presence {
 }
 
 /// The instances that were neither heard nor tried in vain since the control plane started.
-fn untried(snapshot: &Snapshot) -> Vec<InstanceName> {
+pub(super) fn untried(snapshot: &Snapshot) -> Vec<InstanceName> {
     let start = snapshot.holder.since;
     let tried = |instance: &Instance| {
         let agent = snapshot.live.agents.get(&instance.name);
@@ -251,6 +261,7 @@ mod tests {
             standings: standing.subscribe(),
             lost: None,
             told: false,
+            patience: LOST_PATIENCE,
         };
         (standing, presence)
     }

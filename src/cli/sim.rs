@@ -158,15 +158,26 @@ fn summary(outcomes: &[Outcome], took: f64, threads: usize) -> String {
     };
     format!(
         "{} in {took:.1} s on {}, {failures}\n\
-         {:.1} seeds and {:.1} simulated hours a second; {hours:.0} simulated hours, {} calls to \
-         engines, {} changes",
+         {} seeds and {} simulated hours a second; {} simulated hours, {} calls to engines, {} \
+         changes",
         out::count(outcomes.len(), "seed"),
         out::count(threads, "thread"),
-        outcomes.len() as f64 / took,
-        hours / took,
+        digits(outcomes.len() as f64 / took),
+        digits(hours / took),
+        digits(hours),
         sum(|it| it.calls),
         sum(|it| it.changes),
     )
+}
+
+/// A figure with three digits that say something, and no more.
+fn digits(figure: f64) -> String {
+    match figure {
+        100.0.. => format!("{figure:.0}"),
+        10.0.. => format!("{figure:.1}"),
+        1.0.. => format!("{figure:.2}"),
+        _ => format!("{figure:.3}"),
+    }
 }
 
 fn as_json(outcomes: &[Outcome]) -> serde_json::Value {
@@ -178,4 +189,15 @@ fn as_json(outcomes: &[Outcome]) -> serde_json::Value {
         })
     });
     json!({ "seeds": seeds.collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digits;
+
+    #[test]
+    fn a_short_run_is_not_told_as_none() {
+        let told = [0.0217, 0.4, 1.234, 56.78, 1_234.5].map(digits);
+        assert_eq!(told, ["0.022", "0.400", "1.23", "56.8", "1234"]);
+    }
 }

@@ -1,17 +1,30 @@
 //! `qd logs` and `qd events`.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::args::{Events, Logs, Output};
 use super::error::{CliError, CliResult};
-use super::session::Session;
+use super::session::{FOLLOW_PATIENCE, Session, untried};
 use super::wait::EventCursor;
 use super::{out, resolve, time};
 use crate::agent::{Clock as _, SystemClock};
-use crate::client::{LogItem, LogTarget};
+use crate::client::{ClientError, LogItem, LogTarget, Standing};
 use crate::docker::LogOptions;
-use crate::model::{ClusterName, ContainerName, Event, Severity, State};
+use crate::model::{ClusterName, ContainerName, Event, Severity, State, TaskId, TimeMs};
+
+/// Wait between two attempts to begin a stream of logs anew.
+const AGAIN_GAP: Duration = Duration::from_millis(500);
+/// So long before the last line a stream is begun anew, in milliseconds: engines count in seconds,
+/// and lines of several hosts come in no strict order.
+const RESUME_MARGIN_MS: u64 = 5_000;
+/// Of so many containers it is remembered how far they were printed.
+const PLACES_MAX: usize = 4_096;
 
 /// `qd logs`.
 ///
@@ -38,17 +51,156 @@ pub async fn logs(session: &Session, asked: &Logs, output: Output) -> CliResult 
         until: None,
         tail: asked.tail,
     };
-    let mut stream = session.client.logs(target, options).await?;
     let printer = Printer {
         several,
         timestamps: asked.timestamps,
         output,
     };
+    let mut stream = session.client.logs(target.clone(), options.clone()).await?;
+    let mut place = Place::default();
     let mut broken = false;
-    while let Some(item) = stream.next().await {
-        broken |= printer.print(&item?)?;
+    loop {
+        let ended = read(&mut stream, &printer, &mut place, &mut broken).await?;
+        let clean = ended.is_none();
+        // A server that ends lets its streams end, too: then nobody answers any more.
+        let away = match ended {
+            None => session.client.whoami().await.err(),
+            Some(error) => Some(error),
+        };
+        match away {
+            Some(ClientError::Gone(reason)) if asked.follow => {
+                stream = again(session, &target, &options, &mut place, reason).await?;
+                // What broke off did so with the control plane, and goes on.
+                broken = false;
+            }
+            Some(error) if !clean => return Err(error.into()),
+            Some(_) | None => break,
+        }
     }
     if broken { Err(CliError::Told) } else { Ok(()) }
+}
+
+type Items = BoxStream<'static, Result<LogItem, ClientError>>;
+
+/// Prints a stream to its end, or to what it ends with.
+async fn read(
+    stream: &mut Items,
+    printer: &Printer,
+    place: &mut Place,
+    broken: &mut bool,
+) -> CliResult<Option<ClientError>> {
+    while let Some(item) = stream.next().await {
+        match item {
+            Ok(item) if place.is_new(&item) => *broken |= printer.print(&item)?,
+            Ok(_) => {}
+            Err(error) => return Ok(Some(error)),
+        }
+    }
+    Ok(None)
+}
+
+/// The stream anew, from where it broke off, once a control plane is there again. It is waited for
+/// at most [`FOLLOW_PATIENCE`].
+async fn again(
+    session: &Session,
+    target: &LogTarget,
+    options: &LogOptions,
+    place: &mut Place,
+    reason: String,
+) -> CliResult<Items> {
+    let patience = FOLLOW_PATIENCE.as_secs();
+    out::note(format!(
+        "the control plane went away ({reason}); waiting {patience} s at most for it, then the \
+         logs go on"
+    ));
+    let options = LogOptions {
+        since: Some(place.resume(SystemClock.now())),
+        tail: None,
+        ..options.clone()
+    };
+    let deadline = Instant::now() + FOLLOW_PATIENCE;
+    let attached = || !matches!(session.client.standing(), Standing::Lost { .. });
+    loop {
+        sleep(AGAIN_GAP).await;
+        match session.client.logs(target.clone(), options.clone()).await {
+            // Its hosts may not have answered it yet.
+            Ok(stream) if attached() && untried(&session.snapshot()).is_empty() => {
+                out::note("the control plane answers again");
+                return Ok(stream);
+            }
+            Err(error) if !matches!(error, ClientError::Gone(_) | ClientError::Engine(_)) => {
+                return Err(error.into());
+            }
+            Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            Ok(stream) if Instant::now() >= deadline => return Ok(stream),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// How far the lines of each container were printed, so that none comes twice when a stream is
+/// begun anew a little before where it broke off.
+#[derive(Default)]
+struct Place {
+    printed: BTreeMap<(TaskId, ContainerName), Printed>,
+    /// Begun anew: what was printed is left out.
+    again: BTreeMap<(TaskId, ContainerName), Printed>,
+    newest: Option<TimeMs>,
+}
+
+/// The moment of the last line, and how many lines of that very moment there were.
+#[derive(Clone, Copy)]
+struct Printed {
+    at: TimeMs,
+    lines: u32,
+}
+
+impl Place {
+    /// From when on a stream is asked for anew.
+    fn resume(&mut self, now: TimeMs) -> TimeMs {
+        self.again.clone_from(&self.printed);
+        let newest = self.newest.unwrap_or(now).min(now);
+        TimeMs(newest.0.saturating_sub(RESUME_MARGIN_MS))
+    }
+
+    /// Takes an item in; whether it was not printed yet.
+    fn is_new(&mut self, item: &LogItem) -> bool {
+        let LogItem::Line {
+            at,
+            task,
+            container,
+            ..
+        } = item
+        else {
+            return true;
+        };
+        let key = (*task, container.clone());
+        if let Some(before) = self.again.get_mut(&key) {
+            if *at < before.at {
+                return false;
+            }
+            if *at == before.at && before.lines > 0 {
+                before.lines -= 1;
+                return false;
+            }
+            if *at > before.at {
+                self.again.remove(&key);
+            }
+        }
+        self.newest = self.newest.max(Some(*at));
+        if self.printed.len() >= PLACES_MAX && !self.printed.contains_key(&key) {
+            self.printed.pop_first();
+        }
+        let printed = self
+            .printed
+            .entry(key)
+            .or_insert(Printed { at: *at, lines: 0 });
+        if printed.at != *at {
+            *printed = Printed { at: *at, lines: 0 };
+        }
+        printed.lines = printed.lines.saturating_add(1);
+        true
+    }
 }
 
 /// All tasks on an instance; that others run something there too is said.
@@ -175,7 +327,7 @@ pub async fn events(session: &Session, asked: &Events, output: Output) -> CliRes
         return Ok(());
     }
     let mut cursor = EventCursor::after(&first);
-    let mut presence = session.presence();
+    let mut presence = session.presence_for(FOLLOW_PATIENCE);
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         for event in cursor.fresh(&snapshot).iter().filter(|it| wanted(it)) {
@@ -228,4 +380,49 @@ pub(super) fn print_event(event: &Event, output: Output) -> CliResult {
         time::local(event.at),
         event.message
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::docker::LogStream;
+    use crate::model::InstanceName;
+
+    fn line(container: &str, at: u64, text: &str) -> LogItem {
+        LogItem::Line {
+            at: TimeMs(at),
+            task: TaskId(7),
+            container: ContainerName::new(container).unwrap(),
+            instance: InstanceName::new("ops-1").unwrap(),
+            stream: LogStream::Stdout,
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_begun_anew_repeats_nothing_and_loses_nothing() {
+        let mut place = Place::default();
+        for (at, text) in [(9_000, "a"), (9_500, "b"), (9_500, "c")] {
+            assert!(place.is_new(&line("app", at, text)));
+        }
+        assert_eq!(place.resume(TimeMs(60_000)), TimeMs(4_500));
+        let again = [
+            (line("app", 9_000, "a"), false),
+            (line("app", 9_500, "b"), false),
+            (line("app", 9_500, "c"), false),
+            (line("app", 9_500, "d"), true),
+            (line("db", 9_100, "another's"), true),
+            (line("app", 9_501, "e"), true),
+        ];
+        for (item, new) in again {
+            assert_eq!(place.is_new(&item), new, "{item:?}");
+        }
+        // Once more: what came after the first time is known, too.
+        place.resume(TimeMs(60_000));
+        assert!(!place.is_new(&line("app", 9_500, "d")));
+        assert!(!place.is_new(&line("app", 9_501, "e")));
+        assert!(place.is_new(&line("app", 9_502, "f")));
+        let nothing = Place::default().resume(TimeMs(60_000));
+        assert_eq!(nothing, TimeMs(55_000));
+    }
 }

@@ -26,7 +26,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a moment: how long before `now`, or a date and time as in RFC 3339, without a zone here.
+/// Reads a moment: how long before `now`, a time of day, which is the last one here, or a date and
+/// time as in RFC 3339, without a zone here.
 ///
 /// # Errors
 /// In words, when it is neither.
@@ -34,6 +35,9 @@ pub fn moment(text: &str, now: TimeMs) -> Result<TimeMs, String> {
     if let Ok(ago) = duration(text) {
         let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
         return Ok(TimeMs(now.0.saturating_sub(ago)));
+    }
+    if let Some(at) = time_of_day(text, now) {
+        return Ok(at);
     }
     let here = || {
         let here = text.parse::<jiff::civil::DateTime>().ok()?;
@@ -46,11 +50,29 @@ pub fn moment(text: &str, now: TimeMs) -> Result<TimeMs, String> {
     let stamp = text.parse::<jiff::Timestamp>().ok().or_else(here);
     let stamp = stamp.ok_or_else(|| {
         format!(
-            "\"{text}\" is no time; expected 10m (ago), 2026-05-04T12:00 (here) or \
-             2026-05-04T12:00:00Z"
+            "\"{text}\" is no time; expected 10m (ago), 08:19 (the last one here), \
+             2026-05-04T12:00 (here) or 2026-05-04T12:00:00Z"
         )
     })?;
     Ok(TimeMs(u64::try_from(stamp.as_millisecond()).unwrap_or(0)))
+}
+
+/// The last time it was so late here: today, or yesterday if that is still to come.
+fn time_of_day(text: &str, now: TimeMs) -> Option<TimeMs> {
+    let time = text.parse::<jiff::civil::Time>().ok()?;
+    let now_ms = i64::try_from(now.0).ok()?;
+    let zone = jiff::tz::TimeZone::system();
+    let now = jiff::Timestamp::from_millisecond(now_ms).ok()?;
+    let today = now.to_zoned(zone.clone()).date();
+    let on = |date: jiff::civil::Date| {
+        let at = date.to_datetime(time).to_zoned(zone.clone()).ok()?;
+        Some(at.timestamp().as_millisecond())
+    };
+    let at = match on(today)? {
+        at if at <= now_ms => at,
+        _ => on(today.yesterday().ok()?)?,
+    };
+    u64::try_from(at).ok().map(TimeMs)
 }
 
 /// A moment in the local time zone, to the second.
@@ -96,6 +118,15 @@ mod tests {
         assert_eq!(moment("10m", now), Ok(TimeMs(400_000)));
         assert_eq!(moment("1970-01-01T00:00:01Z", now), Ok(TimeMs(1_000)));
         assert!(moment("yesterday", now).is_err());
+        assert!(moment("25:00", now).is_err());
+        // Whatever the zone here is: it is that late there, and within the last day.
+        let now = TimeMs(1_790_000_000_000);
+        for text in ["08:19", "23:59", "00:00", "08:19:30"] {
+            let at = moment(text, now).unwrap();
+            assert!(at <= now && now.since_ms(at) < 26 * 3_600_000, "{text}");
+            let told = local(at);
+            assert!(told.contains(&format!(" {text}")), "{text}: {told}");
+        }
     }
 
     #[test]

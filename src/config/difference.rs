@@ -1,13 +1,15 @@
 //! What turns one configuration into another: what a running control plane has to do to go from
 //! the one to the other, and what it can leave as it is. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
 use super::settings::{InstanceSettings, ListenSettings, OperatorSettings, Settings};
 use crate::model::InstanceName;
 
+/// How many changes of one instance are told in words; of the rest the number is told.
+const EDITS_MAX: usize = 6;
 /// How many instances are named in words for each kind of change; of the rest the number is told.
 const NAMED_MAX: usize = 8;
 
@@ -49,6 +51,8 @@ impl InstanceChange {
 pub struct Difference {
     /// Instances.
     pub instances: BTreeMap<InstanceName, InstanceChange>,
+    /// What is different in those that stay, in words.
+    pub edits: BTreeMap<InstanceName, String>,
     /// Whether clusters or their capacity providers are different.
     pub clusters: bool,
     /// Whether task roles are.
@@ -79,12 +83,17 @@ impl Difference {
             };
             Some((name.clone(), change?))
         }));
+        let both = before.iter().filter_map(|(name, was)| {
+            let is = after.get(name).filter(|is| *is != was)?;
+            Some((name.clone(), edits(was, is)))
+        });
         // Relative paths and programs go from the file's folder.
         let folder = |settings: &Settings| {
             let source = settings.source.as_deref();
             source.and_then(|file| file.parent().map(std::path::Path::to_owned))
         };
         Self {
+            edits: both.collect(),
             instances,
             clusters: old.clusters != new.clusters,
             roles: old.roles != new.roles,
@@ -104,6 +113,82 @@ impl Difference {
         let instances = self.instances.iter();
         instances.filter_map(move |(name, change)| (*change == kind).then_some(name))
     }
+}
+
+/// What is different in one instance: `availability_zone a → b, attributes.disk = ssd`.
+fn edits(old: &InstanceSettings, new: &InstanceSettings) -> String {
+    let mut told = Vec::new();
+    let mut tell = |what: &str, old: String, new: String| {
+        if old == new {
+            return;
+        }
+        told.push(match (old.as_str(), new.as_str()) {
+            ("", new) => format!("{what} = {new}"),
+            (old, "") => format!("{what} {old} taken out"),
+            (old, new) => format!("{what} {old} → {new}"),
+        });
+    };
+    let of = |each: fn(&InstanceSettings) -> String| (each(old), each(new));
+    for (what, (old, new)) in [
+        ("endpoint", of(|it| it.endpoint.to_string())),
+        ("cluster", of(|it| it.cluster.to_string())),
+        ("availability_zone", of(|it| it.availability_zone.clone())),
+        (
+            "instance_type",
+            of(|it| it.instance_type.clone().unwrap_or_default()),
+        ),
+        (
+            "capacity_provider",
+            of(|it| {
+                it.capacity_provider
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string)
+            }),
+        ),
+        ("fargate", of(|it| it.fargate.to_string())),
+        ("reserved.cpu", of(|it| it.reserved.cpu.to_string())),
+        ("reserved.memory", of(|it| it.reserved.memory.to_string())),
+        (
+            "reserved.ports",
+            of(|it| {
+                let ports = it.reserved.ports.iter().map(ToString::to_string);
+                ports.collect::<Vec<_>>().join(" ")
+            }),
+        ),
+    ] {
+        tell(what, old, new);
+    }
+    for (what, old, new) in [
+        keyed("attributes", &old.attributes, &new.attributes),
+        keyed("resources", &old.resources, &new.resources),
+    ]
+    .concat()
+    {
+        tell(&what, old, new);
+    }
+    if told.is_empty() {
+        // The same place in words, reached with other files or another key.
+        told.push("how its endpoint is reached".to_owned());
+    }
+    let more = told.len().saturating_sub(EDITS_MAX);
+    told.truncate(EDITS_MAX);
+    if more > 0 {
+        told.push(format!("{more} more"));
+    }
+    told.join(", ")
+}
+
+/// The members of a table, old and new, each with its whole name.
+fn keyed<T: fmt::Display>(
+    table: &str,
+    old: &BTreeMap<String, T>,
+    new: &BTreeMap<String, T>,
+) -> Vec<(String, String, String)> {
+    let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let value = |of: &BTreeMap<String, T>, key| of.get(key).map_or_else(String::new, T::to_string);
+    all.into_iter()
+        .map(|key| (format!("{table}.{key}"), value(old, key), value(new, key)))
+        .collect()
 }
 
 /// What is different in where the server listens. Every operator is named: who may do what from
@@ -183,11 +268,16 @@ impl fmt::Display for Difference {
             InstanceChange::Moved,
             InstanceChange::Changed,
         ] {
-            let names: Vec<&str> = self.of(kind).map(InstanceName::as_str).collect();
+            let names: Vec<&InstanceName> = self.of(kind).collect();
             if names.is_empty() {
                 continue;
             }
-            let shown = names[..names.len().min(NAMED_MAX)].join(", ");
+            let said = |name: &&InstanceName| match self.edits.get(*name) {
+                Some(edits) => format!("{name} ({edits})"),
+                None => name.to_string(),
+            };
+            let shown: Vec<String> = names.iter().take(NAMED_MAX).map(said).collect();
+            let shown = shown.join(", ");
             let more = match names.len().saturating_sub(NAMED_MAX) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
@@ -265,28 +355,48 @@ mod tests {
             after(|it| drop(it.instances.remove(1))),
             "instance b removed"
         );
-        for change in [
-            |it: &mut InstanceSettings| it.availability_zone = "z9".into(),
-            |it: &mut InstanceSettings| drop(it.attributes.insert("disk".into(), "ssd".into())),
-            |it: &mut InstanceSettings| it.reserved.cpu.0 = 7,
-            |it: &mut InstanceSettings| it.resources.extend([("GPU".into(), 1)]),
-            |it: &mut InstanceSettings| it.fargate = true,
-            |it: &mut InstanceSettings| it.instance_type = Some("m5.large".into()),
-        ] {
+        type Edit = fn(&mut InstanceSettings);
+        let edits: [(Edit, &str); 6] = [
+            (
+                |it| it.availability_zone = "z9".into(),
+                "availability_zone = z9",
+            ),
+            (
+                |it| drop(it.attributes.insert("disk".into(), "ssd".into())),
+                "attributes.disk = ssd",
+            ),
+            (|it| it.reserved.cpu.0 = 7, "reserved.cpu 0 → 7"),
+            (
+                |it| it.resources.extend([("GPU".into(), 1)]),
+                "resources.GPU = 1",
+            ),
+            (|it| it.fargate = true, "fargate false → true"),
+            (
+                |it| it.instance_type = Some("m5.large".into()),
+                "instance_type = m5.large",
+            ),
+        ];
+        for (edit, words) in edits {
             assert_eq!(
-                after(|it| change(&mut it.instances[0])),
-                "instance a changed"
+                after(|it| edit(&mut it.instances[0])),
+                format!("instance a ({words}) changed")
             );
         }
+        let all = after(|it| {
+            edits
+                .iter()
+                .for_each(|(edit, _)| edit(&mut it.instances[0]))
+        });
+        assert_eq!(all.matches(", ").count(), 5, "{all}");
         let elsewhere = Endpoint::Unix("/other.sock".into());
         assert_eq!(
             after(|it| it.instances[2].endpoint = elsewhere),
-            "instance c connected anew"
+            "instance c (endpoint unix:///c.sock → unix:///other.sock) connected anew"
         );
         let west = ClusterName::new("west").unwrap();
         assert_eq!(
             after(|it| it.instances[2].cluster = west),
-            "instance c connected anew"
+            "instance c (cluster default → west) connected anew"
         );
         assert_eq!(
             after(|it| it.clusters[0].protected = true),

@@ -130,10 +130,18 @@ impl<'a> Reader<'a> {
             Kind::Number(number) => number.as_u64(),
             _ => None,
         };
-        if number.is_none() {
-            self.wrong_kind(value, key, expected);
+        match (&value.kind, number) {
+            (_, Some(number)) => number,
+            (Kind::Number(number), None) => {
+                let fault = self.fault(&value.span, format!("{key} is {number}"));
+                self.push(fault.expected(format!("{expected}, from 0")));
+                0
+            }
+            (_, None) => {
+                self.wrong_kind(value, key, expected);
+                0
+            }
         }
-        number.unwrap_or(0)
     }
 
     /// Checks a text against the rules of its type.

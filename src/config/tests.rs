@@ -100,6 +100,7 @@ atributes = {}
             "q.toml:12:12: the endpoint \"shh://ops-1\" has the unknown form shh://; expected one of unix:///var/run/docker.sock, tcp://HOST:PORT (with tls), ssh://[USER@]HOST[:PORT]; did you mean \"ssh://ops-1\"?",
             "q.toml:14:23: memory is a string; expected MiB as a whole number",
             "q.toml:14:31: reserved has no member \"cpus\"; did you mean \"cpu\"?",
+            "q.toml:17:8: the instance \"ops-1\" is given twice",
             "q.toml:19:21: the zone \"us-east-1a\" is not in the cluster's region \"eu-central-1\"; expected a zone such as \"eu-central-1a\"",
             "q.toml:20:7: tls has no \"key\"; expected key = \"…\"",
             "q.toml:20:14: ca: there is no file none.pem",
@@ -133,6 +134,29 @@ tls = { ca = "x", cert = "x", key = "x" }
         "q.toml:10:12: unix:///run/a.sock is the same engine as \"a\""
     );
     assert!(found.iter().any(|f| f.contains("tls has no meaning")));
+}
+
+#[test]
+fn a_name_is_given_twice_whatever_else_is_wrong_and_a_number_is_quoted() {
+    let found = headlines(
+        r#"
+[[instance]]
+name = "a"
+[[instance]]
+name = "a"
+endpoint = "unix:///run/a.sock"
+reserved = { memory = -4, cpu = 1.5 }
+"#,
+    );
+    for part in [
+        "an instance has no \"endpoint\"",
+        "q.toml:5:8: the instance \"a\" is given twice",
+        "q.toml:7:23: memory is -4; expected MiB as a whole number, from 0",
+        "cpu is 1.5; expected CPU units",
+    ] {
+        let told = found.iter().any(|line| line.contains(part));
+        assert!(told, "{part}: {found:#?}");
+    }
 }
 
 #[test]

@@ -159,16 +159,20 @@ impl<'a> Validator<'a> {
 
     fn instances(&mut self, root: &'a Node, clusters: &[ClusterSettings]) -> Vec<InstanceSettings> {
         let mut instances: Vec<InstanceSettings> = Vec::new();
-        let mut names: BTreeSet<InstanceName> = BTreeSet::new();
+        let mut names: BTreeSet<&str> = BTreeSet::new();
         for node in self.reader.tables(root, "instance") {
+            // Whatever else is wrong with either of them.
+            let name = node.get("name").and_then(|it| Some((it.as_str()?, it)));
+            let twice = name.filter(|(name, _)| !names.insert(name));
+            if let Some((name, at)) = twice {
+                self.refuse(&at.span, format!("the instance \"{name}\" is given twice"));
+            }
             let Some(instance) = self.instance(node, clusters) else {
                 continue;
             };
             let place = |key: &str| node.get(key).map_or(node.span.clone(), |v| v.span.clone());
-            if !names.insert(instance.name.clone()) {
-                let what = format!("the instance \"{}\" is given twice", instance.name);
-                self.refuse(&place("name"), what);
-            } else if let Some(other) = instances.iter().find(|i| same_engine(i, &instance)) {
+            let same = instances.iter().find(|i| same_engine(i, &instance));
+            if let Some(other) = same.filter(|_| twice.is_none()) {
                 // Two agents on one engine would count its resources twice.
                 let what = format!(
                     "{} is the same engine as \"{}\"",

@@ -26,3 +26,4 @@ pub use command::{Command, CommandError, ErrorKind, Response};
 pub use driver::{ControlPlane, Ended, Start, StartError, start};
 pub use handle::{Answer, Handle, ReloadRefusal};
 pub use orphaned::Orphaned;
+pub(crate) use outage::UNCHANGED;

@@ -17,6 +17,9 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait between two attempts.
 const RETRY_MOST: Duration = Duration::from_secs(15);
 
+/// How the refusal of what was certainly not stored begins.
+pub(crate) const UNCHANGED: &str = "nothing was changed";
+
 /// An outage under way.
 pub(super) struct Outage {
     pub since: TimeMs,
@@ -49,19 +52,33 @@ impl Outage {
         }
     }
 
-    /// What who asks for a change is told.
+    /// What who asks for a change meanwhile is told: it was not even tried to be stored.
     pub fn refusal(&self) -> CommandError {
-        refusal(&self.failure)
+        unchanged(&self.failure)
     }
 }
 
-/// What who asks for a change that could not be stored is told.
+/// What who asks for a change is told that could not be stored.
 pub(super) fn refusal(failure: &StoreError) -> CommandError {
+    if !matches!(failure, StoreError::Unwritable { in_doubt: true, .. }) {
+        return unchanged(failure);
+    }
     CommandError::new(
         ErrorKind::ServerException,
         format!(
-            "nothing was changed, for it cannot be stored: {failure}. Writing is tried again, what \
-             was asked for is not; tasks go on as they are"
+            "it may have been stored, for the disk failed while it was told to keep it: {failure}. \
+             It is not gone by for now, and after a restart it may be there: look then. Writing is \
+             tried again, what was asked for is not; tasks go on as they are"
+        ),
+    )
+}
+
+fn unchanged(failure: &StoreError) -> CommandError {
+    CommandError::new(
+        ErrorKind::ServerException,
+        format!(
+            "{UNCHANGED}, for it cannot be stored: {failure}. Writing is tried again, what was \
+             asked for is not; tasks go on as they are"
         ),
     )
 }
@@ -98,6 +115,23 @@ mod tests {
         let told = of_reload(&refusal).to_string();
         assert!(told.contains("it cannot be stored. "), "{told}");
         assert!(told.contains("send SIGHUP again"), "{told}");
+    }
+
+    #[test]
+    fn nothing_is_claimed_of_what_the_disk_may_have() {
+        let failure = |in_doubt| StoreError::Unwritable {
+            place: "state.db".to_owned(),
+            message: "disk I/O error".to_owned(),
+            in_doubt,
+        };
+        let sure = refusal(&failure(false)).message;
+        assert!(sure.starts_with(UNCHANGED), "{sure}");
+        let unsure = refusal(&failure(true)).message;
+        assert!(!unsure.contains(UNCHANGED), "{unsure}");
+        assert!(unsure.starts_with("it may have been stored"), "{unsure}");
+        // Who asks later is refused before anything is written.
+        let outage = Outage::after(None, TimeMs(1), failure(true), Vec::new());
+        assert!(outage.refusal().message.starts_with(UNCHANGED));
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl Store for Filling {
             return Err(StoreError::Unwritable {
                 place: "under test".into(),
                 message: "database or disk is full".into(),
+                in_doubt: false,
             });
         }
         self.inner.append(at, changes, after)

@@ -126,8 +126,9 @@ async fn instances_come_go_and_change_and_nobody_else_notices() {
     let difference = plane.reload(new.clone()).await.unwrap();
     assert_eq!(
         difference.to_string(),
-        "instance host-3 added; instance host-1 removed; instance host-0 changed; clusters \
-         changed; task roles changed"
+        "instance host-3 added; instance host-1 removed; instance host-0 (availability_zone \
+         a → z, reserved.cpu 0 → 64, attributes.disk = ssd) changed; clusters changed; task roles \
+         changed"
     );
     let after = connected(&plane, 3).await;
     assert_eq!(connector.counts(5), [1, 1, 1, 1, 0], "one new connection");

@@ -28,13 +28,16 @@ pub enum StoreError {
         message: String,
     },
     /// It cannot be written just now, for a reason that may pass: the disk is full, say. Nothing
-    /// was stored, and nothing is lost.
+    /// was stored, and nothing is lost; unless it is in doubt.
     #[error("the state store {place} cannot be written: {message}")]
     Unwritable {
         /// Where the store is.
         place: String,
         /// What it said.
         message: String,
+        /// The disk failed while it was told to keep what was written: if the machine goes down
+        /// before the next write, it may be there all the same.
+        in_doubt: bool,
     },
     /// What is stored cannot be understood: written by a newer version, or damaged.
     #[error("the state store {place} cannot be read: {message}")]

@@ -346,7 +346,7 @@ impl Store for SqliteStore {
             insert_checkpoint(&tx, last, at, &body).map_err(fail)?;
             shrink(&tx, self.bytes_max).map_err(fail)?;
         }
-        tx.commit().map_err(fail)?;
+        tx.commit().map_err(|error| uncommitted(&place, &error))?;
         self.last = last;
         self.last_at = at;
         if checkpoint {
@@ -506,9 +506,28 @@ fn checkpoints(tx: &Transaction<'_>) -> rusqlite::Result<Vec<u64>> {
 fn failed(place: &Path, error: &rusqlite::Error) -> StoreError {
     let (place, message) = (place.display().to_string(), error.to_string());
     if may_pass(error) {
-        StoreError::Unwritable { place, message }
+        let in_doubt = false;
+        StoreError::Unwritable {
+            place,
+            message,
+            in_doubt,
+        }
     } else {
         StoreError::Failed { place, message }
+    }
+}
+
+/// What a commit ran into: all was handed to the disk by then, and an error of the disk itself does
+/// not say how much of it is kept.
+fn uncommitted(place: &Path, error: &rusqlite::Error) -> StoreError {
+    let disk = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+    match failed(place, error) {
+        StoreError::Unwritable { place, message, .. } => StoreError::Unwritable {
+            place,
+            message,
+            in_doubt: disk,
+        },
+        other => other,
     }
 }
 
@@ -542,6 +561,8 @@ fn time(integer: i64) -> TimeMs {
     TimeMs(number(integer))
 }
 
+#[cfg(test)]
+use rusqlite::{Error as SqliteError, ffi};
 #[cfg(test)]
 #[path = "sqlite_tests.rs"]
 mod bounds_tests;

@@ -66,3 +66,15 @@ fn a_torn_tail_costs_the_commits_in_it_and_nothing_before() {
     assert_eq!(seen.last(), Some(&20), "whole, all is there");
     assert!(seen.len() > 5, "{seen:?}");
 }
+
+#[test]
+fn a_disk_that_fails_while_it_keeps_what_was_written_leaves_doubt_and_a_full_one_none() {
+    let error = |code| SqliteError::SqliteFailure(ffi::Error::new(code), Some("under test".into()));
+    let in_doubt = |error: &SqliteError| match uncommitted(Path::new("state.db"), error) {
+        StoreError::Unwritable { in_doubt, .. } => Some(in_doubt),
+        _ => None,
+    };
+    assert_eq!(in_doubt(&error(ffi::SQLITE_IOERR_FSYNC)), Some(true));
+    assert_eq!(in_doubt(&error(ffi::SQLITE_FULL)), Some(false));
+    assert_eq!(in_doubt(&error(ffi::SQLITE_CORRUPT)), None);
+}

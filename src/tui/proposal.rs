@@ -195,7 +195,8 @@ impl Foreseen {
 
 fn stops_healthy(step: &PlannedStep, state: &State) -> bool {
     let task = step.task.and_then(|id| state.tasks.get(&id));
-    step.action == Action::Stop && task.is_some_and(|task| task.is_serving())
+    let serves = |task: &Arc<crate::model::Task>| task.is_serving() && state.hears(task);
+    step.action == Action::Stop && task.is_some_and(serves)
 }
 
 /// What a plan does, a sentence for each service or family.
@@ -304,7 +305,15 @@ fn sentence(
         } else {
             let more = stops - healthy;
             let verb = if more == 1 { "is" } else { "are" };
-            format!("{healthy} of {before} healthy tasks{of} and {more} that {verb} not healthy")
+            let silent = |it: &&PlannedStep| {
+                let task = it.task.and_then(|id| state.tasks.get(&id));
+                task.is_some_and(|task| !state.hears(task))
+            };
+            let how = match steps(Action::Stop).any(|it| silent(&it)) {
+                true => "not known to be healthy",
+                false => "not healthy",
+            };
+            format!("{healthy} of {before} healthy tasks{of} and {more} that {verb} {how}")
         };
         let place = places(steps(Action::Stop).map(|it| &it.instance));
         parts.push(format!("stops {how_many}, on {place}"));

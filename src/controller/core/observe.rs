@@ -341,7 +341,8 @@ fn tell_task(work: &mut Work, before: &Task, after: &Task) {
     };
     let reason = after.stopped_reason.as_deref().unwrap_or("it was asked to");
     let reason = reason.trim_end_matches('.');
-    let ends: Vec<String> = after.containers.iter().filter_map(end).collect();
+    let ends = after.containers.iter().filter_map(|it| end(it, reason));
+    let ends: Vec<String> = ends.collect();
     let ends = if ends.is_empty() {
         String::new()
     } else {
@@ -358,10 +359,13 @@ fn tell_task(work: &mut Work, before: &Task, after: &Task) {
     work.event(severity, EventKind::Exit, after, message);
 }
 
-/// How a container ended: `web: exit code 137, OutOfMemoryError: …`.
-fn end(container: &Container) -> Option<String> {
+/// How a container ended: `web: exit code 137, OutOfMemoryError: …`; without what was `said` of
+/// its task already.
+fn end(container: &Container, said: &str) -> Option<String> {
     let code = container.exit_code.map(|code| format!("exit code {code}"));
-    let reason = container.reason.as_deref().map(str::to_owned);
+    let reason = container.reason.as_deref();
+    let reason = reason.filter(|it| !said.contains(it.trim_end_matches('.')));
+    let reason = reason.map(str::to_owned);
     let parts: Vec<String> = code.into_iter().chain(reason).collect();
     (!parts.is_empty()).then(|| format!("{}: {}", container.name, parts.join(", ")))
 }

@@ -127,6 +127,7 @@ impl Platter {
             return Err(StoreError::Unwritable {
                 place: "in the simulation".to_owned(),
                 message: "database or disk is full".to_owned(),
+                in_doubt: false,
             });
         }
         let seq = self.store.append(at, changes, after)?;

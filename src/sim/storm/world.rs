@@ -17,7 +17,7 @@ use super::truth::{HOST_CPU, HOST_MEMORY, Truth};
 use crate::agent::Tuning;
 use crate::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
 use crate::controller::driver::{ControlPlane, Start, start};
-use crate::controller::{Command, ErrorKind, Response, wire};
+use crate::controller::{Command, ErrorKind, Response, UNCHANGED, wire};
 use crate::model::id::IdSource;
 use crate::model::service::SchedulingStrategy;
 use crate::model::snapshot::Holder;
@@ -325,8 +325,10 @@ impl World {
             }
             Some(Ok(Err(refusal))) => {
                 self.record.note(&format!("  refused: {refusal}"));
+                // Only what says that nothing was changed must not have happened.
+                let unchanged = refusal.message.starts_with(UNCHANGED);
                 match refusal.kind {
-                    ErrorKind::ServerException => Ok((Answered::Never, None)),
+                    ErrorKind::ServerException if !unchanged => Ok((Answered::Never, None)),
                     _ => Ok((Answered::Refused, None)),
                 }
             }
