@@ -45,6 +45,12 @@ const FOUND: &[(u64, u64, &str)] = &[
         900,
         "the clock goes back while a deployment proves itself: it stayed IN_PROGRESS for as long",
     ),
+    (
+        392,
+        1080,
+        "a service shrinks while hosts are drained that were given its tasks a moment ago: more \
+         than its ceiling stayed",
+    ),
 ];
 
 #[test]

@@ -66,7 +66,7 @@ pub use form::containers;
 pub use ground::Ground;
 pub use index::Index;
 pub use place::{PlaceRequest, Placed, Placement, place, place_with};
-pub use plan::{Plan, REFUSALS_MAX, Stop, plan, plan_with};
+pub use plan::{Plan, REBALANCING, REFUSALS_MAX, Stop, plan, plan_with};
 pub use rebalance::REBALANCE_WAIT_MS;
 pub use reconcile::{COMPLETION_SETTLE_MS, awaits_proof};
 pub use strategy::default_strategies;

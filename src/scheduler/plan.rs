@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::index::Index;
 use super::rebalance::Zones;
-use super::reconcile::{self, Loss};
+use super::reconcile::{self, Loss, Member};
 use super::rollout::{Turn, Why};
 use super::{failures, feasible, settle, words};
 use crate::model::event::Event;
@@ -147,7 +147,7 @@ fn pass(
             let tasks = services.get(key).into_iter().flat_map(|t| t.values());
             let tasks: Vec<&Arc<Task>> = tasks.collect();
             let members = reconcile::members(index, service, &tasks, now);
-            losses(&mut plan, index, service, &tasks, now);
+            losses(&mut plan, service, &members, now);
             let mut turn = Turn::new(service, members);
             match service.status {
                 ServiceStatus::Active => {
@@ -190,6 +190,9 @@ fn pass(
     plan
 }
 
+/// How the reason of a stop begins that balances zones (ECS's words).
+pub const REBALANCING: &str = "Availability Zone rebalancing";
+
 /// Tasks run by hand are never replaced, but it is told that they are lost.
 fn standalone(plan: &mut Plan, index: &Index, now: TimeMs) {
     for task in index.standalone.values() {
@@ -202,11 +205,12 @@ fn standalone(plan: &mut Plan, index: &Index, now: TimeMs) {
     }
 }
 
-fn losses(plan: &mut Plan, index: &Index, service: &Service, tasks: &[&Arc<Task>], now: TimeMs) {
+fn losses(plan: &mut Plan, service: &Service, members: &[Member<'_>], now: TimeMs) {
     let mut lost: BTreeMap<&InstanceName, Vec<TaskId>> = BTreeMap::new();
     let mut found: BTreeMap<&InstanceName, Vec<TaskId>> = BTreeMap::new();
-    for task in tasks {
-        match reconcile::loss(index, task, service.grace_s, now) {
+    for member in members {
+        let task = member.task;
+        match member.loss(now) {
             Loss::Begins => lost.entry(&task.instance).or_default().push(task.id),
             Loss::Ends => found.entry(&task.instance).or_default().push(task.id),
             Loss::At(at) => plan.wake(at),
@@ -343,7 +347,7 @@ fn stop_words(service: &Service, why: &Why) -> (String, String) {
         ),
         Why::Replaced => (scaling, format!("{deployment} replaces it")),
         Why::Rebalanced => (
-            format!("Availability Zone rebalancing initiated by {deployment}"),
+            format!("{REBALANCING} initiated by {deployment}"),
             "another was started in a zone that had fewer".to_owned(),
         ),
         Why::Draining(instance) => (

@@ -55,13 +55,16 @@ pub(crate) enum Loss {
 
 /// Whether a task's instance has been silent for longer than the grace period.
 pub(crate) fn loss(index: &Index, task: &Task, grace_s: u32, now: TimeMs) -> Loss {
-    if task.is_stopped() || task.desired_status == DesiredStatus::Stopped {
+    let node = index.position(&task.instance);
+    loss_by(node, grace_ends(index, node, grace_s), task, now)
+}
+
+/// The same, of a task whose instance stands there and is waited for until then.
+fn loss_by(node: Option<usize>, grace_ends: Option<TimeMs>, task: &Task, now: TimeMs) -> Loss {
+    if node.is_none() || task.is_stopped() || task.desired_status == DesiredStatus::Stopped {
         return Loss::None;
     }
-    let Some(node) = index.position(&task.instance) else {
-        return Loss::None;
-    };
-    match (grace_ends(index, Some(node), grace_s), task.lost_at) {
+    match (grace_ends, task.lost_at) {
         (None, Some(_)) => Loss::Ends,
         (Some(end), None) if end <= now => Loss::Begins,
         (Some(end), None) => Loss::At(end),
@@ -110,6 +113,11 @@ pub(crate) struct Member<'a> {
 }
 
 impl Member<'_> {
+    /// Whether its instance has been silent for longer than the grace period.
+    pub fn loss(&self, now: TimeMs) -> Loss {
+        loss_by(self.node, self.grace_ends, self.task, now)
+    }
+
     /// Whether nothing more waits for it: it is lost, or its instance fell silent before its stop
     /// was confirmed. It holds what it holds all the same.
     pub fn out_of_reach(&self) -> bool {
@@ -187,13 +195,13 @@ pub(crate) fn members<'a>(
         .filter(|task| !task.is_stopped())
         .map(|task| {
             let node = index.position(&task.instance);
-            let lost = match loss(index, task, service.grace_s, now) {
+            let grace_ends = grace_ends(index, node, service.grace_s);
+            let lost = match loss_by(node, grace_ends, task, now) {
                 Loss::Begins => true,
                 Loss::Ends => false,
                 Loss::None | Loss::At(_) => task.lost_at.is_some(),
             };
-            let place = place(index, service, task, now);
-            let grace_ends = grace_ends(index, node, service.grace_s);
+            let place = place(index, node, service, task, now);
             Member {
                 task,
                 node,
@@ -221,9 +229,8 @@ pub(crate) fn patience_ends(task: &Task, grace_s: Option<u32>) -> Option<TimeMs>
     Some(task.started_at.unwrap_or(task.created_at).plus_ms(grace_ms))
 }
 
-fn place(index: &Index, service: &Service, task: &Task, now: TimeMs) -> Place {
-    let instance = index
-        .position(&task.instance)
+fn place(index: &Index, node: Option<usize>, service: &Service, task: &Task, now: TimeMs) -> Place {
+    let instance = node
         .and_then(|at| index.nodes.get(at))
         .map(|node| &node.instance);
     if sick(task, service.health_check_grace_period_s, now) {
@@ -240,7 +247,7 @@ fn place(index: &Index, service: &Service, task: &Task, now: TimeMs) -> Place {
 /// Judges the members anew, after another deployment became the primary one.
 pub(crate) fn judge(index: &Index, service: &Service, members: &mut [Member<'_>], now: TimeMs) {
     for member in members {
-        member.place = place(index, service, member.task, now);
+        member.place = place(index, member.node, service, member.task, now);
     }
 }
 
