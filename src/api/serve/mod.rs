@@ -2,6 +2,7 @@
 
 mod certificate;
 mod connection;
+mod patient;
 mod peer;
 mod places;
 mod plain;
