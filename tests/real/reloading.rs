@@ -110,7 +110,8 @@ fn a_reload_adds_changes_and_removes_instances_and_the_others_do_not_notice() {
     assert_eq!((connections(&ship, "e1"), connections(&ship, "e3")), (1, 1));
     followed.goes_on();
     let log = ship.log();
-    let words = "instance e3 added; instance e2 removed; instance e1 changed";
+    let words = "instance e3 added; instance e2 removed; \
+                 instance e1 (attributes.disk = ssd) changed";
     assert!(log.contains(words), "{log}");
     ship.ok(&["service", "scale", "web", "4", "--wait"]);
     assert_eq!(engines.each[2].running("web").len(), 2);
