@@ -2,7 +2,7 @@
 //! `cargo bench --bench churn`. Printed after each hour: the process's memory (RSS) and what there
 //! is of everything; at the end the slope of the memory over the second half. The log is on disk, in
 //! `$TMPDIR`. `QD_BENCH_SCALE=10` makes the fleet and what happens on it ten times smaller,
-//! `QD_CHURN_HOURS=6` the time shorter.
+//! `QD_CHURN_LOAD=5` only what runs and happens on it, `QD_CHURN_HOURS=6` the time shorter.
 
 use std::time::Instant;
 
@@ -41,16 +41,17 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 
 fn main() {
     let scale = number("QD_BENCH_SCALE", 1).max(1);
+    let load = scale * number("QD_CHURN_LOAD", 1).max(1);
     let hours = number("QD_CHURN_HOURS", 24).max(2);
     let size = Size {
         instances: (1_000 / scale).max(3),
-        services: (200 / scale).max(1),
+        services: (200 / load).max(1),
         tasks_per_service: 50,
-        exits: (1_000 / scale).max(1),
-        deployments: (40 / scale).max(1),
-        losses: (6 / scale).max(1),
-        drains: (4 / scale).max(1),
-        runs: (30 / scale).max(1),
+        exits: (1_000 / load).max(1),
+        deployments: (40 / load).max(1),
+        losses: (6 / load).max(1),
+        drains: (4 / load).max(1),
+        runs: (30 / load).max(1),
     };
     println!("{size:?}");
     let runtime = tokio::runtime::Builder::new_current_thread()
