@@ -23,6 +23,8 @@ use crate::picture;
 pub const SMALL: (u16, u16) = (80, 24);
 pub const MIDDLE: (u16, u16) = (120, 40);
 pub const LARGE: (u16, u16) = (200, 60);
+/// Far more than most have.
+const HUGE: (u16, u16) = (300, 100);
 
 pub fn frame(model: &Model, size: (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
@@ -164,17 +166,6 @@ fn log_items() -> Vec<LogItem> {
     items
 }
 
-/// The screens that a terminal of a middle size shows otherwise.
-const BETWEEN: [&str; 7] = [
-    "empty",
-    "stale",
-    "map",
-    "palette",
-    "services-sorted",
-    "definition",
-    "replicas",
-];
-
 /// Each screen: its name, and the keys that lead to it.
 fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
     let paths = [
@@ -254,6 +245,7 @@ fn screens(size: (u16, u16)) -> Vec<(&'static str, Model)> {
     screens.push(("toasts", toasts(size)));
     screens.push(("map-plain", plain(size, "m")));
     screens.push(("empty", empty(size)));
+    screens.push(("loading", Model::new(crate::fleet::options(), size, NOW)));
     screens
 }
 
@@ -364,28 +356,41 @@ fn keep(name: &str, (columns, rows): (u16, u16), shown: String) {
 #[test]
 fn every_screen_is_as_it_was() {
     for size in SIZES {
-        let all = screens(size).into_iter();
-        // In between, only what is laid out otherwise there.
-        let between = |name: &str| {
-            name.ends_with("question") || BETWEEN.iter().any(|it| name.starts_with(it))
-        };
-        as_they_were(
-            size,
-            all.filter(|(name, _)| size != MIDDLE || between(name)),
-        );
+        as_they_were(size, screens(size));
     }
 }
 
-/// The states that a screen may be in: nothing heard yet, nothing there, what was heard is old,
-/// a question over it, a notice of a failure.
+/// Every screen as it usually is, and the states that one may be in: nothing heard yet, nothing
+/// there, what was heard is old, a question over it, a notice of a failure.
 #[test]
 fn the_colours_of_every_state_are_as_they_were() {
-    let loading = Model::new(crate::fleet::options(), MIDDLE, NOW);
-    as_they_were(MIDDLE, [("loading", loading.clone())]);
     let wanted = [
         "services",
+        "services-marked",
         "tasks",
+        "instances",
+        "events",
+        "filter-wrong",
+        "service-page",
+        "task-page",
+        "instance-page",
+        "event-page",
+        "definition-page",
+        "schedules",
+        "map",
+        "map-cpu",
+        "map-planned",
+        "replicas",
+        "palette",
+        "help",
+        "logs",
+        "logs-searched",
+        "logs-filtered",
+        "scale-prompt",
+        "update-picker",
+        "cluster-picker",
         "empty",
+        "loading",
         "stale",
         "stop-question",
         "toasts",
@@ -393,12 +398,51 @@ fn the_colours_of_every_state_are_as_they_were() {
     let all = screens(MIDDLE).into_iter();
     let mut states: Vec<_> = all.filter(|(name, _)| wanted.contains(name)).collect();
     assert_eq!(states.len(), wanted.len());
-    states.push(("loading", loading));
+    states.push(("timeline", crate::timeline::timeline(MIDDLE)));
     states.push(("past", crate::timeline::past(MIDDLE)));
-    for (name, model) in states {
-        let shown = styles(&frame(&model, MIDDLE));
-        keep(&format!("{name}-styles"), MIDDLE, shown);
+    in_the_same_colours(MIDDLE, states);
+}
+
+/// Holds that screens are painted as they were.
+pub fn in_the_same_colours<'a>(
+    size: (u16, u16),
+    screens: impl IntoIterator<Item = (&'a str, Model)>,
+) {
+    for (name, model) in screens {
+        let shown = styles(&frame(&model, size));
+        keep(&format!("{name}-styles"), size, shown);
     }
+}
+
+/// A huge terminal is filled: to its last column and row, with columns that a large one has no room for.
+#[test]
+fn a_huge_terminal_is_filled_and_shows_more_columns() {
+    let heads = |size| {
+        let shown = text(&frame(&console(size), size));
+        let of = |line: usize| shown.lines().nth(line).unwrap().to_owned();
+        let words = |line: String| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        words(of(2))
+    };
+    let (large, huge) = (heads(LARGE), heads(HUGE));
+    let missing: Vec<_> = large.iter().filter(|it| !huge.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(huge.len() > large.len(), "{huge:?}");
+    let shown = text(&frame(&console(HUGE), HUGE));
+    let bottoms = shown.lines().filter(|line| line.ends_with('╯'));
+    let wide = |line: &str| unicode_width::UnicodeWidthStr::width(line) == usize::from(HUGE.0);
+    assert!(
+        bottoms.clone().count() > 1 && bottoms.clone().all(wide),
+        "{shown}"
+    );
+    // Below the last box there are the detail and the keys.
+    let lines: Vec<&str> = shown.lines().collect();
+    let last = lines.iter().rposition(|line| line.ends_with('╯')).unwrap();
+    assert_eq!(last + 1 + 2 + 1, usize::from(HUGE.1), "{shown}");
+    as_they_were(HUGE, [("services", console(HUGE))]);
 }
 
 /// Which style each cell has: a letter a style, blanks for the plain one, and what they are.

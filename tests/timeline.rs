@@ -28,7 +28,7 @@ fn history() -> History {
 }
 
 /// A console with the timeline open and filled.
-fn timeline(size: (u16, u16)) -> Model {
+pub fn timeline(size: (u16, u16)) -> Model {
     let mut model = console(size);
     let effects = press(&mut model, "H");
     let [Effect::History(ticket)] = effects.as_slice() else {

@@ -322,8 +322,15 @@ impl Backoff {
     /// is not why a service is short of tasks now.
     #[must_use]
     pub fn failing(&self, now: TimeMs) -> Option<u32> {
-        let lately = now.since_ms(self.failed_at.max(self.until)) < FAILING_MS;
-        (self.failures > 0 && lately).then_some(self.failures)
+        let lately = self.failing_until().is_some_and(|until| now < until);
+        lately.then_some(self.failures)
+    }
+
+    /// When they cease to be what goes on, if nothing fails until then.
+    #[must_use]
+    pub fn failing_until(&self) -> Option<TimeMs> {
+        let last = self.failed_at.max(self.until);
+        (self.failures > 0).then(|| last.plus_ms(FAILING_MS))
     }
 
     /// That many failures, in words.

@@ -106,7 +106,7 @@ pub(crate) struct RegionRow {
 }
 
 /// The clusters that are shown, in the order of their regions and names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Clusters {
     rows: Vec<ClusterRow>,
     /// Of all clusters: a region is lost or not, whatever is shown of it.

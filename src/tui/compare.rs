@@ -415,7 +415,7 @@ mod tests {
             snapshot.state.apply(&Change::Task(Arc::new(task)));
         }
         let mut model = Model::new(options, (80, 24), snapshot.at);
-        model.fleet = Fleet::new(&snapshot.state, &model.cluster_view);
+        model.fleet = Fleet::new(&snapshot.state, &model.cluster_view, snapshot.at);
         model.snapshot = Arc::new(snapshot);
         model
     }

@@ -141,6 +141,8 @@ pub(crate) struct ServiceRow {
     unheard: BTreeMap<InstanceName, BTreeSet<TaskId>>,
     /// Its region is lost: what runs of it is not known.
     pub adrift: bool,
+    /// Until when it counts as failing, if it does now.
+    pub failing: Option<TimeMs>,
     pub mood: Mood,
 }
 
@@ -148,6 +150,14 @@ impl ServiceRow {
     /// What it is known by: its name alone may be another cluster's too.
     pub(crate) fn key(&self) -> ServiceKey {
         (self.service.cluster.clone(), self.service.name.clone())
+    }
+
+    /// How many failures in a row keep it short of tasks, if they do now: what it says of itself
+    /// and how loudly both go by this.
+    pub(crate) fn failures(&self) -> Option<u32> {
+        let short = self.tally.running < self.service.desired_count;
+        let failing = self.failing.is_some() && short;
+        failing.then_some(self.service.backoff.failures)
     }
 
     /// Whether it is that service.
@@ -223,8 +233,12 @@ pub(crate) struct Fleet {
     pub widths: Widths,
     /// What a plan that is shown on the map would change.
     pub ghosts: Arc<Ghosts>,
-    /// Grows with every change of the rows.
+    /// Grows with every change of the rows, and when one says something else as time goes by.
     pub edition: u64,
+    /// The moment that it is shown at, in the control plane's time.
+    now: TimeMs,
+    /// When which services cease to count as failing.
+    turns: BTreeSet<(TimeMs, ServiceKey)>,
     /// What it was made from.
     of: Source,
     /// How many tasks there are by the width of their definition's name.
@@ -382,7 +396,7 @@ fn service_mood(row: &ServiceRow) -> Mood {
     } else if failed || (row.tally.running == 0 && service.desired_count > 0 && !rolling) {
         Mood::Bad
     } else if service.unplaced.is_some()
-        || (service.backoff.failures > 0 && row.tally.running < service.desired_count)
+        || row.failures().is_some()
         || row.tally.unhealthy + row.tally.unreachable > 0
     {
         Mood::Warn

@@ -440,7 +440,7 @@ pub(crate) fn note(model: &Model, offer: &Offer) -> String {
                     true => format!(" of {}", key.0),
                     false => String::new(),
                 };
-                format!("service{of} · {}", services::state(row, model.moment()))
+                format!("service{of} · {}", services::state(row))
             }
             None => "service".to_owned(),
         },

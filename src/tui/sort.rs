@@ -171,7 +171,7 @@ fn service(model: &Model, column: &str, row: &ServiceRow) -> Key {
         CLUSTER => words(&service.cluster),
         REGION => place(model, &service.cluster),
         "RUN" => number(row.tally.up()),
-        "STATE" => state(row.mood, services_view::state(row, model.moment())),
+        "STATE" => state(row.mood, services_view::state(row)),
         "TASKS" => number(row.tally.live()),
         "DEFINITION" => definition(service.primary().map(|it| &it.task_definition)),
         "ZONES" => {

@@ -126,6 +126,7 @@ impl Fleet {
 }
 
 fn count(slot: &mut u32, comes: bool) {
+    debug_assert!(comes || *slot > 0, "what goes was counted");
     *slot = match comes {
         true => *slot + 1,
         false => slot.saturating_sub(1),
@@ -141,6 +142,6 @@ fn count_by<K: Ord>(by: &mut BTreeMap<K, u32>, key: K, comes: bool) {
                 entry.remove();
             }
         }
-        (Entry::Vacant(_), false) => {}
+        (Entry::Vacant(_), false) => debug_assert!(comes, "what goes was counted"),
     }
 }

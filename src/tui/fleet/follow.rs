@@ -54,9 +54,10 @@ struct Touched {
 }
 
 impl Fleet {
-    /// Counts and orders what a state has of the clusters that are shown.
-    pub(crate) fn new(state: &State, view: &ClusterView) -> Self {
+    /// Counts and orders what a state has of the clusters that are shown, as it is at that moment.
+    pub(crate) fn new(state: &State, view: &ClusterView, now: TimeMs) -> Self {
         let mut fleet = Self {
+            now,
             of: Source {
                 view: Some(view.clone()),
                 clusters: state.clusters.clone(),
@@ -99,17 +100,47 @@ impl Fleet {
         fleet
     }
 
-    /// Becomes the fleet of that state.
-    pub(crate) fn follow(&mut self, state: &State, view: &ClusterView) {
+    /// Becomes the fleet of that state at that moment.
+    pub(crate) fn follow(&mut self, state: &State, view: &ClusterView, now: TimeMs) {
         let edition = self.edition + 1;
-        if !self.step(state, view) {
-            *self = Self::new(state, view);
+        if !self.step(state, view, now) {
+            *self = Self::new(state, view, now);
         }
         self.edition = edition;
     }
 
+    /// Becomes what it is at that moment; whether that is anything else.
+    pub(crate) fn pass(&mut self, now: TimeMs) -> bool {
+        let mut touched = Touched::default();
+        self.turn(now, &mut touched);
+        if touched.services.is_empty() {
+            return false;
+        }
+        self.recount(&touched);
+        self.edition += 1;
+        true
+    }
+
+    /// When the next service ceases to count as failing.
+    pub(crate) fn turns_at(&self) -> Option<TimeMs> {
+        self.turns.first().map(|(at, _)| *at)
+    }
+
+    /// Goes to a moment: the services that are others there are to be looked at again.
+    fn turn(&mut self, now: TimeMs, touched: &mut Touched) {
+        let before = std::mem::replace(&mut self.now, now);
+        let over = self.turns.iter().take_while(|(at, _)| *at <= now);
+        touched.services.extend(over.map(|(_, key)| key.clone()));
+        if now < before {
+            // A moment of the past, or a clock that was set back.
+            let failed = |row: &&ServiceRow| row.service.backoff.failing_until() > Some(now);
+            let again = self.services.iter().filter(failed);
+            touched.services.extend(again.map(ServiceRow::key));
+        }
+    }
+
     /// Takes what changed in; `false` if that is too much, or of other clusters.
-    fn step(&mut self, state: &State, view: &ClusterView) -> bool {
+    fn step(&mut self, state: &State, view: &ClusterView, now: TimeMs) -> bool {
         if self.of.view.as_ref() != Some(view) {
             return false;
         }
@@ -147,6 +178,7 @@ impl Fleet {
             self.step_task(old, new, &mut touched);
         }
         self.of.tasks = state.tasks.clone();
+        self.turn(now, &mut touched);
         self.recount(&touched);
         true
     }
@@ -175,6 +207,9 @@ impl Fleet {
             (Ok(at), None) => {
                 let row = self.services.remove(at);
                 take_one(&mut self.names, text::width(key.1.as_str()));
+                if let Some(until) = row.failing {
+                    self.turns.remove(&(until, key.clone()));
+                }
                 self.troubled -= usize::from(row.mood >= Mood::Warn);
             }
             (Err(at), Some(new)) => {
@@ -234,6 +269,11 @@ impl Fleet {
     /// Takes a task out, if it is shown.
     fn take_out(&mut self, task: &Task, touched: &mut Touched) {
         let Some(row) = self.tasks.remove(task) else {
+            debug_assert!(
+                !self.of.shows(&task.cluster),
+                "what is shown is found where it was put: {}",
+                task.id
+            );
             return;
         };
         self.uncount_definition(task);
@@ -282,6 +322,14 @@ impl Fleet {
         for key in &touched.services {
             if let Ok(at) = self.service_at(key) {
                 let row = &mut self.services[at];
+                if let Some(until) = row.failing {
+                    self.turns.remove(&(until, key.clone()));
+                }
+                let until = row.service.backoff.failing_until();
+                row.failing = until.filter(|until| self.now < *until);
+                if let Some(until) = row.failing {
+                    self.turns.insert((until, key.clone()));
+                }
                 let mood = service_mood(row);
                 let before = std::mem::replace(&mut row.mood, mood);
                 self.troubled -= usize::from(before >= Mood::Warn);
@@ -353,6 +401,7 @@ fn service_row(service: &Arc<Service>) -> ServiceRow {
         shares: BTreeMap::new(),
         unheard: BTreeMap::new(),
         adrift: false,
+        failing: None,
         mood: Mood::Calm,
     }
 }

@@ -1,15 +1,17 @@
-//! Following a state gives the fleet that it has, and a key looks at few rows of however many.
+//! A fleet turns with time, and a key looks at few rows of however many.
+
+mod anew;
 
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::model::arn::Partition;
 use crate::model::instance::Connection;
+use crate::model::service::Backoff;
 use crate::model::{Change, Cluster, ClusterName, Snapshot, State, TaskId, TimeMs};
 use crate::scheduler::fixture;
 use crate::tui::settings::ConsoleSettings;
@@ -17,78 +19,6 @@ use crate::tui::state::{Layer, Subject};
 use crate::tui::{ClusterView, Event, Model, TuiOptions, update, view};
 
 const NOW: TimeMs = TimeMs(9_000_000);
-
-/// What may happen to a fleet.
-#[derive(Clone, Debug)]
-enum Step {
-    Task {
-        id: u8,
-        service: Option<u8>,
-        instance: u8,
-        stopped: bool,
-        away: bool,
-        deployment: u8,
-    },
-    /// The other cluster's region.
-    Region(u8),
-    TaskGone(u8),
-    Service {
-        of: u8,
-        desired: u32,
-        inactive: bool,
-    },
-    ServiceGone(u8),
-    Instance {
-        of: u8,
-        zone: u8,
-        answers: bool,
-        away: bool,
-    },
-    InstanceGone(u8),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let task = (
-        0..30_u8,
-        proptest::option::of(0..4_u8),
-        0..4_u8,
-        any::<bool>(),
-        proptest::bool::weighted(0.2),
-        1..3_u8,
-    );
-    let task = task.prop_map(
-        |(id, service, instance, stopped, away, deployment)| Step::Task {
-            id,
-            service,
-            instance,
-            stopped,
-            away,
-            deployment,
-        },
-    );
-    let service = (0..4_u8, 0..5_u32, any::<bool>());
-    let service = service.prop_map(|(of, desired, inactive)| Step::Service {
-        of,
-        desired,
-        inactive,
-    });
-    let host = (0..4_u8, 0..2_u8, any::<bool>(), any::<bool>());
-    let host = host.prop_map(|(of, zone, answers, away)| Step::Instance {
-        of,
-        zone,
-        answers,
-        away,
-    });
-    prop_oneof![
-        8 => task,
-        1 => (0..2_u8).prop_map(Step::Region),
-        2 => (0..30_u8).prop_map(Step::TaskGone),
-        2 => service,
-        1 => (0..4_u8).prop_map(Step::ServiceGone),
-        3 => host,
-        1 => (0..4_u8).prop_map(Step::InstanceGone),
-    ]
-}
 
 fn task(id: u128, service: Option<&str>, instance: &str, stopped: bool) -> Task {
     let name = fixture::instance_name(instance);
@@ -117,68 +47,6 @@ fn host(name: &str, zone: &str, answers: bool) -> Instance {
     it
 }
 
-fn change(step: &Step) -> Change {
-    let name = |of: &u8| format!("s{of}");
-    match step {
-        Step::Task {
-            id,
-            service,
-            instance,
-            stopped,
-            away,
-            deployment,
-        } => {
-            let service = service.map(|of| name(&of));
-            let host = format!("h{instance}");
-            let mut it = task((*id).into(), service.as_deref(), &host, *stopped);
-            if *away {
-                it.cluster = elsewhere();
-            }
-            let made_of = fixture::deployment((*deployment).into(), "web", 1, NOW);
-            it.deployment = Some(made_of.id);
-            it.started_at = Some(TimeMs(1_000 * u64::from(*id)));
-            it.task_definition = format!("web:{deployment}").parse().unwrap();
-            Change::Task(Arc::new(it))
-        }
-        Step::Region(of) => Change::Cluster(Arc::new(cluster(elsewhere(), &format!("r{of}")))),
-        Step::TaskGone(id) => Change::TaskRemoved(TaskId((*id).into())),
-        Step::Service {
-            of,
-            desired,
-            inactive,
-        } => {
-            let mut service = fixture::service(&name(of), *desired);
-            if *inactive {
-                service.status = ServiceStatus::Inactive;
-            }
-            Change::Service(Arc::new(service))
-        }
-        Step::ServiceGone(of) => {
-            let name = fixture::service_name(&name(of));
-            Change::ServiceRemoved(ClusterName::default_cluster(), name)
-        }
-        Step::Instance {
-            of,
-            zone,
-            answers,
-            away,
-        } => {
-            let mut it = host(&format!("h{of}"), &format!("z{zone}"), *answers);
-            if *away {
-                it.cluster = elsewhere();
-            }
-            Change::Instance(Arc::new(it))
-        }
-        Step::InstanceGone(of) => {
-            Change::InstanceRemoved(fixture::instance_name(&format!("h{of}")))
-        }
-    }
-}
-
-fn elsewhere() -> ClusterName {
-    ClusterName::new("elsewhere").unwrap()
-}
-
 fn cluster(name: ClusterName, region: &str) -> Cluster {
     let partition = Partition {
         region: region.to_owned(),
@@ -187,96 +55,70 @@ fn cluster(name: ClusterName, region: &str) -> Cluster {
     Cluster::new(name, partition, true, TimeMs(1))
 }
 
-/// What a service's tasks come to, counted one by one.
-fn counted(fleet: &Fleet, row: &ServiceRow) {
-    let own: Vec<_> = fleet
-        .tasks
-        .iter()
-        .filter(|it| belongs(&it.task, &row.key()))
-        .collect();
-    let of = |stage| own.iter().filter(|it| it.stage == stage).count() as u32;
-    let tally = Tally {
-        running: of(Stage::Running),
-        unhealthy: of(Stage::Unhealthy),
-        starting: of(Stage::Starting),
-        stopping: of(Stage::Stopping),
-        lost: of(Stage::Lost),
-        unreachable: of(Stage::Unreachable),
-        stopped: of(Stage::Stopped),
+/// Its last failure ends to be why a service is short of tasks, and nothing else happens.
+#[test]
+fn a_service_that_has_ceased_to_fail_is_in_trouble_no_more_and_says_so_without_a_new_picture() {
+    let mut state = fixture::state([host("h", "a", true)]);
+    let mut service = fixture::service("web", 2);
+    service.backoff = Backoff {
+        failures: 3,
+        failed_at: NOW,
+        until: NOW.plus_ms(4_000),
+        ..Backoff::default()
     };
-    assert_eq!(row.tally, tally);
-    let primary = row.service.primary().unwrap();
-    let newest = own
-        .iter()
-        .filter(|it| it.task.deployment.as_ref() == Some(&primary.id));
-    let serve = newest.clone().filter(|it| it.task.is_serving());
-    assert_eq!(row.updated() as usize, serve.count());
-    let up = newest.filter(|it| it.stage == Stage::Running);
-    let share = row.share(primary).cloned().unwrap_or_default();
-    assert_eq!(share.serving as usize, up.clone().count());
-    let late = up.filter(|it| it.task.started_at > Some(TimeMs(9_000)));
-    assert_eq!(share.started_since(TimeMs(9_000)) as usize, late.count());
-    let zone = |it: &&&TaskRow| {
-        let host = fleet.instance(&it.task.instance);
-        host.map_or("", |it| it.instance.zone()) == "z1"
+    service.deployments[0].rollout_state = RolloutState::Completed;
+    state.apply(&Change::Service(Arc::new(service)));
+    let it = task(1, Some("web"), "h", false);
+    state.apply(&Change::Task(Arc::new(it)));
+    let mut model = console(state);
+    let shown = |model: &Model, now| {
+        let mut terminal = Terminal::new(TestBackend::new(160, 45)).unwrap();
+        let mut wakes = None;
+        terminal
+            .draw(|frame| wakes = view(model, now, frame))
+            .unwrap();
+        let cells = terminal.backend().buffer().content.iter();
+        let screen: String = cells.map(ratatui::buffer::Cell::symbol).collect();
+        (screen, wakes)
     };
-    let there = own.iter().filter(zone);
-    let there =
-        there.filter(|it| !matches!(it.stage, Stage::Stopping | Stage::Stopped | Stage::Lost));
-    let zones = row.zones.get("z1").copied().unwrap_or(0);
-    assert_eq!(zones as usize, there.count());
-    let unheard = own.iter().filter(|it| it.stage == Stage::Unreachable);
-    let hosts: BTreeSet<_> = unheard.map(|it| &it.task.instance).collect();
-    assert_eq!(
-        row.unheard().map(|(name, _)| name).collect::<BTreeSet<_>>(),
-        hosts
-    );
-}
-
-fn rows(fleet: &Fleet) -> Vec<TaskRow> {
-    fleet.tasks.iter().cloned().collect()
-}
-
-proptest! {
-    #[test]
-    fn a_fleet_that_follows_is_the_one_made_anew(
-        pictures in proptest::collection::vec(proptest::collection::vec(step(), 1..5), 1..25),
-        all in proptest::bool::ANY,
-    ) {
-        let view = match all {
-            true => ClusterView::All,
-            false => ClusterView::One(ClusterName::default_cluster()),
-        };
-        let mut state = State::default();
-        let mut followed = Fleet::new(&state, &view);
-        for steps in pictures {
-            for step in &steps {
-                state.apply(&change(step));
-            }
-            followed.follow(&state, &view);
-            let anew = Fleet::new(&state, &view);
-            prop_assert_eq!(rows(&followed), rows(&anew));
-            prop_assert_eq!(&followed.services, &anew.services);
-            prop_assert_eq!(&followed.instances, &anew.instances);
-            prop_assert_eq!(followed.widths, anew.widths);
-            prop_assert_eq!(&followed.silent, &anew.silent);
-            prop_assert_eq!(
-                (followed.connected, followed.troubled),
-                (anew.connected, anew.troubled)
-            );
-            prop_assert_eq!(followed.lost, anew.lost);
-            prop_assert_eq!(&followed.runs, &anew.runs);
-            let live = state.tasks.values().filter(|it| !it.is_stopped()).count();
-            let runs = followed.runs.values().flat_map(BTreeMap::values).sum::<u32>();
-            prop_assert_eq!(runs as usize, live);
-            for row in &followed.services {
-                counted(&followed, row);
-            }
-            for row in rows(&anew) {
-                prop_assert_eq!(followed.task(row.task.id), Some(&row));
-            }
-        }
+    let mut filter = keys("/state:failing");
+    filter.push(Event::Key(KeyEvent::new(
+        KeyCode::Enter,
+        KeyModifiers::NONE,
+    )));
+    for event in filter {
+        let _ = update(&mut model, NOW, event);
     }
+    let last = NOW.plus_ms(63_999);
+    let _ = update(&mut model, last, Event::Clock);
+    assert_eq!((model.fleet.troubled, model.shown.services.len()), (1, 1));
+    let (screen, wakes) = shown(&model, last);
+    assert!(
+        screen.contains("FAILING ×3") && screen.contains("1 in trouble"),
+        "{screen}"
+    );
+    assert_eq!(wakes, Some(1), "it is drawn anew when that is over");
+    // A frame that is drawn before the event says one thing, not half of each.
+    let over = NOW.plus_ms(64_000);
+    let (screen, wakes) = shown(&model, over);
+    assert!(
+        screen.contains("FAILING ×3") && screen.contains("1 in trouble"),
+        "{screen}"
+    );
+    assert_eq!(wakes, Some(1));
+    let _ = update(&mut model, over, Event::Clock);
+    assert_eq!((model.fleet.troubled, model.shown.services.len()), (0, 0));
+    assert_eq!(model.fleet.turns_at(), None);
+    for event in keys("/") {
+        let _ = update(&mut model, over, event);
+    }
+    let esc = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
+    let _ = update(&mut model, over, Event::Key(esc));
+    let (screen, _) = shown(&model, over);
+    assert!(
+        screen.contains("WAITING") && !screen.contains("FAILING") && !screen.contains("in trouble"),
+        "{screen}"
+    );
 }
 
 /// Services of 10 tasks each, spread over so many instances that each has 10.

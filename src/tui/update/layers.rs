@@ -252,9 +252,7 @@ pub(super) fn chosen(model: &mut Model, choice: Choice, selected: &str) {
                 model.tasks = Default::default();
                 model.instances = Default::default();
                 let snapshot = model.snapshot.clone();
-                let received = model.received;
                 settle::show(model, snapshot);
-                model.received = received;
             }
         }
     }

@@ -53,6 +53,7 @@ pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
 fn taken(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
     model.now = now;
     model.drop_toasts();
+    settle::pass(model);
     let mut effects = happened(model, event);
     effects.extend(proposal::tend(model));
     model.drop_toasts();

@@ -52,9 +52,8 @@ pub(super) fn restore(model: &mut Model) -> Vec<Effect> {
     for (pane, sorted) in sorting {
         sort::restore(model, pane, &sorted.column, sorted.reversed);
     }
-    let (snapshot, received) = (model.snapshot.clone(), model.received);
+    let snapshot = model.snapshot.clone();
     settle::show(model, snapshot);
-    model.received = received;
     match mouse.filter(|mouse| *mouse != model.mouse) {
         Some(mouse) => {
             model.mouse = mouse;

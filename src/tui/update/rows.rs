@@ -61,7 +61,7 @@ pub(super) fn service_passes(filter: &Filter, model: &Model, row: &ServiceRow) -
         "SERVICE" => service.name.to_string(),
         "CLUSTER" => service.cluster.to_string(),
         "REGION" => model.clusters.region(&service.cluster).to_owned(),
-        "STATE" => services::state(row, model.moment()),
+        "STATE" => services::state(row),
         "DEFINITION" => definition(),
         "ZONES" => row.zones.keys().cloned().collect::<Vec<_>>().join(" "),
         _ => format!("{}/{}", row.tally.up(), service.desired_count),

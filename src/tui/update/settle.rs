@@ -19,18 +19,31 @@ pub(super) fn adopt(model: &mut Model, snapshot: Arc<Snapshot>) {
         model.snapshot = snapshot;
         if pulls_moved {
             shown::look_again(model);
+        }
+        let moment = model.moment();
+        if model.fleet.pass(moment) || pulls_moved {
             settle(model);
         }
     } else {
+        model.received = model.now;
         show(model, snapshot);
+    }
+}
+
+/// Time has passed: what has turned with it is shown.
+pub(super) fn pass(model: &mut Model) {
+    let moment = model.moment();
+    if model.fleet.pass(moment) {
+        settle(model);
     }
 }
 
 /// Shows a picture, of the clusters that are chosen.
 pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
-    model.received = model.now;
-    model.fleet.follow(&snapshot.state, &model.cluster_view);
-    model.clusters.follow(&snapshot.state, &model.cluster_view);
+    model.snapshot = snapshot.clone();
+    let (state, moment) = (&snapshot.state, model.moment());
+    model.fleet.follow(state, &model.cluster_view, moment);
+    model.clusters.follow(state, &model.cluster_view);
     for row in &mut model.fleet.services {
         row.adrift = model.clusters.lost_with(&row.service.cluster).is_some();
     }
@@ -39,7 +52,6 @@ pub(super) fn show(model: &mut Model, snapshot: Arc<Snapshot>) {
         // Rates are of what goes on, not of what is looked back on.
         model.progress.see(&snapshot, &model.fleet);
     }
-    model.snapshot = snapshot;
     settle(model);
 }
 

@@ -138,6 +138,7 @@ pub(super) fn now(model: &mut Model) -> Vec<Effect> {
     if let Some(past) = model.past.take() {
         settle::adopt(model, past.present);
         model.received = past.received;
+        settle::pass(model);
     }
     Vec::new()
 }

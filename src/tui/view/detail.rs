@@ -527,9 +527,6 @@ fn tenants(screen: &Screen<'_>, instance: &Instance) -> String {
 fn service_state(screen: &Screen<'_>, service: &Service) -> (String, Style) {
     let row = screen.model.fleet.row_of(service);
     row.map_or_else(Default::default, |row| {
-        (
-            services::state(row, screen.now),
-            screen.theme.mood(row.mood),
-        )
+        (services::state(row), screen.theme.mood(row.mood))
     })
 }

@@ -120,6 +120,8 @@ fn picker(
         }
     };
     let items = picker_items(model, choice, typed);
+    let clusters = places::choices(screen, choice);
+    let said_of = |item: &str| clusters.as_ref().map(|all| places::choice(all, item));
     let at = items.iter().position(|i| i == selected).unwrap_or(0);
     let top = (at + 1).saturating_sub(ITEMS);
     let mut lines = vec![Line::from(vec![
@@ -147,7 +149,7 @@ fn picker(
         let now = (current.as_ref() == Some(item)).then_some(now);
         lines.push(Line::from(vec![
             Span::styled(format!("{mark}{}", label(model, choice, item)), style),
-            Span::styled(places::choice(screen, choice, item), screen.theme.dim()),
+            Span::styled(said_of(item).unwrap_or_default(), screen.theme.dim()),
             Span::styled(now.unwrap_or_default(), screen.theme.dim()),
         ]));
     }

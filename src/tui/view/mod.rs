@@ -52,7 +52,7 @@ pub(crate) struct Screen<'a> {
     pub theme: Theme,
     /// The control plane's time.
     pub now: TimeMs,
-    /// In how many milliseconds an age that is shown reads differently.
+    /// In how many milliseconds an age or a state that is shown reads differently.
     stale_in: Cell<Option<u64>>,
     /// What was drawn where.
     hits: Hits,
@@ -83,12 +83,13 @@ impl<'a> Screen<'a> {
 
 impl Screen<'_> {
     fn note(&self, (words, change): (String, u64)) -> String {
-        let soonest = self
-            .stale_in
-            .get()
-            .map_or(change, |so_far| so_far.min(change));
-        self.stale_in.set(Some(soonest));
+        self.look_again_in(change);
         words
+    }
+
+    fn look_again_in(&self, ms: u64) {
+        let soonest = self.stale_in.get().map_or(ms, |so_far| so_far.min(ms));
+        self.stale_in.set(Some(soonest));
     }
 
     /// How long ago, coarsely.
@@ -177,8 +178,8 @@ pub(crate) fn columns(model: &Model, pane: Pane) -> Vec<&'static str> {
     })
 }
 
-/// Draws the model. `now` is this machine's time. Says in how many milliseconds an age on the
-/// screen will read differently, if there is one.
+/// Draws the model. `now` is this machine's time. Says in how many milliseconds an age or a state
+/// on the screen will read differently, if there is one.
 pub fn view(model: &Model, now: TimeMs, frame: &mut Frame<'_>) -> Option<u64> {
     let screen = Screen::new(model, now);
     let area = frame.area();
@@ -191,6 +192,9 @@ pub fn view(model: &Model, now: TimeMs, frame: &mut Frame<'_>) -> Option<u64> {
     }
     drop_halves(buffer);
     screen.theme.finish(buffer);
+    if let (Some(at), None) = (model.fleet.turns_at(), &model.past) {
+        screen.look_again_in(at.since_ms(screen.now).max(1));
+    }
     screen.stale_in.get()
 }
 

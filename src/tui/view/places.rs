@@ -97,13 +97,14 @@ pub(super) fn loss_of(screen: &Screen<'_>, cluster: &ClusterName, room: usize) -
     Some(fits.unwrap_or(short).clone())
 }
 
-/// What there is to say of a cluster that can be chosen.
-pub(super) fn choice(screen: &Screen<'_>, choice: &Choice, item: &str) -> String {
-    let model = screen.model;
-    if *choice != Choice::Cluster {
-        return String::new();
-    }
-    let all = Clusters::new(&model.snapshot.state, &ClusterView::All);
+/// All clusters, where it is one of them that is chosen.
+pub(super) fn choices(screen: &Screen<'_>, choice: &Choice) -> Option<Clusters> {
+    let state = &screen.model.snapshot.state;
+    (*choice == Choice::Cluster).then(|| Clusters::new(state, &ClusterView::All))
+}
+
+/// What there is to say of one of them.
+pub(super) fn choice(all: &Clusters, item: &str) -> String {
     match ClusterView::labelled(item) {
         Some(ClusterView::One(name)) => all.get(&name).map_or_else(String::new, |row| {
             let answers = row.answers;

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::text::{Line, Span};
 
-use crate::model::{RolloutState, ServiceStatus, TimeMs};
+use crate::model::{RolloutState, ServiceStatus};
 
 use super::super::fleet::{Mood, ServiceRow, Stage};
 use super::super::layout::Layout;
@@ -74,7 +74,7 @@ pub(super) fn draw(screen: &Screen<'_>, layout: &Layout, buffer: &mut Buffer) {
                     mood
                 },
             ),
-            cell(state(row, screen.now), mood),
+            cell(state(row), mood),
             pips(screen, row),
             cell(
                 primary
@@ -113,7 +113,7 @@ fn run(row: &ServiceRow) -> String {
 }
 
 /// A service's state in a few words; the first that applies.
-pub(crate) fn state(row: &ServiceRow, now: TimeMs) -> String {
+pub(crate) fn state(row: &ServiceRow) -> String {
     let service = &row.service;
     let rollout = service.primary().map(|d| d.rollout_state);
     if row.adrift {
@@ -124,9 +124,7 @@ pub(crate) fn state(row: &ServiceRow, now: TimeMs) -> String {
         "DEPLOYMENT FAILED".to_owned()
     } else if let Some(unplaced) = &service.unplaced {
         format!("NO PLACE for {}", unplaced.count)
-    } else if let Some(failures) = service.backoff.failing(now)
-        && row.tally.running < service.desired_count
-    {
+    } else if let Some(failures) = row.failures() {
         format!("FAILING ×{failures}")
     } else if row.tally.unreachable > 0 {
         format!("{} UNREACHABLE", row.tally.unreachable)
