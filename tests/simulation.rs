@@ -46,6 +46,18 @@ const FOUND: &[(u64, u64, &str)] = &[
         "the clock goes back while a deployment proves itself: it stayed IN_PROGRESS for as long",
     ),
     (
+        61,
+        1080,
+        "zones are balanced only when the back-off of earlier failures has ended: the storm took the \
+         fleet for settled",
+    ),
+    (
+        133,
+        1080,
+        "the same after tasks that were started for it failed",
+    ),
+    (190, 1080, "the same, after eleven failures in a row"),
+    (
         392,
         1080,
         "a service shrinks while hosts are drained that were given its tasks a moment ago: more \

@@ -409,7 +409,7 @@ fn remark(state: &State, service: &Service, now: TimeMs) -> String {
         remarks.push(format!("{starting} starting"));
     }
     let stale = tasks_of(state, service)
-        .filter(|task| task.is_wanted() && !state.hears(task))
+        .filter(|task| state.is_unreachable(task))
         .count();
     if stale > 0 {
         remarks.push(format!("{stale} on a host that does not answer"));

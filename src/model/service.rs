@@ -532,12 +532,20 @@ impl Service {
     }
 
     /// Goes back to the deployment that last completed, if the tasks of it are being replaced just
-    /// now: those that still serve are kept, and it has nothing to prove anew. Gives its id.
-    pub fn resume(&mut self, wanted: &TaskDefinitionId, now: TimeMs) -> Option<DeploymentId> {
+    /// now: those that still serve are kept, and it has nothing to prove anew. `serves` has the
+    /// deployments of which any task is still wanted. Gives its id.
+    pub fn resume(
+        &mut self,
+        wanted: &TaskDefinitionId,
+        serves: &BTreeSet<DeploymentId>,
+        who: &str,
+        now: TimeMs,
+    ) -> Option<DeploymentId> {
         let left = self.primary()?.id.clone();
         let completed = self.last_completed.as_ref() == Some(wanted);
         let at = self.deployments.iter().position(|it| {
             it.id != left
+                && serves.contains(&it.id)
                 && it.task_definition == *wanted
                 && same_images(&it.images, &self.last_completed_images)
         });
@@ -545,7 +553,7 @@ impl Service {
         let id = to.id.clone();
         to.rollout_state = RolloutState::InProgress;
         to.rollout_state_reason =
-            format!("ECS deployment {left} is rolled back to deployment {id}.");
+            format!("ECS deployment {left} is rolled back to deployment {id} by {who}.");
         to.failed_tasks = 0;
         to.updated_at = now;
         self.begin(to, now);

@@ -188,6 +188,13 @@ impl State {
         instance.is_some_and(|instance| instance.is_connected())
     }
 
+    /// Whether a task counts and nobody knows how it is: it is wanted, not given up for lost, and
+    /// its instance does not answer.
+    #[must_use]
+    pub fn is_unreachable(&self, task: &Task) -> bool {
+        task.is_wanted() && !self.hears(task)
+    }
+
     /// A service's tasks, stopped ones included.
     pub fn service_tasks<'a>(
         &'a self,

@@ -375,13 +375,16 @@ fn service_answer(state: &State, now: TimeMs, service: &Service) -> Vec<String> 
 /// What a deployment or a DRAINING instance waits for before what serves is stopped.
 fn on_trial(state: &State, service: &Service, now: TimeMs, kept: &[&Arc<Task>]) -> Option<String> {
     let primary = service.primary()?;
-    let tried =
-        |task: &&&Arc<Task>| task.is_serving() && reconcile::is_on_trial(service, task, now);
+    let tried = |task: &&&Arc<Task>| {
+        task.is_serving()
+            && reconcile::is_on_trial(service, task, now)
+            && !reconcile::on_draining(state, task)
+    };
     let count = kept.iter().filter(tried).count();
     let wanted = || kept.iter().filter(|task| task.is_wanted());
     let is_old = |task: &&Arc<Task>| task.deployment.as_ref() != Some(&primary.id);
     let old = wanted().any(is_old);
-    let draining = wanted().filter(|task| reconcile::on_draining(state, task));
+    let draining = wanted().filter(|task| reconcile::makes_way(state, service, task));
     let draining: BTreeSet<&str> = draining.map(|task| task.instance.as_str()).collect();
     let leaves = match (old, draining.len()) {
         (false, 0) => return None,

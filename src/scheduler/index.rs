@@ -1,8 +1,7 @@
 //! What the scheduler looks up, kept beside a state and moved on by the state's own changes.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, DefaultHasher};
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::bad;
 use super::expression::Expression;
@@ -19,11 +18,10 @@ use crate::model::{
 const JOURNAL_MAX: usize = 32_768;
 /// So many rankers are kept at most, of however few nodes.
 const KEPT_MAX: usize = 32;
+/// So many of the last placements' nodes are remembered: more than one request by hand has.
+const RECENT_MAX: usize = 16;
 /// So many nodes all kept rankers together have at most; the last one used is kept in any case.
 const KEPT_NODES_MAX: usize = 1_000_000;
-
-/// Hashed the same in every process, so that nothing differs between two runs.
-type Places = HashMap<InstanceName, usize, BuildHasherDefault<DefaultHasher>>;
 
 /// What the scheduler looks up in a state: what is left of every instance, and every service's
 /// tasks. Made once by [`Index::new`] and then told of every change by [`Index::apply`]; it is
@@ -49,9 +47,8 @@ pub struct Index {
     /// Rankers of earlier requests, the last used last. They save work and decide nothing.
     kept: Vec<(Ask, Ranker)>,
     texts: Texts,
-    /// Where each instance stands in `nodes`, made when it is first asked for after one came or
-    /// went: every pass asks for the instance of every task.
-    places: OnceLock<Places>,
+    /// Where something was placed last; a guess, looked at again before it is believed.
+    recent: VecDeque<usize>,
 }
 
 /// Two indexes are equal when every decision made with them is.
@@ -154,7 +151,7 @@ impl Index {
                     node.put(task);
                 }
                 self.nodes.insert(at, node);
-                self.moved();
+                self.kept.clear();
             }
         }
     }
@@ -162,7 +159,7 @@ impl Index {
     fn remove_instance(&mut self, name: &InstanceName) {
         if let Ok(at) = self.search(name) {
             let node = self.nodes.remove(at);
-            self.moved();
+            self.kept.clear();
             if !node.all().is_empty() {
                 self.astray.insert(name.clone(), node.all().clone());
             }
@@ -274,17 +271,14 @@ impl Index {
 
     /// Where an instance stands in `nodes`.
     pub(crate) fn position(&self, name: &InstanceName) -> Option<usize> {
-        let places = self.places.get_or_init(|| {
-            let names = self.nodes.iter().map(|node| node.instance.name.clone());
-            names.zip(0..).collect()
-        });
-        places.get(name).copied()
-    }
-
-    /// Forgets what is known by where nodes stand.
-    fn moved(&mut self) {
-        self.kept.clear();
-        self.places.take();
+        // Nearly always it is where something was placed a moment ago. To search among very many
+        // names is to read memory all over.
+        let there = |at: &usize| {
+            let node = self.nodes.get(*at);
+            node.is_some_and(|node| &node.instance.name == name)
+        };
+        let recent = self.recent.iter().rev().copied().find(there);
+        recent.or_else(|| self.search(name).ok())
     }
 
     fn search(&self, name: &InstanceName) -> Result<usize, usize> {
@@ -315,6 +309,10 @@ impl Index {
                 group,
                 holder,
             });
+            if self.recent.len() >= RECENT_MAX {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(at);
             self.tentative.push(at);
             self.touch(at);
         }

@@ -302,32 +302,36 @@ fn finish(plan: &mut Plan, index: &Index, mut turn: Turn<'_>, now: TimeMs) {
 fn report_starts_and_stops(plan: &mut Plan, turn: &Turn<'_>, now: TimeMs) {
     let service = &turn.service;
     let mut reasons: BTreeMap<&Why, Vec<TaskId>> = BTreeMap::new();
-    let mut lost: BTreeMap<TaskId, String> = BTreeMap::new();
+    let mut lost: BTreeMap<&InstanceName, Vec<TaskId>> = BTreeMap::new();
     for (at, why) in &turn.stops {
-        if let Some(reconcile::Member {
-            task,
-            lost: is_lost,
-            ..
-        }) = turn.members.get(*at)
-        {
-            reasons.entry(why).or_default().push(task.id);
-            // That fewer are wanted is not why one is gone that nobody has heard of.
-            if *is_lost && matches!(why, Why::Surplus | Why::Replaced) {
-                let host = &task.instance;
-                let words = format!("Lost with container instance {host}, which did not answer");
-                lost.insert(task.id, words);
-            }
+        let Some(member) = turn.members.get(*at) else {
+            continue;
+        };
+        // That fewer are wanted is not why one is gone that nobody has heard of.
+        if member.lost && matches!(why, Why::Surplus | Why::Replaced) {
+            let there = lost.entry(&member.task.instance).or_default();
+            there.push(member.task.id);
+        } else {
+            reasons.entry(why).or_default().push(member.task.id);
         }
     }
+    let stop = |reason: String| {
+        move |task: TaskId| Stop {
+            task,
+            code: StopCode::ServiceSchedulerInitiated,
+            reason: reason.clone(),
+        }
+    };
     for (why, ids) in reasons {
         let (reason, because) = stop_words(service, why);
         plan.events
             .push(words::stopped(service, &ids, &because, now));
-        plan.stops.extend(ids.into_iter().map(|task| Stop {
-            task,
-            code: StopCode::ServiceSchedulerInitiated,
-            reason: lost.remove(&task).unwrap_or_else(|| reason.clone()),
-        }));
+        plan.stops.extend(ids.into_iter().map(stop(reason)));
+    }
+    for (host, ids) in lost {
+        plan.events.push(words::given_up(service, host, &ids, now));
+        let reason = format!("Lost with container instance {host}, which did not answer");
+        plan.stops.extend(ids.into_iter().map(stop(reason)));
     }
     if !turn.starts.is_empty() {
         let ids: Vec<TaskId> = turn.starts.iter().map(|task| task.id).collect();

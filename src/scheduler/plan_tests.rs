@@ -112,6 +112,26 @@ fn what_is_lost_is_not_said_to_be_scaled_in() {
         others.iter().all(|it| it.starts_with("Scaling activity")),
         "{others:?}"
     );
+    let lost: Vec<String> = world
+        .state
+        .events
+        .iter()
+        .map(|it| it.message.to_string())
+        .filter(|it| it.contains("no longer wants 2 tasks lost on (instance ops-2)"))
+        .collect();
+    assert_eq!(lost.len(), 1, "{:?}", world.state.events);
+    let said = |words: &str| {
+        world
+            .state
+            .events
+            .iter()
+            .any(|it| it.message.contains(words))
+    };
+    assert!(
+        said("has stopped 4 running tasks"),
+        "{:?}",
+        world.state.events
+    );
 }
 
 #[test]

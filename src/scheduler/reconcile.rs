@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::index::Index;
-use crate::model::service::Service;
+use crate::model::service::{SchedulingStrategy, Service};
 use crate::model::task::Health;
 use crate::model::{DesiredStatus, InstanceStatus, LastStatus, RolloutState, State, Task, TimeMs};
 
@@ -27,10 +27,11 @@ pub fn awaits_proof(state: &State, now: TimeMs) -> bool {
     });
     let tried: BTreeSet<_> = tried.flatten().collect();
     let leaves = |task: &Arc<Task>| {
-        let primary = service_of(task).and_then(|service| service.primary());
-        primary.is_some_and(|it| {
-            let old = task.deployment.as_ref() != Some(&it.id);
-            tried.contains(&it.id) && (old || on_draining(state, task))
+        service_of(task).is_some_and(|service| {
+            service.primary().is_some_and(|it| {
+                let old = task.deployment.as_ref() != Some(&it.id);
+                tried.contains(&it.id) && (old || makes_way(state, service, task))
+            })
         })
     };
     !tried.is_empty()
@@ -181,6 +182,12 @@ pub(crate) fn is_on_trial(service: &Service, task: &Task, now: TimeMs) -> bool {
 pub(crate) fn on_draining(state: &State, task: &Task) -> bool {
     let instance = state.instances.get(&task.instance);
     instance.is_some_and(|it| it.status == InstanceStatus::Draining)
+}
+
+/// Whether a task on a DRAINING instance stops when what takes over has proven itself. A DAEMON's is
+/// replaced nowhere else: it waits for the replicas there.
+pub(crate) fn makes_way(state: &State, service: &Service, task: &Task) -> bool {
+    service.scheduling_strategy == SchedulingStrategy::Replica && on_draining(state, task)
 }
 
 /// The members of a service, those that are lost already marked.

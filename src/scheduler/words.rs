@@ -79,6 +79,26 @@ pub(crate) fn stopped(service: &Service, ids: &[TaskId], why: &str, now: TimeMs)
     )
 }
 
+pub(crate) fn given_up(
+    service: &Service,
+    instance: &InstanceName,
+    ids: &[TaskId],
+    now: TimeMs,
+) -> Event {
+    let say = format!(
+        "no longer wants {} lost on (instance {instance}): {}.",
+        tasks(ids.len()),
+        list(ids)
+    );
+    Event {
+        instance: Some(instance.clone()),
+        ..about(
+            event(service, Severity::Info, EventKind::Task, now, &say),
+            ids,
+        )
+    }
+}
+
 pub(crate) fn lost(
     service: &Service,
     instance: &InstanceName,

@@ -105,7 +105,7 @@ fn services(page: &mut Page, snapshot: &Snapshot) {
             Some(service) => key(&known, cluster, service.as_str()),
         };
         *tasks.entry((of, task.last_status.as_str())).or_default() += 1;
-        *unreachable.entry(of).or_default() += u64::from(!task.is_stopped() && !state.hears(task));
+        *unreachable.entry(of).or_default() += u64::from(state.is_unreachable(task));
     }
     let mut family = page.family(
         "quarterdeck_tasks",

@@ -130,7 +130,7 @@ struct Tally {
     running: u32,
     pending: u32,
     wanted: u32,
-    /// Of those that run and those on their way: on instances that do not answer.
+    /// Of the wanted: on instances that do not answer.
     unreachable: u32,
 }
 
@@ -141,8 +141,7 @@ impl Tally {
         if task.lost_at.is_some() {
             return;
         }
-        let counts = task.last_status <= LastStatus::Running;
-        self.unreachable += u32::from(counts && !state.hears(task));
+        self.unreachable += u32::from(state.is_unreachable(task));
         self.wanted += u32::from(task.is_wanted());
         match task.last_status {
             LastStatus::Running => self.running += 1,

@@ -1,5 +1,7 @@
 //! CreateService, UpdateService, DeleteService.
 
+use std::collections::BTreeSet;
+
 use super::find::{self, invalid};
 use super::ground::{self, Chosen};
 use super::work::Work;
@@ -14,7 +16,8 @@ use crate::model::service::{
 };
 use crate::model::validate::Fault;
 use crate::model::{
-    Deployment, EventKind, Service, ServiceStatus, Severity, TaskDefinitionId, validate,
+    Deployment, DeploymentId, EventKind, Service, ServiceStatus, Severity, TaskDefinitionId,
+    validate,
 };
 use crate::scheduler::Expression;
 
@@ -361,8 +364,16 @@ fn redeploy(
         ..Backoff::default()
     };
     // What still serves of it need not be replaced by its like.
+    let kept = |id: &DeploymentId| {
+        let mut tasks = work.state.service_tasks(&service.cluster, &service.name);
+        tasks.any(|task| task.is_wanted() && task.deployment.as_ref() == Some(id))
+    };
+    let serves: BTreeSet<DeploymentId> = (service.deployments.iter())
+        .map(|it| it.id.clone())
+        .filter(kept)
+        .collect();
     let resumed = match force {
-        false => service.resume(&wanted, work.now),
+        false => service.resume(&wanted, &serves, who, work.now),
         true => None,
     };
     let id = match resumed {

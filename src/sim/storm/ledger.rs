@@ -36,7 +36,7 @@ pub struct Ledger {
     schedules: BTreeMap<ScheduleName, Possible<Option<String>>>,
     stopped: BTreeSet<TaskId>,
     definitions: BTreeSet<TaskDefinitionId>,
-    /// The deployment that a service was last seen to get.
+    /// The deployment that a service was last acknowledged to have.
     deployments: BTreeMap<ServiceName, DeploymentId>,
     /// Tasks that were run once and have not been seen to stop.
     run: BTreeSet<TaskId>,
@@ -120,6 +120,17 @@ impl Ledger {
         }
     }
 
+    /// A service is asked to change: until the answer it is open which deployment it has. Gives the
+    /// one that it had, to be put back if that is refused.
+    pub fn changing(&mut self, service: &ServiceName) -> Option<DeploymentId> {
+        self.deployments.remove(service)
+    }
+
+    /// A change was refused: the service has the deployment that it had.
+    pub fn unchanged(&mut self, service: ServiceName, deployment: DeploymentId) {
+        self.deployments.insert(service, deployment);
+    }
+
     /// Takes in what has come to its end as it should. A stopped task is forgotten in time.
     pub fn keep(&mut self, state: &State) {
         let ended = |id: &TaskId| state.tasks.get(id).is_some_and(|task| task.is_stopped());
@@ -166,11 +177,11 @@ impl Ledger {
             let Some(service) = state.service(&cluster, name) else {
                 return Some(format!("service {name} was acknowledged and is gone"));
             };
-            let known = service.deployments.iter().any(|it| it.id == *id)
-                || service.history.iter().any(|it| it.id == *id);
-            if !known {
+            // No service of the storms has a circuit breaker that would leave it again.
+            let is = service.primary().map(|it| &it.id);
+            if is != Some(id) {
                 return Some(format!(
-                    "deployment {id} of {name} was acknowledged and is gone"
+                    "the deployment of {name} is {is:?}; {id} was acknowledged"
                 ));
             }
         }
@@ -242,9 +253,19 @@ mod tests {
         ledger.told(&Response::Service(service.clone().into()));
         assert_eq!(ledger.broken(&with), None);
         assert!(ledger.broken(&State::default()).is_some());
-        service.deployments.clear();
-        with.apply(&Change::Service(service.into()));
-        assert!(ledger.broken(&with).is_some(), "its deployment is gone");
+        let other = Deployment::new(
+            DeploymentId::from_number(8),
+            definition.clone(),
+            "ann",
+            TimeMs(2),
+        );
+        service.deployments.insert(0, other);
+        with.apply(&Change::Service(service.clone().into()));
+        assert!(ledger.broken(&with).is_some(), "another took its place");
+        let had = ledger.changing(&service.name).unwrap();
+        assert_eq!(ledger.broken(&with), None, "that was asked for, perhaps");
+        ledger.unchanged(service.name, had);
+        assert!(ledger.broken(&with).is_some(), "it was refused");
 
         let mut ledger = Ledger::default();
         let instance = InstanceName::new("ops-1").unwrap();

@@ -271,11 +271,20 @@ impl World {
         };
         self.record.note(&format!("asks {operation} {body}"));
         self.tend().await?;
-        self.disk.platter().ledger.asked(&promise);
+        let changing = body["service"].as_str().map(ServiceName::new);
+        let changing = changing.and_then(Result::ok);
+        let had = {
+            let ledger = &mut self.disk.platter().ledger;
+            ledger.asked(&promise);
+            changing.as_ref().and_then(|name| ledger.changing(name))
+        };
         let (answered, response) = self.send(command).await?;
         {
             let mut platter = self.disk.platter();
             platter.ledger.answered(&promise, answered);
+            if let (Answered::Refused, Some(name), Some(had)) = (answered, changing, had) {
+                platter.ledger.unchanged(name, had);
+            }
             if let Some(response) = &response {
                 platter.ledger.told(response);
             }
