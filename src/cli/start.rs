@@ -171,7 +171,7 @@ fn clusters(global: &Global, client: &dyn Client) -> CliResult<ClusterView> {
 }
 
 /// The console: attached to a running control plane, else carrying it; also from then on when
-/// the one it was attached to ends.
+/// another console that it was attached to ends. A server is waited for.
 ///
 /// # Errors
 /// When there is no control plane to be had, or the console broke down.
@@ -190,8 +190,9 @@ pub async fn console(global: &Global) -> Result<(), super::Ended> {
     }
     let again = move || options(dir.clone(), settings.clone(), "console");
     let opened = client::open(again()).await.map_err(not_opened)?;
-    // Whoever carries it may end while the console stays open: then the console carries it.
-    let succession = Succession::over(opened, again);
+    // Another console that carries it may end while this one stays open: then this one carries it.
+    let looks_on = global.read_only || console.read_only;
+    let succession = Succession::over(opened, looks_on, again);
     let client = succession.client();
     let done = match clusters(global, client.as_ref()) {
         Ok(clusters) => {

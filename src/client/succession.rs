@@ -20,10 +20,7 @@ use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
 use crate::model::{ContainerName, History, HistoryAsk, InstanceName, Snapshot, TaskId, TimeMs};
 
 /// Wait between two looks whether the folder can be taken.
-const LOOK_GAP: Duration = Duration::from_millis(250);
-/// How long a server that went away may take to come back: it is restarted, most likely, and
-/// finding its folder taken it could not start.
-const SERVER_GRACE: Duration = Duration::from_secs(10);
+pub(super) const LOOK_GAP: Duration = Duration::from_millis(250);
 
 /// Keeps one surface over a succession of carriers, this process among them if need be.
 pub struct Succession {
@@ -33,9 +30,14 @@ pub struct Succession {
 }
 
 impl Succession {
-    /// Begins with what was opened. `again` says what to open when its carrier has gone.
+    /// Begins with what was opened. `again` says what to open when its carrier has gone; what only
+    /// `looks_on` waits for another one instead.
     #[must_use]
-    pub fn over(opened: Opened, again: impl FnMut() -> OpenOptions + Send + 'static) -> Self {
+    pub fn over(
+        opened: Opened,
+        looks_on: bool,
+        again: impl FnMut() -> OpenOptions + Send + 'static,
+    ) -> Self {
         let snapshots = watch::Sender::new(opened.client.snapshots().borrow().clone());
         let standings = watch::Sender::new(opened.client.standing());
         let current = watch::Sender::new(opened.client.clone());
@@ -49,6 +51,7 @@ impl Succession {
             client: opened.client,
             plane: opened.plane,
             again: Box::new(again),
+            looks_on,
             current,
             snapshots: Some(snapshots),
             standings,
@@ -85,6 +88,7 @@ struct Keeper {
     client: Arc<dyn Client>,
     plane: Option<Carried>,
     again: Box<dyn FnMut() -> OpenOptions + Send>,
+    looks_on: bool,
     current: watch::Sender<Arc<dyn Client>>,
     /// `None` once no picture will come any more: who watches is told by the closed end.
     snapshots: Option<watch::Sender<Arc<Snapshot>>>,
@@ -116,7 +120,7 @@ impl Keeper {
                         snapshots = self.client.snapshots();
                         standings = self.client.standings();
                     }
-                    look_at = self.is_lost().then(|| Instant::now() + LOOK_GAP);
+                    look_at = self.look_at();
                 }
             }
         }
@@ -130,11 +134,13 @@ impl Keeper {
         matches!(*self.standings.borrow(), Standing::Lost { .. })
     }
 
-    /// When to look whether the folder is free, if the carrier has gone.
+    /// When to look whether the folder is free, if the carrier has gone. A server is not succeeded:
+    /// it is started again, and finding its folder taken by a console that somebody left open it
+    /// could not. Nor does anything decide that is only to look on.
     fn look_at(&self) -> Option<Instant> {
         let server = self.client.snapshots().borrow().holder.role == "serve";
-        let grace = if server { SERVER_GRACE } else { LOOK_GAP };
-        self.is_lost().then(|| Instant::now() + grace)
+        let succeeds = self.is_lost() && !server && !self.looks_on;
+        succeeds.then(|| Instant::now() + LOOK_GAP)
     }
 
     fn show(&self, snapshot: &Arc<Snapshot>) {

@@ -37,7 +37,7 @@ async fn stands(client: &dyn Client, wanted: impl FnMut(&Standing) -> bool) {
 
 fn console(opened: Opened, dir: &Path, fleet: &Fleet) -> Succession {
     let (dir, fleet) = (dir.to_owned(), fleet.clone());
-    Succession::over(opened, move || {
+    Succession::over(opened, false, move || {
         options(dir.clone(), "console", fleet.clone())
     })
 }
@@ -103,4 +103,54 @@ async fn of_two_consoles_one_carries_on_and_the_other_follows_it() {
     );
     others.close().await.unwrap();
     heirs.close().await.unwrap();
+}
+
+/// Looks several times whether a surface takes the folder, and finds that it does not.
+async fn leaves_the_folder(client: &dyn Client) {
+    stands(client, |it| matches!(it, Standing::Lost { .. })).await;
+    tokio::time::sleep(4 * succession::LOOK_GAP).await;
+    let standing = client.standing();
+    assert!(matches!(standing, Standing::Lost { .. }), "{standing:?}");
+}
+
+#[tokio::test]
+async fn a_console_waits_for_a_server_and_leaves_it_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = fleet(2);
+    let serve = || open(options(dir.path().to_owned(), "serve", fleet.clone()));
+    let first = serve().await.unwrap();
+    first.client.command(register("web")).await.unwrap();
+    first.client.command(create("web", "web", 2)).await.unwrap();
+    let attached = open(options(dir.path().to_owned(), "console", fleet.clone()));
+    let console = console(attached.await.unwrap(), dir.path(), &fleet);
+    let client = console.client();
+    runs(client.as_ref(), 2).await;
+
+    first.plane.unwrap().stop().await.unwrap();
+    leaves_the_folder(client.as_ref()).await;
+    let second = serve().await.unwrap();
+    stands(client.as_ref(), |it| {
+        matches!(it, Standing::Attached { .. })
+    })
+    .await;
+    client.command(scale("web", 3)).await.unwrap();
+    runs(client.as_ref(), 3).await;
+    console.close().await.unwrap();
+    second.plane.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_only_looks_on_decides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = fleet(2);
+    let opened = || open(options(dir.path().to_owned(), "console", fleet.clone()));
+    let first = opened().await.unwrap();
+    let viewer = opened().await.unwrap();
+    let (folder, hosts) = (dir.path().to_owned(), fleet.clone());
+    let viewer = Succession::over(viewer, true, move || {
+        options(folder.clone(), "console", hosts.clone())
+    });
+    first.plane.unwrap().stop().await.unwrap();
+    leaves_the_folder(viewer.client().as_ref()).await;
+    viewer.close().await.unwrap();
 }
