@@ -36,19 +36,10 @@ pub fn moment(text: &str, now: TimeMs) -> Result<TimeMs, String> {
         let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
         return Ok(TimeMs(now.0.saturating_sub(ago)));
     }
-    if let Some(at) = time_of_day(text, now) {
-        return Ok(at);
+    if let Some(time) = time_of_day(text) {
+        return last(time, now).ok_or_else(|| format!("\"{text}\" was not in the last days here"));
     }
-    let here = || {
-        let here = text.parse::<jiff::civil::DateTime>().ok()?;
-        Some(
-            here.to_zoned(jiff::tz::TimeZone::system())
-                .ok()?
-                .timestamp(),
-        )
-    };
-    let stamp = text.parse::<jiff::Timestamp>().ok().or_else(here);
-    let stamp = stamp.ok_or_else(|| {
+    let stamp = dated(text).ok_or_else(|| {
         format!(
             "\"{text}\" is no time; expected 10m (ago), 08:19 (the last one here), \
              2026-05-04T12:00 (here) or 2026-05-04T12:00:00Z"
@@ -57,9 +48,39 @@ pub fn moment(text: &str, now: TimeMs) -> Result<TimeMs, String> {
     Ok(TimeMs(u64::try_from(stamp.as_millisecond()).unwrap_or(0)))
 }
 
+/// A date and time, with the zone that it names, else here.
+fn dated(text: &str) -> Option<jiff::Timestamp> {
+    if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
+        return Some(stamp);
+    }
+    if text.contains('[') {
+        // Never read without it: that would be another moment.
+        return Some(text.parse::<jiff::Zoned>().ok()?.timestamp());
+    }
+    let here = text.parse::<jiff::civil::DateTime>().ok()?;
+    let here = here.to_zoned(jiff::tz::TimeZone::system()).ok()?;
+    Some(here.timestamp())
+}
+
+/// `H:MM` or `H:MM:SS` and nothing else: a parser of times of day takes whole dates, too, and
+/// throws away all but the time.
+fn time_of_day(text: &str) -> Option<jiff::civil::Time> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (hour, minute, second) = match parts.as_slice() {
+        [hour, minute] => (*hour, *minute, "00"),
+        [hour, minute, second] => (*hour, *minute, *second),
+        _ => return None,
+    };
+    let number = |part: &str, shortest: usize| {
+        let fits = (shortest..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        fits.then(|| part.parse::<i8>().ok()).flatten()
+    };
+    let (hour, minute, second) = (number(hour, 1)?, number(minute, 2)?, number(second, 2)?);
+    jiff::civil::Time::new(hour, minute, second, 0).ok()
+}
+
 /// The last time it was so late here: today, or yesterday if that is still to come.
-fn time_of_day(text: &str, now: TimeMs) -> Option<TimeMs> {
-    let time = text.parse::<jiff::civil::Time>().ok()?;
+fn last(time: jiff::civil::Time, now: TimeMs) -> Option<TimeMs> {
     let now_ms = i64::try_from(now.0).ok()?;
     let zone = jiff::tz::TimeZone::system();
     let now = jiff::Timestamp::from_millisecond(now_ms).ok()?;
@@ -126,6 +147,48 @@ mod tests {
             assert!(at <= now && now.since_ms(at) < 26 * 3_600_000, "{text}");
             let told = local(at);
             assert!(told.contains(&format!(" {text}")), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_never_thrown_away() {
+        // 2026-11-28, so that every date below is another day.
+        let now = TimeMs(1_795_860_000_000);
+        let at = |text: &str| moment(text, now).map(|at| at.0);
+        let day = 1_795_392_000_000;
+        for (text, hours) in [
+            ("2026-11-23T03:00:00Z", 3),
+            ("2026-11-23T03:00Z", 3),
+            ("2026-11-23T03:00+02:00", 1),
+            ("2026-11-23T03:00:00+02:00", 1),
+            ("2026-11-23T03:00-05:00", 8),
+            ("2026-11-23T03:00[UTC]", 3),
+        ] {
+            assert_eq!(at(text), Ok(day + hours * 3_600_000), "{text}");
+        }
+        // Without a zone it is here, wherever that is.
+        for (text, hour, minute, second) in [
+            ("2026-11-23T03:00", 3, 0, 0),
+            ("2026-11-23 03:07:09", 3, 7, 9),
+            ("2026-11-23", 0, 0, 0),
+        ] {
+            let here = jiff::civil::date(2026, 11, 23).at(hour, minute, second, 0);
+            let here = here.to_zoned(jiff::tz::TimeZone::system()).unwrap();
+            let expected = u64::try_from(here.timestamp().as_millisecond()).unwrap();
+            assert_eq!(at(text), Ok(expected), "{text}");
+        }
+        assert_eq!(at("8:19"), at("08:19"));
+        assert_eq!(at("08:19"), at("08:19:00"));
+        for wrong in [
+            "2026-11-23T03:00[Nowhere/There]",
+            "08:19+02:00",
+            "08:19Z",
+            "8:1",
+            "08:61",
+            "008:19",
+            "-1:00",
+        ] {
+            assert!(at(wrong).is_err(), "{wrong}");
         }
     }
 
