@@ -16,6 +16,7 @@ mod copying;
 mod demo;
 mod editing;
 mod errors;
+mod faulty;
 mod fleet;
 mod fuzz_corpus;
 mod hands;

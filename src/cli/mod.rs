@@ -194,8 +194,6 @@ async fn with_session(global: &Global, verb: &Verb) -> CliResult {
     };
     let session = match found(global) {
         Ok((settings, _)) => start::session(global, settings, role(verb)).await?,
-        // What is planned is planned with a config that holds.
-        Err(found) if matches!(verb, Verb::Plan(_)) => return Err(found.faults.into()),
         Err(found) => start::salvaged(global, *found).await?,
     };
     let done = tokio::select! {

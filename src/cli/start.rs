@@ -88,51 +88,81 @@ pub async fn session(global: &Global, settings: Settings, role: &str) -> CliResu
 /// # Errors
 /// The faults, when no control plane that it leads to answers.
 pub async fn salvaged(global: &Global, found: Salvage<ConsoleSettings>) -> CliResult<Session> {
-    let (client, warning) = attach_by(global, &found, Surface::CommandLine).await?;
-    match client {
+    match attach_by(global, &found, Surface::CommandLine).await? {
         Some(client) => {
-            out::note(format!("qd: warning: {warning}"));
+            out::note(format!("qd: warning: {}", faulty(&found.faults)));
             Ok(Session::over(client, global, None))
         }
         None => Err(CliError::Faults(found.faults)),
     }
 }
 
-/// Attaches as far as a config with faults, the flags and the folders say where; also what to say
-/// of it.
+/// Attaches as far as a config with faults, the flags and the folders say where. What stands in the
+/// way of that is told beside what is wrong with the config: either may be what has to be mended.
 async fn attach_by(
     global: &Global,
     found: &Salvage<ConsoleSettings>,
     surface: Surface,
-) -> CliResult<(Option<Arc<dyn Client>>, String)> {
-    let warning = faulty(&found.faults);
-    if let Some(server) = remote::server(global, found.remote.as_ref())? {
-        let client = remote::attach(&server, surface).await;
-        return client.map(|client| (Some(client), warning));
-    }
-    if found.may_be_remote && global.state.is_none() {
-        return Ok((None, warning));
-    }
-    let client = match folder::find(global.state.clone()) {
-        Some(dir) => client::attach(&dir, surface).await,
-        None => None,
+) -> CliResult<Option<Arc<dyn Client>>> {
+    let far = async {
+        match remote::server(global, found.remote.as_ref())? {
+            Some(server) => remote::attach(&server, surface).await.map(Some),
+            None => Ok(None),
+        }
     };
-    Ok((client, warning))
+    let far = far.await.inspect_err(|_| {
+        let first = headline(&found.faults);
+        out::note(format!("qd: warning: {first}; qd config check tells all"));
+    })?;
+    if far.is_some() || (found.may_be_remote && global.state.is_none()) {
+        return Ok(far);
+    }
+    let Some(dir) = folder::find(global.state.clone()) else {
+        return Ok(None);
+    };
+    let near = client::attach(&dir, surface).await;
+    Ok(near.unwrap_or_else(|error| {
+        out::note(format!(
+            "qd: warning: a control plane listens in {}, but cannot be attached to: {}",
+            dir.display(),
+            error.why()
+        ));
+        None
+    }))
 }
 
-/// What is said of a config with faults beside a control plane that runs.
-fn faulty(faults: &Faults) -> String {
+/// The first of the faults, and how many more there are.
+fn headline(faults: &Faults) -> String {
     let first = faults.0.first().map(Fault::headline);
     let more = match faults.0.len().saturating_sub(1) {
         0 => String::new(),
         1 => ", and 1 more fault".to_owned(),
         more => format!(", and {more} more faults"),
     };
+    format!("the config has faults: {}{more}", first.unwrap_or_default())
+}
+
+/// What is said of a config with faults beside a control plane that runs.
+fn faulty(faults: &Faults) -> String {
     format!(
-        "the config has faults: {}{more}. The control plane that runs goes by what it read \
-         before; qd config check tells all",
-        first.unwrap_or_default()
+        "{}. The control plane that runs goes by what it read before; qd config check tells all",
+        headline(faults)
     )
+}
+
+/// What can be had of the console's settings. Where it cannot be told whether it is to be read-only,
+/// it is, and that is said.
+fn salvaged_settings(found: &Salvage<ConsoleSettings>) -> (ConsoleSettings, &'static str) {
+    let lost = !found.more_is_whole && !found.more.read_only;
+    let settings = ConsoleSettings {
+        read_only: found.more.read_only || lost,
+        ..found.more.clone()
+    };
+    let said = match lost {
+        true => "This console is read-only, because what the config says of that cannot be read. ",
+        false => "",
+    };
+    (settings, said)
 }
 
 /// Ends a control plane that this process carries; that it could not is told.
@@ -216,13 +246,19 @@ async fn salvaged_console(
     global: &Global,
     found: Salvage<ConsoleSettings>,
 ) -> Result<(), super::Ended> {
-    let (client, warning) = attach_by(global, &found, Surface::Console).await?;
-    let Some(client) = client else {
+    if let Some(dir) = folder::find(global.state.clone())
+        && let Err(error) = trace::to_file(&dir, global.verbose)
+    {
+        out::note(format!("qd: the log in {}: {error}", dir.display()));
+    }
+    let Some(client) = attach_by(global, &found, Surface::Console).await? else {
         return Err(CliError::Faults(found.faults).into());
     };
+    let (settings, said) = salvaged_settings(&found);
+    let warning = faulty(&found.faults);
     out::note(format!("qd: warning: {warning}"));
-    let notice = format!("{warning}. This console does not carry it on when it ends.");
-    attached_console(global, client, &found.more, None, Some(notice)).await
+    let notice = format!("{warning}. {said}This console does not carry it on when it ends.");
+    attached_console(global, client, &settings, None, Some(notice)).await
 }
 
 /// The console over a control plane which it never carries: when that one is away, what was last
@@ -339,5 +375,65 @@ pub async fn demo_voyage(crowd: Option<Crowd>) -> CliResult {
             Err(CliError::Pipe)
         }
         Err(error) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Lookup, load_or_salvage};
+
+    /// Whether the console over such a config with faults is read-only, and whether it says why.
+    fn salvaged(text: &str) -> (bool, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("quarterdeck.toml");
+        std::fs::write(&file, text).unwrap();
+        let lookup = Lookup {
+            flag: Some(file),
+            ..Lookup::default()
+        };
+        let found = load_or_salvage(&lookup, ConsoleSettings::read).unwrap_err();
+        let (settings, said) = salvaged_settings(&found);
+        (settings.read_only, !said.is_empty())
+    }
+
+    #[test]
+    fn a_console_whose_config_has_faults_is_read_only_unless_it_is_told_that_it_is_not() {
+        const FAULT: &str = "[[instance]]\nzone = 7\n";
+        let many = FAULT.repeat(120);
+        for (text, expected) in [
+            // What is wrong is elsewhere.
+            (
+                format!("[console]\nread_only = true\n{FAULT}"),
+                (true, false),
+            ),
+            (
+                format!("[console]\nread_only = false\n{FAULT}"),
+                (false, false),
+            ),
+            (format!("[console]\nmouse = false\n{FAULT}"), (false, false)),
+            (FAULT.to_owned(), (false, false)),
+            // The table has faults, also more than are told.
+            ("[console]\nread_only = \"yes\"\n".to_owned(), (true, true)),
+            ("[console]\nreadonly = true\n".to_owned(), (true, true)),
+            ("[console]\ncolours = 17\n".to_owned(), (true, true)),
+            ("console = true\n".to_owned(), (true, true)),
+            (format!("{many}[console]\nreadonly = true\n"), (true, true)),
+            // It is misspelt, or its own line is lost.
+            ("[consol]\nread_only = false\n".to_owned(), (true, true)),
+            (format!("{FAULT}read_only = true\n"), (true, false)),
+            ("read_only = true\n".to_owned(), (true, false)),
+            // It is no TOML.
+            (
+                "[console]\nread_only = true\n[[inst".to_owned(),
+                (true, true),
+            ),
+            (
+                "[console]\nread_only = false\nread_only = true\n".to_owned(),
+                (true, true),
+            ),
+        ] {
+            assert_eq!(salvaged(&text), expected, "{text}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Attach to the control plane of a state folder, or carry it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Client, ClientError, LocalClient, RemoteClient, operator};
@@ -176,7 +178,7 @@ pub async fn open(options: OpenOptions) -> Result<Opened, OpenError> {
         let attach = RemoteClient::connect(&socket, operator(surface(&options.role)));
         let attach = timeout(ATTACH_LIMIT, attach)
             .await
-            .unwrap_or_else(|_| Err(ClientError::Gone("it is silent".to_owned())));
+            .unwrap_or_else(|_| Err(silent()));
         match attach {
             Ok(client) if options.serve => {
                 let holder = client.snapshots().borrow().holder.clone();
@@ -200,21 +202,33 @@ pub async fn open(options: OpenOptions) -> Result<Opened, OpenError> {
     }
 }
 
-/// Attaches to the control plane of a state folder, if one answers on its socket now.
-pub async fn attach(dir: &Path, surface: Surface) -> Option<Arc<dyn Client>> {
+/// Attaches to the control plane of a state folder, if one listens on its socket now; nothing where
+/// nobody does.
+///
+/// # Errors
+/// [`ClientError`] when somebody listens and it cannot be attached to: it is silent, refuses us, or
+/// is of another version.
+pub async fn attach(dir: &Path, surface: Surface) -> Result<Option<Arc<dyn Client>>, ClientError> {
     let socket = dir.join(SOCKET);
-    let attach = RemoteClient::connect(&socket, operator(surface));
-    match timeout(ATTACH_LIMIT, attach).await {
-        Ok(Ok(client)) => Some(Arc::new(client)),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "no control plane answers on the socket");
-            None
-        }
-        Err(_) => {
-            tracing::debug!("the socket is silent");
-            None
-        }
+    // One that was killed leaves its socket behind, on which nobody listens.
+    if let Err(error) = UnixStream::connect(&socket).await
+        && matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused
+        )
+    {
+        tracing::debug!(%error, "no control plane listens on the socket");
+        return Ok(None);
     }
+    let attach = RemoteClient::connect(&socket, operator(surface));
+    let client = timeout(ATTACH_LIMIT, attach)
+        .await
+        .unwrap_or_else(|_| Err(silent()))?;
+    Ok(Some(Arc::new(client)))
+}
+
+fn silent() -> ClientError {
+    ClientError::Gone("it is silent".to_owned())
 }
 
 /// Through what a process of that role asks for changes.

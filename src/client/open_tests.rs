@@ -9,7 +9,7 @@ use crate::agent::Tuning;
 use crate::api::serve::SOCKET;
 use crate::config::Settings;
 use crate::controller::fixture::{create, fleet, register, serving, settings};
-use crate::model::TimeMs;
+use crate::model::{Surface, TimeMs};
 use crate::store::{LockHolder, StateLock};
 
 fn options(dir: &Path, role: &str) -> OpenOptions {
@@ -137,4 +137,36 @@ async fn a_configuration_that_would_leave_tasks_behind_opens_nothing_and_changes
     let state = opened.client.snapshots().borrow().state.clone();
     assert_eq!((state.instances.len(), &state.tasks), (2, &before));
     opened.plane.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_listens_and_cannot_be_attached_to_is_told_from_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join(SOCKET);
+    let nobody = attach(dir.path(), Surface::CommandLine).await;
+    assert!(nobody.unwrap().is_none());
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    drop(listener);
+    assert!(socket.exists(), "as a killed one leaves it");
+    let nobody = attach(dir.path(), Surface::CommandLine).await;
+    assert!(nobody.unwrap().is_none());
+
+    std::fs::remove_file(&socket).unwrap();
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let hangs_up = tokio::spawn(async move {
+        loop {
+            drop(listener.accept().await);
+        }
+    });
+    let error = attach(dir.path(), Surface::CommandLine).await.err();
+    assert!(matches!(error, Some(ClientError::Gone(_))), "{error:?}");
+    hangs_up.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_one_is_told_from_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let _silent = std::os::unix::net::UnixListener::bind(dir.path().join(SOCKET)).unwrap();
+    let error = attach(dir.path(), Surface::CommandLine).await.err();
+    assert_eq!(error.unwrap().why(), "it is silent");
 }

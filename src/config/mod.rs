@@ -61,6 +61,9 @@ pub struct Salvage<T> {
     pub may_be_remote: bool,
     /// What the other room could read.
     pub more: T,
+    /// Whether that is all that the file says to it: its table had no fault, and no other table
+    /// can have been meant for it.
+    pub more_is_whole: bool,
 }
 
 /// [`load_with`]; where there are faults, what can be had all the same.
@@ -71,32 +74,40 @@ pub fn load_or_salvage<T>(
     lookup: &Lookup,
     more: impl FnOnce(Option<(&mut Reader<'_>, &Node)>) -> T,
 ) -> Result<(Settings, T), Box<Salvage<T>>> {
-    let nothing = |faults, may_be_remote, more| Salvage {
-        faults,
-        remote: None,
-        may_be_remote,
-        more,
+    let nothing = |faults, may_be_remote, more, more_is_whole| {
+        Box::new(Salvage {
+            faults,
+            remote: None,
+            may_be_remote,
+            more,
+            more_is_whole,
+        })
     };
     let Some(path) = lookup.find() else {
         return match lookup.local() {
             Ok(settings) => Ok((settings, more(None))),
             Err(what) => {
                 let fault = Fault::of_file("DOCKER_HOST", what);
-                Err(Box::new(nothing(fault.into(), false, more(None))))
+                Err(nothing(fault.into(), false, more(None), true))
             }
         };
     };
     let document = match Document::read(&path) {
         Ok(document) => document,
-        Err(faults) => {
-            return Err(Box::new(nothing(
-                faults,
-                mentions_remote(&path),
-                more(None),
-            )));
-        }
+        Err(faults) => return Err(nothing(faults, mentions_remote(&path), more(None), false)),
     };
-    let (settings, more, faults) = validate::settings(&document, &path, lookup, more);
+    let (settings, (more, more_is_whole), faults) =
+        validate::settings(&document, &path, lookup, |file| match file {
+            Some((reader, root)) => {
+                let before = reader.pushed();
+                // One that is not known may be a misspelt one.
+                let mut tables = root.entries().iter();
+                let known = tables.all(|it| validate::ROOT.contains(&it.key.as_str()));
+                let read = more(Some((&mut *reader, root)));
+                (read, known && reader.pushed() == before)
+            }
+            None => (more(None), true),
+        });
     match faults.or(()) {
         Ok(()) => Ok((settings, more)),
         Err(faults) => Err(Box::new(Salvage {
@@ -104,6 +115,7 @@ pub fn load_or_salvage<T>(
             remote: settings.remote,
             faults,
             more,
+            more_is_whole,
         })),
     }
 }

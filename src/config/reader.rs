@@ -9,6 +9,8 @@ use crate::document::{Document, Fault, Faults, Kind, Node, nearest};
 pub struct Reader<'a> {
     document: &'a Document,
     faults: Faults,
+    /// How many there were, also those beyond what is told.
+    pushed: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -16,6 +18,7 @@ impl<'a> Reader<'a> {
         Self {
             document,
             faults: Faults::default(),
+            pushed: 0,
         }
     }
 
@@ -30,8 +33,14 @@ impl<'a> Reader<'a> {
         self.document.fault(span.clone(), what)
     }
 
+    /// How many faults were taken in so far, also those beyond what is told.
+    pub(super) fn pushed(&self) -> usize {
+        self.pushed
+    }
+
     /// Takes a fault in.
     pub fn push(&mut self, fault: Fault) {
+        self.pushed += 1;
         self.faults.push(fault);
     }
 

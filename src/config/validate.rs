@@ -17,6 +17,18 @@ use crate::model::{
     ClusterName, CpuUnits, HostPort, InstanceName, MemoryMib, Partition, Protocol, Resources,
 };
 
+/// The tables of a config file.
+pub(super) const ROOT: &[&str] = &[
+    "cluster",
+    "capacity_provider",
+    "instance",
+    "role",
+    "secret",
+    "api",
+    "metrics",
+    "remote",
+    "console",
+];
 const CLUSTER: &[&str] = &[
     "name",
     "region",
@@ -65,18 +77,7 @@ pub(super) fn settings<T>(
         lookup,
     };
     let root = document.root();
-    let known = [
-        "cluster",
-        "capacity_provider",
-        "instance",
-        "role",
-        "secret",
-        "api",
-        "metrics",
-        "remote",
-        "console",
-    ];
-    this.reader.table(root, "the configuration", &known);
+    this.reader.table(root, "the configuration", ROOT);
     let mut clusters = this.clusters(root);
     capacity::providers(&mut this.reader, root, &mut clusters);
     capacity::default_strategies(&mut this.reader, root, &mut clusters);

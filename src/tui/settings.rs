@@ -71,15 +71,20 @@ impl ConsoleSettings {
         let Some((reader, root)) = file else {
             return Self::default();
         };
+        let misplaced = misplaced(root);
+        let without = Self {
+            read_only: misplaced,
+            ..Self::default()
+        };
         let Some(console) = root.get("console") else {
-            return Self::default();
+            return without;
         };
         if !reader.table(console, "console", CONSOLE) {
-            return Self::default();
+            return without;
         }
         let themes = themes(reader, console);
         Self {
-            read_only: reader.flag(console, "read_only"),
+            read_only: reader.flag(console, "read_only") || misplaced,
             colours: one_of(reader, console, "colours", &Colours::NAMES),
             unicode: one_of(reader, console, "signs", &SIGNS),
             palette: one_of(reader, console, "theme", &themes),
@@ -100,6 +105,24 @@ impl ConsoleSettings {
             palette: self.palette.unwrap_or(environment.palette),
         }
     }
+}
+
+/// Whether `read_only` stands in another table, as when the line `[console]` above it is lost. That
+/// is a fault there; who attaches all the same goes by what was meant.
+fn misplaced(root: &Node) -> bool {
+    // Attributes have names of one's own.
+    let elsewhere = |key: &str| !matches!(key, "console" | "attributes");
+    let mut left: Vec<&Node> = vec![root];
+    while let Some(node) = left.pop() {
+        for entry in node.entries().iter().filter(|it| elsewhere(&it.key)) {
+            if entry.key == "read_only" && !matches!(entry.value.kind, Kind::Bool(false)) {
+                return true;
+            }
+            left.push(&entry.value);
+        }
+        left.extend(node.items().unwrap_or_default());
+    }
+    false
 }
 
 /// What a name stands for, of those there are.
