@@ -450,7 +450,6 @@ async fn logs_stats_and_shells_come_through_the_socket() {
     let mut lines = client.logs(target, options).await.unwrap();
     let line = lines.next().await.unwrap().unwrap();
     assert!(matches!(line, LogItem::Line { task: of, .. } if of == task));
-    drop(lines);
 
     let stats = client.stats(task).await.unwrap();
     assert_eq!(stats.len(), 1);
@@ -491,7 +490,17 @@ async fn logs_stats_and_shells_come_through_the_socket() {
         if error.kind == ErrorKind::InvalidParameterException),
         "{refusal:?}"
     );
-    rig.end().await;
+
+    // A stream that the server's end cuts says so.
+    let (plane, server, _kept) = rig.apart();
+    let rest = lines.collect::<Vec<_>>();
+    let (rest, ()) = tokio::join!(rest, server.stop());
+    let last = rest.last();
+    assert!(
+        matches!(last, Some(Err(ClientError::Gone(why))) if why.contains("before the stream did")),
+        "{last:?}"
+    );
+    plane.stop().await.unwrap();
 }
 
 #[tokio::test]

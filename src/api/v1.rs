@@ -6,8 +6,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
+use futures_util::{StreamExt, future};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -145,16 +145,19 @@ fn lines<T: Serialize + Send + 'static>(
     stop: CancellationToken,
     items: impl Stream<Item = T> + Send + 'static,
 ) -> Response {
-    let lines =
-        items
-            .take_until(stop.cancelled_owned())
-            .map(|item| match serde_json::to_vec(&item) {
-                Ok(mut line) => {
-                    line.push(b'\n');
-                    Ok(Bytes::from(line))
-                }
-                Err(error) => Err(std::io::Error::other(error)),
-            });
+    written(items.take_until(stop.cancelled_owned()))
+}
+
+fn written<T: Serialize + Send + 'static>(
+    items: impl Stream<Item = T> + Send + 'static,
+) -> Response {
+    let lines = items.map(|item| match serde_json::to_vec(&item) {
+        Ok(mut line) => {
+            line.push(b'\n');
+            Ok(Bytes::from(line))
+        }
+        Err(error) => Err(std::io::Error::other(error)),
+    });
     let content_type = [(header::CONTENT_TYPE, "application/x-ndjson")];
     (content_type, Body::from_stream(lines)).into_response()
 }
@@ -209,7 +212,16 @@ pub(super) async fn logs(State(app): State<App>, bytes: Bytes) -> Answer {
         Ok(item) => LogsLine::Item(item),
         Err(error) => LogsLine::Error(stream_error(&error)),
     });
-    Ok(lines(app.stop, items))
+    // A stream that the server cuts must not look like one that has come to its end.
+    let stop = app.stop.clone();
+    let ending = async move {
+        stop.is_cancelled()
+            .then(|| LogsLine::Error(WireError::ending()))
+    };
+    let items = items
+        .take_until(app.stop.cancelled_owned())
+        .chain(stream::once(ending).filter_map(future::ready));
+    Ok(written(items))
 }
 
 pub(super) async fn stats(State(app): State<App>, bytes: Bytes) -> Answer {

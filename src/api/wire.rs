@@ -200,11 +200,13 @@ pub struct FaultResponse {
 
 /// The `__type` of an error of an engine, which ECS has no word for.
 pub const ENGINE_ERROR: &str = "EngineException";
+/// The `__type` with which a stream ends that the server ends before its time.
+pub const ENDING: &str = "ServerEnding";
 
 /// An error on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WireError {
-    /// ECS's name for it, or [`ENGINE_ERROR`].
+    /// ECS's name for it, or [`ENGINE_ERROR`], or [`ENDING`].
     #[serde(rename = "__type")]
     pub kind: String,
     /// In words.
@@ -229,6 +231,15 @@ impl WireError {
         Self {
             kind: ENGINE_ERROR.to_owned(),
             message,
+        }
+    }
+
+    /// The server ends, or no longer serves who asked.
+    #[must_use]
+    pub fn ending() -> Self {
+        Self {
+            kind: ENDING.to_owned(),
+            message: "it ended before the stream did".to_owned(),
         }
     }
 

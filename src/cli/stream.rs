@@ -1,5 +1,8 @@
 //! `qd logs` and `qd events`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use super::session::{FOLLOW_PATIENCE, Session, untried};
 use super::wait::EventCursor;
 use super::{out, resolve, time};
 use crate::agent::{Clock as _, SystemClock};
+use crate::api::serve::STALL_MOST;
 use crate::client::{ClientError, LogItem, LogTarget, Standing};
 use crate::docker::LogOptions;
 use crate::model::{ClusterName, ContainerName, Event, Severity, State, TaskId, TimeMs};
@@ -23,6 +27,9 @@ const AGAIN_GAP: Duration = Duration::from_millis(500);
 /// So long before the last line a stream is begun anew, in milliseconds: engines count in seconds,
 /// and lines of several hosts come in no strict order.
 const RESUME_MARGIN_MS: u64 = 5_000;
+/// So long before the newest line it is begun anew at most, in milliseconds, for containers whose
+/// clock or whose lines are behind the others'.
+const RESUME_MOST_MS: u64 = 600_000;
 /// Of so many containers it is remembered how far they were printed.
 const PLACES_MAX: usize = 4_096;
 
@@ -57,46 +64,88 @@ pub async fn logs(session: &Session, asked: &Logs, output: Output) -> CliResult 
         output,
     };
     let mut stream = session.client.logs(target.clone(), options.clone()).await?;
-    let mut place = Place::default();
-    let mut broken = false;
+    // Without any line of before, none comes that was not asked for when it is begun anew either.
+    let first = since.or_else(|| (asked.tail == Some(0)).then_some(now));
+    let mut course = Course {
+        place: Place::after(first),
+        ..Course::default()
+    };
     loop {
-        let ended = read(&mut stream, &printer, &mut place, &mut broken).await?;
-        let clean = ended.is_none();
-        // A server that ends lets its streams end, too: then nobody answers any more.
+        let ended = course.read(&mut stream, &printer).await?;
+        // A server that is killed, or an older one, ends its streams without a word: then nobody
+        // answers any more.
         let away = match ended {
             None => session.client.whoami().await.err(),
-            Some(error) => Some(error),
+            Some(error) => Some(course.explained(error)),
         };
         match away {
+            None => break,
             Some(ClientError::Gone(reason)) if asked.follow => {
-                stream = again(session, &target, &options, &mut place, reason).await?;
+                stream = again(session, &target, &options, &mut course.place, reason).await?;
                 // What broke off did so with the control plane, and goes on.
-                broken = false;
+                course.broken = false;
             }
-            Some(error) if !clean => return Err(error.into()),
-            Some(_) | None => break,
+            Some(ClientError::Gone(reason)) => {
+                let reason = format!("{reason}. These may not be all the lines");
+                return Err(ClientError::Gone(reason).into());
+            }
+            Some(error) => return Err(error.into()),
         }
     }
-    if broken { Err(CliError::Told) } else { Ok(()) }
+    if course.broken {
+        Err(CliError::Told)
+    } else {
+        Ok(())
+    }
 }
 
 type Items = BoxStream<'static, Result<LogItem, ClientError>>;
 
-/// Prints a stream to its end, or to what it ends with.
-async fn read(
-    stream: &mut Items,
-    printer: &Printer,
-    place: &mut Place,
-    broken: &mut bool,
-) -> CliResult<Option<ClientError>> {
-    while let Some(item) = stream.next().await {
-        match item {
-            Ok(item) if place.is_new(&item) => *broken |= printer.print(&item)?,
-            Ok(_) => {}
-            Err(error) => return Ok(Some(error)),
+/// How printing went so far.
+#[derive(Default)]
+struct Course {
+    place: Place,
+    /// A source broke off.
+    broken: bool,
+    /// The longest that a line of this stream waited for who reads the output.
+    stalled: Duration,
+}
+
+impl Course {
+    /// Prints a stream to its end, or to what it ends with.
+    async fn read(
+        &mut self,
+        stream: &mut Items,
+        printer: &Printer,
+    ) -> CliResult<Option<ClientError>> {
+        self.stalled = Duration::ZERO;
+        while let Some(item) = stream.next().await {
+            match item {
+                Ok(item) if self.place.is_new(&item) => {
+                    let begun = Instant::now();
+                    self.broken |= printer.print(&item)?;
+                    self.stalled = self.stalled.max(begun.elapsed());
+                }
+                Ok(_) => {}
+                Err(error) => return Ok(Some(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The error, with why a stream was cut from which nothing was taken: a pager that was left
+    /// alone.
+    fn explained(&self, error: ClientError) -> ClientError {
+        match error {
+            ClientError::Gone(reason) if self.stalled >= STALL_MOST => ClientError::Gone(format!(
+                "the output was not read for {} s, and a stream from which nothing is taken for {} \
+                 s is cut ({reason})",
+                self.stalled.as_secs(),
+                STALL_MOST.as_secs()
+            )),
+            other => other,
         }
     }
-    Ok(None)
 }
 
 /// The stream anew, from where it broke off, once a control plane is there again. It is waited for
@@ -146,9 +195,11 @@ struct Place {
     /// Begun anew: what was printed is left out.
     again: BTreeMap<(TaskId, ContainerName), Printed>,
     newest: Option<TimeMs>,
+    /// No line of before this was asked for.
+    first: Option<TimeMs>,
 }
 
-/// The moment of the last line, and how many lines of that very moment there were.
+/// The moment of the newest line, and how many lines of that very moment there were.
 #[derive(Clone, Copy)]
 struct Printed {
     at: TimeMs,
@@ -156,11 +207,24 @@ struct Printed {
 }
 
 impl Place {
-    /// From when on a stream is asked for anew.
+    /// With no lines of before that moment.
+    fn after(first: Option<TimeMs>) -> Self {
+        Self {
+            first,
+            ..Self::default()
+        }
+    }
+
+    /// From when on a stream is asked for anew: from where the container is that is furthest behind,
+    /// for hosts' clocks differ, and so does when their lines arrive.
     fn resume(&mut self, now: TimeMs) -> TimeMs {
         self.again.clone_from(&self.printed);
         let newest = self.newest.unwrap_or(now).min(now);
-        TimeMs(newest.0.saturating_sub(RESUME_MARGIN_MS))
+        let behind = self.printed.values().map(|it| it.at).min();
+        let most = newest.0.saturating_sub(RESUME_MOST_MS);
+        let from = behind.unwrap_or(newest).min(newest).0.max(most);
+        let from = TimeMs(from.saturating_sub(RESUME_MARGIN_MS));
+        self.first.map_or(from, |first| first.max(from))
     }
 
     /// Takes an item in; whether it was not printed yet.
@@ -195,10 +259,13 @@ impl Place {
             .printed
             .entry(key)
             .or_insert(Printed { at: *at, lines: 0 });
-        if printed.at != *at {
+        // Where lines go backwards, what was printed last is not how far they were.
+        if printed.at < *at {
             *printed = Printed { at: *at, lines: 0 };
         }
-        printed.lines = printed.lines.saturating_add(1);
+        if printed.at == *at {
+            printed.lines = printed.lines.saturating_add(1);
+        }
         true
     }
 }
@@ -380,49 +447,4 @@ pub(super) fn print_event(event: &Event, output: Output) -> CliResult {
         time::local(event.at),
         event.message
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::docker::LogStream;
-    use crate::model::InstanceName;
-
-    fn line(container: &str, at: u64, text: &str) -> LogItem {
-        LogItem::Line {
-            at: TimeMs(at),
-            task: TaskId(7),
-            container: ContainerName::new(container).unwrap(),
-            instance: InstanceName::new("ops-1").unwrap(),
-            stream: LogStream::Stdout,
-            text: text.to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_stream_that_is_begun_anew_repeats_nothing_and_loses_nothing() {
-        let mut place = Place::default();
-        for (at, text) in [(9_000, "a"), (9_500, "b"), (9_500, "c")] {
-            assert!(place.is_new(&line("app", at, text)));
-        }
-        assert_eq!(place.resume(TimeMs(60_000)), TimeMs(4_500));
-        let again = [
-            (line("app", 9_000, "a"), false),
-            (line("app", 9_500, "b"), false),
-            (line("app", 9_500, "c"), false),
-            (line("app", 9_500, "d"), true),
-            (line("db", 9_100, "another's"), true),
-            (line("app", 9_501, "e"), true),
-        ];
-        for (item, new) in again {
-            assert_eq!(place.is_new(&item), new, "{item:?}");
-        }
-        // Once more: what came after the first time is known, too.
-        place.resume(TimeMs(60_000));
-        assert!(!place.is_new(&line("app", 9_500, "d")));
-        assert!(!place.is_new(&line("app", 9_501, "e")));
-        assert!(place.is_new(&line("app", 9_502, "f")));
-        let nothing = Place::default().resume(TimeMs(60_000));
-        assert_eq!(nothing, TimeMs(55_000));
-    }
 }

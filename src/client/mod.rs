@@ -45,6 +45,12 @@ pub enum ClientError {
     /// The control plane is not there (any more).
     #[error("the control plane does not answer: {0}")]
     Gone(String),
+    /// The control plane answers, and in what this client cannot read: asking again helps nothing.
+    #[error(
+        "the control plane says what this qd cannot read ({0}); is another version of it running \
+         there?"
+    )]
+    Unreadable(String),
     /// The instance that would have to answer does not.
     #[error("{0}")]
     Engine(String),

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -299,7 +299,8 @@ fn refusal(error: WireError) -> ClientError {
     match error.command_error() {
         Some(refusal) => ClientError::Refused(refusal),
         None if error.kind == wire::ENGINE_ERROR => ClientError::Engine(error.message),
-        None => ClientError::Gone(format!("{}: {}", error.kind, error.message)),
+        None if error.kind == wire::ENDING => ClientError::Gone(error.message),
+        None => ClientError::Unreadable(format!("{}: {}", error.kind, error.message)),
     }
 }
 
@@ -327,8 +328,18 @@ fn lines(response: Response<Incoming>) -> Lines {
     let body = body.map(|part| part.map_err(std::io::Error::other));
     let codec = LinesCodec::new_with_max_length(LINE_MAX);
     FramedRead::new(StreamReader::new(body), codec)
-        .map(|line| line.map_err(gone))
+        .map(|line| line.map_err(|error| bad_line(&error)))
         .boxed()
+}
+
+/// Why there is no next line: the stream broke off, or what comes is no line.
+fn bad_line(error: &LinesCodecError) -> ClientError {
+    match error {
+        LinesCodecError::Io(broken) if broken.kind() != std::io::ErrorKind::InvalidData => {
+            gone(broken)
+        }
+        _ => ClientError::Unreadable(error.to_string()),
+    }
 }
 
 impl Client for RemoteClient {
@@ -419,8 +430,9 @@ impl Client for RemoteClient {
             let body = serde_json::to_vec(&request).map_err(gone)?;
             let response = self.door.send(Method::POST, "/v1/logs", body, &[]).await?;
             let items = lines(response).map(|line| {
-                let line = serde_json::from_str(&line?)
-                    .map_err(|error| gone(format!("a line of the logs: {error}")))?;
+                let line = serde_json::from_str(&line?).map_err(|error| {
+                    ClientError::Unreadable(format!("a line of the logs: {error}"))
+                })?;
                 match line {
                     LogsLine::Item(item) => Ok(item),
                     LogsLine::Error(error) => Err(refusal(error)),

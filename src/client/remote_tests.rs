@@ -1,8 +1,13 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 
+use futures_util::StreamExt as _;
+
 use super::remote::RemoteClient;
-use crate::model::Actor;
+use super::{Client as _, ClientError, LogTarget};
+use crate::api::wire::WatchLine;
+use crate::docker::LogOptions;
+use crate::model::{Actor, TaskId};
 
 /// What a client says of a server that answers its first request so.
 async fn told(answer: Vec<u8>) -> String {
@@ -54,4 +59,43 @@ async fn a_bad_server_is_refused_with_words_and_fills_no_memory() {
     ))
     .await;
     assert!(deep.len() < 1_000, "{deep}");
+}
+
+#[tokio::test]
+async fn a_line_of_logs_that_cannot_be_read_is_no_control_plane_that_is_gone() {
+    for bad in [
+        "{\"item\": 7}\n".as_bytes(),
+        b"\xff\xfe\n",
+        b"{\"error\": {\"__type\": \"Unheard\", \"message\": \"of\"}}\n",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("qd.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let server = std::thread::spawn(move || {
+            let picture = WatchLine::Snapshot(Box::default());
+            let mut picture = serde_json::to_vec(&picture).unwrap();
+            picture.push(b'\n');
+            let (mut watch, _) = listener.accept().unwrap();
+            let _head = watch.read(&mut [0; 4096]);
+            // It goes on, and nothing more comes.
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1 << 20);
+            watch.write_all(head.as_bytes()).unwrap();
+            watch.write_all(&picture).unwrap();
+            let (mut logs, _) = listener.accept().unwrap();
+            let _head = logs.read(&mut [0; 4096]);
+            logs.write_all(&answer("200 OK", bad)).unwrap();
+            (watch, logs)
+        });
+        let client = RemoteClient::connect(&socket, Actor::from("ann")).await;
+        let client = client.unwrap();
+        let target = LogTarget::Task {
+            task: TaskId(7),
+            container: None,
+        };
+        let mut items = client.logs(target, LogOptions::default()).await.unwrap();
+        let error = items.next().await.unwrap().unwrap_err();
+        assert!(matches!(error, ClientError::Unreadable(_)), "{error:?}");
+        let ended = tokio::task::spawn_blocking(move || server.join()).await;
+        drop(ended.unwrap().unwrap());
+    }
 }

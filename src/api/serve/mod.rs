@@ -9,6 +9,8 @@ mod plain;
 mod socket;
 mod tls;
 
+pub use patient::STALL_MOST;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

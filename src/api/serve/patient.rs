@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// How long the other end may take nothing of what is written to it: a console that was put to
-/// sleep, a shell whose terminal is stopped. Its streams begin anew when it is back.
-pub(super) const STALL_MOST: Duration = Duration::from_secs(600);
+/// sleep, a shell whose terminal is stopped. The streams of a console, and of a command that follows,
+/// begin anew when it is back; others are cut, and say why.
+pub const STALL_MOST: Duration = Duration::from_secs(600);
 
 /// Reads and writes as what it is around; a write that waits for too long fails.
 pub(super) struct Patient<S> {
