@@ -494,3 +494,61 @@ fn a_task_of_which_nothing_runs_has_no_shell() {
         shown(&model)
     );
 }
+
+/// The number of a pane leads there from every page, and the way back is kept.
+#[test]
+fn a_panes_number_leads_there_from_every_page() {
+    for (before, page) in [
+        ("", "<enter>"),
+        ("2", "<enter>"),
+        ("3", "<enter>"),
+        ("", "m"),
+        ("", "H"),
+        ("", "?"),
+        ("", "%"),
+        ("2", "l"),
+    ] {
+        for pane in ["1", "2", "3", "4"] {
+            let mut straight = console(SMALL);
+            press(&mut straight, &format!("{before}{pane}"));
+            let mut model = console(SMALL);
+            press(&mut model, &format!("{before}{page}"));
+            assert_ne!(shown(&model), shown(&straight), "{page} opens");
+            press(&mut model, pane);
+            assert_eq!(shown(&model), shown(&straight), "{page} {pane}");
+        }
+    }
+    let mut model = console(SMALL);
+    press(&mut model, "<enter>");
+    let page = shown(&model);
+    press(&mut model, "3]");
+    assert_eq!(shown(&model), page, "forward again");
+}
+
+/// In a small terminal a pane without a line of heads has them in its rule, where nothing else is.
+#[test]
+fn a_small_terminal_names_the_columns_of_every_list() {
+    let screen = shown(&console(SMALL));
+    let rule = |number: &str| screen.lines().find(|line| line.contains(number)).unwrap();
+    for head in ["SERVICE", "DEFINITION", "INSTANCE", "AGE"] {
+        assert!(rule("2 Tasks").contains(&format!(" {head} ")), "{screen}");
+    }
+    for head in ["TASKS", "CPU", "MEMORY"] {
+        assert!(
+            rule("3 Instances").contains(&format!(" {head} ")),
+            "{screen}"
+        );
+    }
+    // Where one stands, its column is.
+    let at = |line: &str, word: &str| line.find(word).map(|at| line[..at].chars().count());
+    let row = screen
+        .lines()
+        .find(|line| line.contains("454021de"))
+        .unwrap();
+    assert_eq!(
+        at(rule("2 Tasks"), "INSTANCE"),
+        at(row, "ops-a2"),
+        "{screen}"
+    );
+    assert!(!rule("4 Events").contains("STATE"), "{screen}");
+}

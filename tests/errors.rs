@@ -14,9 +14,7 @@ use quarterdeck::tui::{Effect, Event, Model, Saved, update};
 
 use crate::console::see;
 use crate::fleet::{NOW, ago, console, options, snapshot};
-use crate::screens::{
-    MIDDLE, SIZES, as_they_were, foresee, frame, in_the_same_colours, press, text,
-};
+use crate::screens::{MIDDLE, SIZES, as_they_were, foresee, frame, press, text};
 
 type Size = (u16, u16);
 
@@ -354,7 +352,6 @@ fn every_kind_of_error_is_shown_as_it_was() {
     for size in SIZES {
         as_they_were(size, all(size));
     }
-    in_the_same_colours(MIDDLE, all(MIDDLE));
 }
 
 /// Each says what went wrong, whole or as far as there is room; none says twice that nobody answers.

@@ -338,10 +338,15 @@ fn empty(size: (u16, u16)) -> Model {
 /// The sizes that screens are kept in.
 pub const SIZES: [(u16, u16); 3] = [SMALL, MIDDLE, LARGE];
 
-/// Holds that screens are as they were: each by its name, at its size.
+/// Holds that screens are as they were: each by its name, at its size; at the middle one in their
+/// colours, too.
 pub fn as_they_were<'a>(size: (u16, u16), screens: impl IntoIterator<Item = (&'a str, Model)>) {
     for (name, model) in screens {
-        keep(name, size, text(&frame(&model, size)));
+        let buffer = frame(&model, size);
+        keep(name, size, text(&buffer));
+        if size == MIDDLE {
+            keep(&format!("{name}-styles"), size, styles(&buffer));
+        }
     }
 }
 
@@ -357,60 +362,6 @@ fn keep(name: &str, (columns, rows): (u16, u16), shown: String) {
 fn every_screen_is_as_it_was() {
     for size in SIZES {
         as_they_were(size, screens(size));
-    }
-}
-
-/// Every screen as it usually is, and the states that one may be in: nothing heard yet, nothing
-/// there, what was heard is old, a question over it, a notice of a failure.
-#[test]
-fn the_colours_of_every_state_are_as_they_were() {
-    let wanted = [
-        "services",
-        "services-marked",
-        "tasks",
-        "instances",
-        "events",
-        "filter-wrong",
-        "service-page",
-        "task-page",
-        "instance-page",
-        "event-page",
-        "definition-page",
-        "schedules",
-        "map",
-        "map-cpu",
-        "map-planned",
-        "replicas",
-        "palette",
-        "help",
-        "logs",
-        "logs-searched",
-        "logs-filtered",
-        "scale-prompt",
-        "update-picker",
-        "cluster-picker",
-        "empty",
-        "loading",
-        "stale",
-        "stop-question",
-        "toasts",
-    ];
-    let all = screens(MIDDLE).into_iter();
-    let mut states: Vec<_> = all.filter(|(name, _)| wanted.contains(name)).collect();
-    assert_eq!(states.len(), wanted.len());
-    states.push(("timeline", crate::timeline::timeline(MIDDLE)));
-    states.push(("past", crate::timeline::past(MIDDLE)));
-    in_the_same_colours(MIDDLE, states);
-}
-
-/// Holds that screens are painted as they were.
-pub fn in_the_same_colours<'a>(
-    size: (u16, u16),
-    screens: impl IntoIterator<Item = (&'a str, Model)>,
-) {
-    for (name, model) in screens {
-        let shown = styles(&frame(&model, size));
-        keep(&format!("{name}-styles"), size, shown);
     }
 }
 

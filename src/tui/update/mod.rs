@@ -283,6 +283,7 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             timeline::now(model)
         }
         (_, None) => fleet::act(model, action),
+        (Action::Pane(_), Some(_)) => palette::screen(model, action),
         (_, Some(Layer::Timeline)) => timeline::act(model, action),
         (_, Some(Layer::Logs(_))) => logs::act(model, action),
         (_, Some(Layer::Stats(_))) => stats::act(model, action),

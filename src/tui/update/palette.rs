@@ -106,7 +106,7 @@ fn enter(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Goes to another screen: panes lie under everything, other screens over what is open.
-fn screen(model: &mut Model, action: Action) -> Vec<Effect> {
+pub(super) fn screen(model: &mut Model, action: Action) -> Vec<Effect> {
     let mut effects = match action {
         Action::Pane(_) => close_all(model),
         _ => Vec::new(),

@@ -20,6 +20,8 @@ const GAP: u16 = 2;
 const BAR_MOST: u16 = 40;
 /// Rows of no more columns are marked whole.
 const NARROW: u16 = 84;
+/// What the line is made of that a pane without a box begins with.
+pub(super) const RULE: &str = "─";
 /// The columns that keep their colour in a stale row: sign and state.
 const LOUD: [&str; 2] = ["", "STATE"];
 
@@ -122,6 +124,8 @@ pub(crate) fn draw(
         });
         cells(buffer, area, columns, &widths, &titles.collect::<Vec<_>>());
         arrow(buffer, area, theme, columns, &widths, sort);
+    } else if !pane.is_boxed() {
+        heads_in_rule(buffer, theme, pane, columns, &widths);
     }
     for (at, mut row) in rows.take(usize::from(pane.rows.height)).enumerate() {
         let y = pane.rows.y + u16::try_from(at).unwrap_or(u16::MAX);
@@ -163,6 +167,47 @@ pub(crate) fn heads(columns: &[Column], pane: &PaneArea) -> Vec<&'static str> {
     let shown = columns.iter().zip(widths).filter(|(_, width)| *width > 0);
     let heads = shown.map(|(column, _)| column.title);
     heads.filter(|title| !title.is_empty()).collect()
+}
+
+/// A pane without a line for the heads of its columns has them in its rule, as far as its title
+/// and what stands at the end of the rule leave room.
+fn heads_in_rule(
+    buffer: &mut Buffer,
+    theme: Theme,
+    pane: &PaneArea,
+    columns: &[Column],
+    widths: &[u16],
+) {
+    let y = pane.area.y;
+    let row = Rect { y, ..pane.rows };
+    for (at, x) in places(row, widths) {
+        let title = columns[at].title;
+        let used = u16::try_from(title.len()).unwrap_or(u16::MAX);
+        if used == 0 {
+            continue;
+        }
+        let start = if columns[at].right {
+            x + widths[at].saturating_sub(used)
+        } else {
+            x
+        };
+        let ends = start.saturating_sub(1)..start.saturating_add(used + 1);
+        let is_free = |x| {
+            buffer
+                .cell((x, y))
+                .is_some_and(|cell| cell.symbol() == RULE)
+        };
+        if ends.clone().all(is_free) {
+            let width = ends.end - ends.start;
+            buffer.set_stringn(
+                ends.start,
+                y,
+                format!(" {title} "),
+                width.into(),
+                theme.dim(),
+            );
+        }
+    }
 }
 
 /// Which way the sorted column goes: in the gap after its head, or before it at the edge.

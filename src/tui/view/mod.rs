@@ -321,7 +321,7 @@ pub(crate) fn pane_frame(
             buffer,
         );
     } else {
-        let line = "─".repeat(usize::from(area.width));
+        let line = grid::RULE.repeat(usize::from(area.width));
         buffer.set_string(area.x, area.y, line, style);
     }
     let name_style = if focused {
