@@ -233,7 +233,10 @@ impl Engine for FakeEngine {
     fn list(&self) -> BoxFuture<'_, EngineResult<Vec<ObservedContainer>>> {
         async {
             self.answers().await?;
-            Ok(self.inner().containers.values().cloned().collect())
+            let mut inner = self.inner();
+            let refused = inner.errors.get_mut("list").and_then(VecDeque::pop_front);
+            let all = || inner.containers.values().cloned().collect();
+            refused.map_or_else(|| Ok(all()), Err)
         }
         .boxed()
     }

@@ -227,6 +227,35 @@ async fn a_hang_is_found_though_the_connection_stays_open_and_what_is_new_is_see
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_answers_but_gives_no_list_is_told_of_and_its_containers_stay_known() {
+    let engine = FakeEngine::new(&["busybox"]);
+    engine.add(observed(1, "other", ContainerState::Running));
+    let mut rig = Rig::new(engine, State::default());
+    rig.running(1).await;
+    let refuse = |times: usize| {
+        let long = || EngineError::Failed("the list is longer than 64 MiB".to_owned());
+        let errors = std::iter::repeat_with(long).take(times).collect();
+        rig.engine.inner().errors.insert("list", errors);
+    };
+    refuse(2);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(
+        rig.agent.engine.borrow().is_some(),
+        "two may be bad luck; the third was a list"
+    );
+    refuse(3);
+    let lost = rig.until("Disconnected", is_lost).await;
+    assert!(
+        matches!(&lost, Observation::Disconnected { reason, .. }
+            if reason == "it does not list its containers: the list is longer than 64 MiB"),
+        "{lost:?}"
+    );
+    let empty = |it: &Observation| matches!(it, Observation::Containers { containers, .. } if containers.is_empty());
+    assert!(!rig.seen.iter().any(empty), "never as an empty one");
+    rig.until("Connected", is_connected).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_create_that_was_cut_short_is_adopted() {
     let engine = FakeEngine::new(&["busybox"]);
     engine.inner().mute.insert("create");

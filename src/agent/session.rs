@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use crate::docker::volume::task_volumes;
-use crate::docker::{Engine, EngineEvent, EngineResult, holder_image};
+use crate::docker::{Engine, EngineError, EngineEvent, EngineResult, holder_image};
 use crate::model::observation::{AgentStatus, EngineInfo, ObservedContainer};
 use crate::model::task::PullProgress;
 use crate::model::{InstanceName, Observation, Snapshot, TaskId};
@@ -35,6 +35,10 @@ const PROGRESS_MOST: usize = 64;
 
 /// Announcements that are taken in before anything else has its turn.
 const EVENTS_AT_ONCE: usize = 256;
+
+/// Lists in a row that an engine may answer with something that is no list (an error, more than is
+/// read): what is known of it then gets older, and a person must see that.
+const UNLISTED_MOST: u32 = 3;
 
 /// The announcements of an engine.
 pub type Events = BoxStream<'static, EngineResult<EngineEvent>>;
@@ -115,6 +119,8 @@ pub(super) struct Session<'a> {
     resync_at: Instant,
     resyncs: u64,
     listing: bool,
+    /// How many lists in a row were answered with something that is none.
+    unlisted: u32,
     /// Counts how long containers wait for each other: a wall clock that is set is nothing to them.
     steady: TokioClock,
 }
@@ -170,6 +176,7 @@ pub async fn run(with: Bearings<'_>, opened: Opened) -> End {
         resync_at: now + tuning.resync_wait(instance.as_str(), 0),
         resyncs: 0,
         listing: false,
+        unlisted: 0,
         steady: TokioClock::starting_at(with.clock.now()),
         with,
     };
@@ -307,7 +314,7 @@ impl Session<'_> {
         let done = done.map_err(|error| End::Lost(format!("a call to it broke off: {error}")))?;
         match done {
             Done::Ping { asked, result } => return self.take_ping(asked, result),
-            Done::List { asked, result } => self.take_resync(asked, result),
+            Done::List { asked, result } => return self.take_resync(asked, result),
             Done::Inspect { id, result } => self.take_inspect(id, *result),
             Done::HasImage { image, result } => self.take_has_image(image, result),
             Done::Acted { action, result } => self.take_acted(action, result),
@@ -358,20 +365,36 @@ impl Session<'_> {
         }
     }
 
-    fn take_resync(&mut self, asked: u64, result: EngineResult<Vec<ObservedContainer>>) {
+    fn take_resync(
+        &mut self,
+        asked: u64,
+        result: EngineResult<Vec<ObservedContainer>>,
+    ) -> Result<(), End> {
         self.listing = false;
         match result {
             Ok(containers) => {
+                self.unlisted = 0;
                 self.hear();
                 self.take_list(asked, containers);
                 self.forget_unused();
             }
             Err(error) => {
                 debug!(instance = %self.with.instance, %error, "a full list failed");
+                // Whether one that says nothing is lost, pings tell.
+                let answered = !matches!(error, EngineError::Unreachable(_));
+                self.unlisted = match answered {
+                    true => self.unlisted.saturating_add(1),
+                    false => self.unlisted,
+                };
+                if self.unlisted >= UNLISTED_MOST {
+                    let reason = format!("it does not list its containers: {error}");
+                    return Err(End::Lost(reason));
+                }
                 self.pulse.probe(Instant::now());
                 self.resync_soon();
             }
         }
+        Ok(())
     }
 
     /// Takes a whole list in. What changed after it was asked for is newer than the list.

@@ -39,6 +39,21 @@ pub struct RegistryAuth {
     pub server: String,
 }
 
+impl RegistryAuth {
+    /// The header's value in which an engine takes them.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let auth = serde_json::json!({
+            "username": given(&self.username),
+            "password": given(&self.password),
+            "identitytoken": self.identity_token,
+            "serveraddress": self.server,
+        });
+        STANDARD.encode(auth.to_string())
+    }
+}
+
 impl std::fmt::Debug for RegistryAuth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Secrets stay out of logs and test output.

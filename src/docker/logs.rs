@@ -1,41 +1,20 @@
 //! A container's log and an engine's events, as streams that start once the engine has answered.
 
-use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
 use serde_json::Value;
 use std::collections::VecDeque;
 
+use super::feed::{Feed, next_bytes};
 use super::lines::LineReader;
 use super::transport::Transport;
 use super::{EngineError, EngineEvent, EngineResult, LogLine, LogOptions};
 use crate::model::TimeMs;
 
-/// Longest announcement of an engine, in bytes: it carries all of a container's labels.
-const EVENT_BYTES: usize = 1024 * 1024;
-
 /// What of an engine's announcements can change what is known of it. Health checks run programs
 /// all the time; those are left out at the engine.
 const EVENT_FILTERS: &str = r#"{"type":["container","image"],"event":["create","start","restart","die","stop","kill","oom","pause","unpause","rename","update","destroy","health_status","pull","load","import","tag","untag","delete"]}"#;
-
-/// A body's next bytes; `None` at its end.
-async fn next_bytes(body: &mut Incoming, transport: &Transport) -> EngineResult<Option<Bytes>> {
-    loop {
-        match body.frame().await {
-            None => return Ok(None),
-            Some(Ok(frame)) => {
-                if let Ok(bytes) = frame.into_data()
-                    && !bytes.is_empty()
-                {
-                    return Ok(Some(bytes));
-                }
-            }
-            Some(Err(error)) => return Err(EngineError::Unreachable(transport.broken(&error))),
-        }
-    }
-}
 
 /// What a container wrote.
 #[must_use]
@@ -142,20 +121,15 @@ pub async fn events(
     let filters: String = url_escape(EVENT_FILTERS);
     let path = format!("/events?filters={filters}");
     let response = transport.open(Method::GET, &path, None).await?;
-    let events = Events {
-        transport: transport.clone(),
-        body: response.into_body(),
-        buffer: BytesMut::new(),
-        searched: 0,
-    };
-    Ok(stream::try_unfold(events, |mut events| async move {
-        Ok(Some((events.next().await?, events)))
+    let feed = Feed::new(transport, response.into_body(), "event");
+    Ok(stream::try_unfold(feed, |mut feed| async move {
+        Ok(Some((next_event(&mut feed).await?, feed)))
     })
     .boxed())
 }
 
 /// Escapes everything but letters and digits for a query.
-fn url_escape(text: &str) -> String {
+pub(super) fn url_escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() {
@@ -167,52 +141,17 @@ fn url_escape(text: &str) -> String {
     escaped
 }
 
-struct Events {
-    transport: Transport,
-    body: Incoming,
-    buffer: BytesMut,
-    searched: usize,
-}
-
-impl Events {
-    async fn next(&mut self) -> EngineResult<EngineEvent> {
-        loop {
-            if let Some(at) = self.buffer[self.searched..]
-                .iter()
-                .position(|b| *b == b'\n')
-            {
-                let line = self.buffer.split_to(self.searched + at + 1);
-                self.searched = 0;
-                match event_of(&line) {
-                    Ok(Some(event)) => return Ok(event),
-                    Ok(None) => continue,
-                    Err(error) => {
-                        return Err(EngineError::Failed(format!(
-                            "{}: an event is not JSON: {error}",
-                            self.transport.endpoint()
-                        )));
-                    }
-                }
-            }
-            self.searched = self.buffer.len();
-            if self.searched > EVENT_BYTES {
-                return Err(EngineError::Failed(format!(
-                    "{}: an event is longer than {EVENT_BYTES} bytes",
-                    self.transport.endpoint()
-                )));
-            }
-            match next_bytes(&mut self.body, &self.transport).await? {
-                Some(bytes) => self.buffer.extend_from_slice(&bytes),
-                // Events never end by themselves: the engine is shutting down.
-                None => {
-                    return Err(EngineError::Unreachable(format!(
-                        "{}: the engine ended its stream of events",
-                        self.transport.endpoint()
-                    )));
-                }
-            }
+async fn next_event(feed: &mut Feed) -> EngineResult<EngineEvent> {
+    while let Some(line) = feed.next().await? {
+        if let Some(event) = event_of(&line).map_err(|error| feed.unread(&error))? {
+            return Ok(event);
         }
     }
+    // Events never end by themselves: the engine is shutting down.
+    Err(EngineError::Unreachable(format!(
+        "{}: the engine ended its stream of events",
+        feed.transport().endpoint()
+    )))
 }
 
 /// An announcement, if it is one that matters.

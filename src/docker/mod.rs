@@ -18,12 +18,14 @@ pub mod cache;
 pub mod connector;
 pub mod credentials;
 pub mod exec;
+pub mod feed;
 pub mod holder;
 pub mod holder_image;
 pub mod image;
 pub mod lines;
 pub mod listed;
 pub mod logs;
+pub mod meter;
 pub mod observe;
 pub mod pin;
 pub mod pull;
@@ -277,6 +279,8 @@ pub trait Connector: Send + Sync + 'static {
     }
 }
 
+#[cfg(test)]
+mod bounds_tests;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 use http_body_util::{BodyExt, Either, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, UPGRADE};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::meter::{Allowance, Meter, Metered, TooLong};
 use super::{EngineError, EngineResult};
 
 /// Longest wait for a connection, TLS handshake included.
@@ -36,10 +37,12 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTIONS: usize = 16;
 /// How long an idle connection is kept. Short: a firewall may forget it without a word.
 const IDLE_TIME: Duration = Duration::from_secs(15);
+/// The header that carries a registry's credentials to an engine.
+const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 /// Longest error message taken from an engine, in bytes.
 const ERROR_BODY_BYTES: usize = 64 * 1024;
-/// Longest whole answer read by [`Transport::json`], in bytes.
-const JSON_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Longest message of an engine that is passed on, in bytes.
+const MESSAGE_BYTES: usize = 4 * 1024;
 
 /// The body of a request: bytes, or a stream of them. Bollard's own type, by its structure.
 pub type Body = Either<
@@ -123,11 +126,16 @@ impl Transport {
     /// A text that says why the engine cannot be reached.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, String> {
         let (mut parts, body) = request.into_parts();
-        parts.uri = self.versioned(&parts.uri)?;
-        self.client
-            .request(Request::from_parts(parts, body))
-            .await
-            .map_err(|error| self.broken(&error))
+        let asked = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let asked = without_version(asked).to_owned();
+        parts.uri = self.versioned(&asked)?;
+        let method = parts.method.clone();
+        let sent = self.client.request(Request::from_parts(parts, body)).await;
+        let response = sent.map_err(|error| self.broken(&error))?;
+        if let Some(meter) = response.extensions().get::<Meter>() {
+            meter.allow(Allowance::to(&method, &asked, response.status()));
+        }
+        Ok(response)
     }
 
     /// What to say when the way to the engine broke.
@@ -139,6 +147,16 @@ impl Transport {
             text.push_str(&more);
         }
         text
+    }
+
+    /// The failure of an answer that broke off: a longer one than is read is the engine's fault,
+    /// anything else the way's.
+    #[must_use]
+    pub fn broke(&self, error: &(dyn std::error::Error + 'static)) -> EngineError {
+        match TooLong::within(error) {
+            Some(long) => EngineError::Failed(format!("{}: {long}", self.route.endpoint)),
+            None => EngineError::Unreachable(self.broken(error)),
+        }
     }
 
     /// What to say when the engine took too long.
@@ -163,7 +181,30 @@ impl Transport {
         body: Option<&serde_json::Value>,
     ) -> EngineResult<Response<Incoming>> {
         let request = Self::request(method, path, body, false)?;
-        self.answer(request).await
+        self.answer(ANSWER_WAIT, request).await
+    }
+
+    /// The same for what takes the engine its own time to begin with (a registry is asked first),
+    /// with credentials for that registry as the engine takes them.
+    ///
+    /// # Errors
+    /// [`EngineError`], by what the engine answered.
+    pub async fn begin(
+        &self,
+        wait: Duration,
+        method: Method,
+        path: &str,
+        auth: Option<&String>,
+    ) -> EngineResult<Response<Incoming>> {
+        let mut request = Self::request(method, path, None, false)?;
+        if let Some(auth) = auth {
+            let mut value = HeaderValue::from_str(auth).map_err(|error| {
+                EngineError::Refused(format!("cannot send the registry's credentials: {error}"))
+            })?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(REGISTRY_AUTH, value);
+        }
+        self.answer(wait, request).await
     }
 
     /// Asks for something and reads the whole answer as JSON (null if it is empty).
@@ -177,12 +218,10 @@ impl Transport {
         body: Option<&serde_json::Value>,
     ) -> EngineResult<serde_json::Value> {
         let response = self.open(method, path, body).await?;
-        let read = Limited::new(response.into_body(), JSON_BODY_BYTES).collect();
+        let read = response.into_body().collect();
         let bytes = match timeout(ANSWER_WAIT, read).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) => {
-                return Err(EngineError::Unreachable(self.broken(error.as_ref())));
-            }
+            Ok(Err(error)) => return Err(self.broke(&error)),
             Err(_) => return Err(self.silent(ANSWER_WAIT)),
         };
         if bytes.is_empty() {
@@ -207,7 +246,7 @@ impl Transport {
         body: &serde_json::Value,
     ) -> EngineResult<TokioIo<hyper::upgrade::Upgraded>> {
         let request = Self::request(Method::POST, path, Some(body), true)?;
-        let response = self.answer(request).await?;
+        let response = self.answer(ANSWER_WAIT, request).await?;
         match timeout(ANSWER_WAIT, hyper::upgrade::on(response)).await {
             Ok(Ok(upgraded)) => Ok(TokioIo::new(upgraded)),
             Ok(Err(error)) => Err(EngineError::Unreachable(self.broken(&error))),
@@ -236,11 +275,15 @@ impl Transport {
             .map_err(|error| EngineError::Refused(format!("cannot ask for {path}: {error}")))
     }
 
-    async fn answer(&self, request: Request<Body>) -> EngineResult<Response<Incoming>> {
-        let response = match timeout(ANSWER_WAIT, self.send(request)).await {
+    async fn answer(
+        &self,
+        wait: Duration,
+        request: Request<Body>,
+    ) -> EngineResult<Response<Incoming>> {
+        let response = match timeout(wait, self.send(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(text)) => return Err(EngineError::Unreachable(text)),
-            Err(_) => return Err(self.silent(ANSWER_WAIT)),
+            Err(_) => return Err(self.silent(wait)),
         };
         let status = response.status();
         if status.is_success()
@@ -257,9 +300,7 @@ impl Transport {
         Err(error_of_status(status.as_u16(), message_of(&text)))
     }
 
-    fn versioned(&self, uri: &Uri) -> Result<Uri, String> {
-        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let asked = without_version(asked);
+    fn versioned(&self, asked: &str) -> Result<Uri, String> {
         let path = match &self.version {
             Some(version) => format!("http://docker/v{version}{asked}"),
             None => format!("http://docker{asked}"),
@@ -290,13 +331,25 @@ fn message_of(body: &str) -> String {
         .unwrap_or_else(|| body.trim().to_owned())
 }
 
+/// An engine's words, no longer than anybody reads: they are kept, and shown.
+#[must_use]
+pub fn bounded(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES {
+        let mut ends = (0..=MESSAGE_BYTES).rev();
+        let end = ends.find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        message.truncate(end);
+        message.push_str(" … (cut here)");
+    }
+    message
+}
+
 /// What an engine's refusal means for the caller, with the engine's own message.
 #[must_use]
 pub fn error_of_status(status: u16, message: String) -> EngineError {
     let message = if message.is_empty() {
         format!("the engine answered with HTTP status {status} and no message")
     } else {
-        message
+        bounded(message)
     };
     match status {
         404 => EngineError::NotFound(message),
@@ -328,7 +381,7 @@ trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// A connection to an engine.
-struct Line(TokioIo<Box<dyn Wire>>);
+struct Line(TokioIo<Metered<Box<dyn Wire>>>);
 
 impl tower_service::Service<Uri> for Dialer {
     type Response = Line;
@@ -343,7 +396,7 @@ impl tower_service::Service<Uri> for Dialer {
         let dial = self.0.clone();
         Box::pin(async move {
             match timeout(CONNECT_WAIT, connect(dial)).await {
-                Ok(wire) => Ok(Line(TokioIo::new(wire?))),
+                Ok(wire) => Ok(Line(TokioIo::new(Metered::new(wire?)))),
                 Err(_) => Err(std::io::Error::new(
                     std::io::ErrorKind::TimedOut,
                     format!("no connection within {} s", CONNECT_WAIT.as_secs()),
@@ -377,7 +430,8 @@ async fn connect_tcp(address: &str) -> std::io::Result<TcpStream> {
 
 impl Connection for Line {
     fn connected(&self) -> Connected {
-        Connected::new()
+        // `Transport::send` finds the meter with the answer's head.
+        Connected::new().extra(self.0.inner().meter())
     }
 }
 
@@ -418,6 +472,15 @@ mod tests {
         assert_eq!(without_version("/v1.41/info?x=/y"), "/info?x=/y");
         assert_eq!(without_version("/volumes/v1"), "/volumes/v1");
         assert_eq!(without_version("/version"), "/version");
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters_at_its_bound() {
+        let whole = "é".repeat(MESSAGE_BYTES / 2);
+        assert_eq!(bounded(whole.clone()), whole);
+        let cut = bounded(format!("x{whole}"));
+        assert_eq!(cut.len(), MESSAGE_BYTES - 1 + " … (cut here)".len());
+        assert!(cut.ends_with("é … (cut here)"));
     }
 
     #[test]

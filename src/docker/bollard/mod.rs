@@ -12,12 +12,11 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as BollardError;
 use bollard::models::{
-    ContainerCpuStats, ContainerStatsResponse, ContainerSummary, CreateImageInfo,
-    VolumeCreateRequest,
+    ContainerCpuStats, ContainerStatsResponse, ContainerSummary, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder, StatsOptionsBuilder, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    StopContainerOptionsBuilder,
 };
 use bollard::{BollardRequest, ClientVersion, Docker};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -30,12 +29,12 @@ use self::create::create_body;
 use self::inspected::observed;
 use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
-use super::image::{Announcement, reference, saturating_sum};
+use super::image::saturating_sum;
 use super::listed::{Listed, Look};
 use super::pin::{Resolution, is_to_be_asked, resolution};
 use super::spec::{ContainerSpec, NETWORK, VolumeSpec};
 use super::stats::{Counters, Samples, used_memory};
-use super::transport::{ANSWER_WAIT, Route, Transport, error_of_status};
+use super::transport::{ANSWER_WAIT, Route, Transport, bounded, error_of_status};
 use super::version::{Version, negotiate};
 use super::{
     Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession, LogLine, LogOptions,
@@ -46,8 +45,6 @@ use crate::model::{CpuUnits, MemoryMib, TimeMs};
 
 /// Longest wait for work: making, starting, removing. A slow disk takes its time.
 const WORK_WAIT: Duration = Duration::from_secs(60);
-/// Longest wait for a pull's first word; the registry is asked before it.
-const PULL_WAIT: Duration = Duration::from_secs(120);
 /// Longest wait for a registry to say what a tag stands for.
 const REGISTRY_WAIT: Duration = Duration::from_secs(12);
 /// What a stop may take beyond its own timeout.
@@ -184,16 +181,20 @@ impl BollardEngine {
         // A single reading tells no rate: with an earlier one at hand the engine need not wait a
         // second for its second one.
         let known = self.samples.knows(id);
-        let options = StatsOptionsBuilder::new().stream(false).one_shot(known);
-        let stats = self.docker.stats(id, Some(options.build()));
-        futures_util::pin_mut!(stats);
-        let first = async { stats.next().await.transpose() };
-        let Some(stats) = self.call(ANSWER_WAIT, first).await? else {
+        let path = format!("/containers/{id}/stats?stream=false&one-shot={known}");
+        let stats = self.transport.json(Method::GET, &path, None).await?;
+        if stats.is_null() {
             return Err(EngineError::NotFound(format!(
                 "{}: the engine has no figures for container {id}",
                 self.transport.endpoint()
             )));
-        };
+        }
+        let stats: ContainerStatsResponse = serde_json::from_value(stats).map_err(|error| {
+            EngineError::Failed(format!(
+                "{}: the figures of container {id} are not understood: {error}",
+                self.transport.endpoint()
+            ))
+        })?;
         Ok(self.sample_of(id, &stats))
     }
 
@@ -254,7 +255,7 @@ fn engine_error(transport: &Transport, error: BollardError) -> EngineError {
             status_code,
             message,
         } => error_of_status(status_code, message),
-        BollardError::DockerStreamError { error } => EngineError::Failed(error),
+        BollardError::DockerStreamError { error } => EngineError::Failed(bounded(error)),
         // Made by the transport, which has said everything.
         BollardError::IOError { err } => EngineError::Unreachable(err.to_string()),
         BollardError::RequestTimeoutError => transport.silent(Duration::from_secs(BOLLARD_WAIT_S)),
@@ -264,7 +265,7 @@ fn engine_error(transport: &Transport, error: BollardError) -> EngineError {
                 transport.endpoint()
             ))
         }
-        other => EngineError::Unreachable(transport.broken(&other)),
+        other => transport.broke(&other),
     }
 }
 
@@ -370,13 +371,8 @@ impl Engine for BollardEngine {
     }
 
     fn pull(&self, image: &str) -> BoxStream<'static, EngineResult<PullStep>> {
-        let begun = begin_pull(
-            self.docker.clone(),
-            self.transport.clone(),
-            self.credentials.clone(),
-            image.to_owned(),
-        );
-        stream::once(begun).flatten().boxed()
+        let (wire, credentials) = (self.transport.clone(), self.credentials.clone());
+        super::pull::pull(wire, credentials, image.to_owned())
     }
 
     fn ensure_network<'a>(&'a self, name: &'a str) -> BoxFuture<'a, EngineResult<()>> {
@@ -484,50 +480,12 @@ impl Engine for BollardEngine {
     }
 }
 
-/// Begins a pull: credentials, then what the engine announces.
-async fn begin_pull(
-    docker: Docker,
-    transport: Transport,
-    credentials: Credentials,
-    image: String,
-) -> BoxStream<'static, EngineResult<PullStep>> {
-    let found = credentials.find(&image).await;
-    let parts = reference(&image);
-    let options = CreateImageOptionsBuilder::new()
-        .from_image(parts.name)
-        .tag(parts.tag)
-        .build();
-    let auth = found.auth.map(docker_credentials);
-    let pull = docker.with_timeout(PULL_WAIT);
-    let wire = transport.clone();
-    let announcements = pull
-        .create_image(Some(options), None, auth)
-        .map(move |announced| match announced {
-            Ok(info) => Ok(announcement(info)),
-            Err(BollardError::RequestTimeoutError) => Err(wire.silent(PULL_WAIT)),
-            Err(error) => Err(engine_error(&wire, error)),
-        })
-        .boxed();
-    super::pull::steps(transport, announcements, image, found.warnings)
-}
-
 /// What an engine's answer to an inspection says of a container; `None` without an id or a state.
 ///
 /// # Errors
 /// When it is no such answer.
 pub fn container_of(answer: &[u8]) -> Result<Option<ObservedContainer>, serde_json::Error> {
     serde_json::from_slice(answer).map(observed)
-}
-
-fn announcement(info: CreateImageInfo) -> Announcement {
-    let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-    let bytes = info.progress_detail.unwrap_or_default();
-    Announcement {
-        layer: info.id.unwrap_or_default(),
-        status: info.status.unwrap_or_default(),
-        current: size(bytes.current),
-        total: size(bytes.total),
-    }
 }
 
 fn docker_credentials(auth: RegistryAuth) -> DockerCredentials {
