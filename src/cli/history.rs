@@ -117,6 +117,19 @@ pub async fn picture(session: &Session, of: &AsOf) -> CliResult<Arc<Snapshot>> {
     };
     let moment = time::moment(text, SystemClock.now())
         .map_err(|error| CliError::Usage(format!("--at: {error}")))?;
+    let newest = HistoryAsk {
+        most: 1,
+        ..HistoryAsk::default()
+    };
+    // Before its first change the log has an empty fleet to show, which nobody ever saw.
+    let begins = session.client.history(newest).await?.begins;
+    if let Some(begins) = begins.filter(|begins| moment < *begins) {
+        return Err(CliError::Failed(format!(
+            "the log begins at {}, and {} is before that",
+            time::local(begins),
+            time::local(moment)
+        )));
+    }
     let snapshot = session.client.at(moment).await?;
     out::note(format!("as it was at {}", time::local(moment)));
     Ok(snapshot)

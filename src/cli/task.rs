@@ -119,7 +119,7 @@ pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Tas
             task.task_definition.to_string(),
             task.whereabouts().to_owned(),
             status(&snapshot.state, task),
-            health(task),
+            health(&snapshot.state, task),
             time::age(task.created_at, snapshot.at),
             ports(task),
             remark(snapshot, task),
@@ -130,22 +130,27 @@ pub(super) fn table<'a>(snapshot: &Snapshot, tasks: impl Iterator<Item = &'a Tas
 
 /// Its status, with a mark where nobody can say whether it still is so.
 fn status(state: &State, task: &Task) -> String {
-    let mark = if task.is_stopped() || state.hears(task) {
+    format!("{}{}", task.last_status.as_str(), doubt(state, task))
+}
+
+/// A mark at what was last heard of a task whose instance is silent.
+fn doubt(state: &State, task: &Task) -> &'static str {
+    if task.is_stopped() || state.hears(task) {
         ""
     } else {
         "?"
-    };
-    format!("{}{mark}", task.last_status.as_str())
+    }
 }
 
-fn health(task: &Task) -> String {
-    match task.health() {
+/// What its checks say, with the same mark.
+fn health(state: &State, task: &Task) -> String {
+    let word = match task.health() {
         Health::Healthy => "HEALTHY",
         Health::Unhealthy => "UNHEALTHY",
         Health::Unknown if task.containers.iter().any(|it| it.has_health_check) => "UNKNOWN",
-        Health::Unknown => "",
-    }
-    .to_owned()
+        Health::Unknown => return String::new(),
+    };
+    format!("{word}{}", doubt(state, task))
 }
 
 fn ports(task: &Task) -> String {
@@ -217,7 +222,7 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
             "status",
             format!("{} (desired {wanted})", status(state, &task)),
         ),
-        ("health", health(&task)),
+        ("health", health(state, &task)),
         (
             "overrides",
             task.overrides
@@ -337,8 +342,14 @@ async fn stop(
         Some(service) => format!("; service {service} will start another in its place"),
         None => String::new(),
     };
+    let silent =
+        !snapshot.state.hears(&task) && snapshot.state.instances.contains_key(&task.instance);
+    let when = match silent {
+        true => " once that answers again",
+        false => "",
+    };
     let effect = format!(
-        "Task {} ({}) on {} will be stopped{then}.",
+        "Task {} ({}) on {} will be stopped{when}{then}.",
         task.id.short(),
         task.group,
         task.whereabouts()
@@ -354,13 +365,24 @@ async fn stop(
     if output == Output::Json {
         out::json(&body)?;
     } else {
-        out::line(format!("stopping task {}", task.id.short()))?;
+        out::line(stopping(&task, silent))?;
     }
     if asked.wait {
         return wait::tasks(session, &[task.id], Until::Stopped, asked.timeout).await;
     }
     session.say_who_carries();
     Ok(())
+}
+
+/// What follows from StopTask: an instance that is silent is told once it answers again.
+pub(super) fn stopping(task: &Task, silent: bool) -> String {
+    let (id, on) = (task.id.short(), task.whereabouts());
+    match silent {
+        true => format!(
+            "task {id} is to stop: {on} does not answer, and it may run on there until it does"
+        ),
+        false => format!("stopping task {id}"),
+    }
 }
 
 /// The answer to RunTask with its tasks as they are by now.

@@ -261,8 +261,51 @@ async fn the_past_is_listed_and_a_moment_that_is_none_is_told() {
     assert!(said.contains("--since: \"yesterday\" is no time"), "{said}");
     let said = user.fails(2, &["status", "--at", "soon"]).await;
     assert!(said.contains("--at: \"soon\" is no time"), "{said}");
-    user.qd(&["service", "ls", "--at", "2020-01-01T00:00:00Z"])
+    let said = user
+        .fails(1, &["service", "ls", "--at", "2020-01-01T00:00:00Z"])
+        .await;
+    assert!(
+        said.starts_with("the log begins at ") && said.ends_with(" is before that"),
+        "{said}"
+    );
+    user.end().await;
+}
+
+/// Of a silent instance nothing is told as certain: not a status, not a health, not an end.
+#[tokio::test]
+async fn what_a_silent_instance_runs_is_told_with_doubt() {
+    let user = User::new(1).await;
+    user.web(1).await;
+    let snapshot = user.now();
+    let mut task = Task::clone(serving(&snapshot, "web")[0]);
+    task.containers[0].has_health_check = true;
+    task.containers[0].health = crate::model::task::Health::Healthy;
+    let row =
+        |snapshot: &Snapshot| super::task::table(snapshot, [&task].into_iter()).lines()[1].clone();
+    assert!(
+        row(&snapshot).contains("RUNNING  HEALTHY  "),
+        "{}",
+        row(&snapshot)
+    );
+    assert!(super::task::stopping(&task, false).starts_with("stopping task"));
+    user._fleet.cut(&task.instance).unwrap();
+    let silent = until(&user.plane.handle, "host-0 is silent", |it| {
+        !it.state.hears(&task)
+    })
+    .await;
+    assert!(
+        row(&silent).contains("RUNNING?  HEALTHY?  "),
+        "{}",
+        row(&silent)
+    );
+    let said = super::task::stopping(&task, true);
+    assert!(
+        said.ends_with("is to stop: host-0 does not answer, and it may run on there until it does"),
+        "{said}"
+    );
+    // A request stands all the same.
+    user.qd(&["task", "stop", &task.id.to_string()])
         .await
-        .unwrap_err();
+        .unwrap();
     user.end().await;
 }

@@ -1,6 +1,7 @@
 //! The way to a server: its socket, or TCP with mutual TLS.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,6 +25,16 @@ const DIAL_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) fn gone(reason: impl ToString) -> ClientError {
     ClientError::Gone(reason.to_string())
+}
+
+/// Nobody is behind a socket: its file goes with who made it, and one that was killed leaves it.
+fn nobody(path: &Path, error: &io::Error) -> ClientError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            gone(format!("nobody serves {} any more", path.display()))
+        }
+        _ => gone(format!("{}: {error}", path.display())),
+    }
 }
 
 /// A connection that takes one request.
@@ -93,7 +104,8 @@ impl Way {
         let dialled = async {
             match self {
                 Self::Socket(path) => {
-                    converse(UnixStream::connect(path).await.map_err(gone)?).await
+                    let stream = UnixStream::connect(path).await;
+                    converse(stream.map_err(|error| nobody(path, &error))?).await
                 }
                 Self::Tls(tls) => tls.dial().await,
             }

@@ -151,12 +151,14 @@ pub(crate) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// CPU units as vCPUs: `0.25`, `4`.
+/// CPU units as vCPUs: `0.25`, `0.125`, `4`.
 pub(crate) fn vcpu(units: u64) -> String {
     if units.is_multiple_of(1024) {
         (units / 1024).to_string()
-    } else {
+    } else if (units * 100).is_multiple_of(1024) {
         format!("{:.2}", units as f64 / 1024.0)
+    } else {
+        format!("{:.3}", units as f64 / 1024.0)
     }
 }
 
@@ -227,6 +229,7 @@ mod tests {
         assert_eq!(mib(3584), "3.5G");
         assert_eq!(mib(32768), "32G");
         assert_eq!(vcpu(256), "0.25");
+        assert_eq!(vcpu(128), "0.125");
         assert_eq!(bytes(3 << 20), "3 MiB");
     }
 

@@ -106,7 +106,11 @@ fn refusals(work: &Work, actor: &Actor) -> usize {
 
 /// Writes down that something was asked for and was so already.
 pub(super) fn nothing_to_do(work: &mut Work, asked: &Asked, actor: &Actor) {
-    let message = format!("{} by {} changed nothing.", asked.words(), actor.user);
+    let message = format!(
+        "{} by {} changed nothing: it was so already.",
+        asked.words(),
+        actor.user
+    );
     note(work, asked, actor, Outcome::Done, message);
 }
 

@@ -108,7 +108,7 @@ fn what_was_so_already_is_a_deed_all_the_same() {
     assert_eq!(event.audit, Some(line("PutSchedule", Outcome::Done)));
     assert_eq!(
         event.message,
-        "(schedule nightly) PutSchedule by deploy (ssh from 10.0.0.5) changed nothing."
+        "(schedule nightly) PutSchedule by deploy (ssh from 10.0.0.5) changed nothing: it was so already."
     );
 }
 
