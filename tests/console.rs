@@ -552,3 +552,39 @@ fn a_small_terminal_names_the_columns_of_every_list() {
     );
     assert!(!rule("4 Events").contains("STATE"), "{screen}");
 }
+
+/// `/` narrows a page to the lines that have it, below what they stand under; esc lets go of that
+/// before it leads back.
+#[test]
+fn a_page_is_narrowed_to_the_lines_that_have_it() {
+    let mut model = console(SMALL);
+    let home = shown(&model);
+    press(&mut model, "<enter>");
+    let page = shown(&model);
+    press(&mut model, "/revis");
+    let screen = shown(&model);
+    assert!(
+        screen.contains("/revis▏") && !screen.contains("Events, newest"),
+        "{screen}"
+    );
+    // A letter that is a key elsewhere is a letter here.
+    press(&mut model, "q<enter>");
+    let screen = shown(&model);
+    assert!(
+        screen.contains(" /revisq ") && screen.contains("Nothing here says that"),
+        "{screen}"
+    );
+    press(&mut model, "<esc>");
+    assert_eq!(shown(&model), page, "everything again");
+    press(&mut model, "<esc>");
+    assert_eq!(shown(&model), home, "and back");
+    press(&mut model, "?/drain<enter>");
+    let help = shown(&model);
+    assert!(
+        help.contains("drain the instance") || help.contains("drain"),
+        "{help}"
+    );
+    assert!(!help.contains("to the tasks"), "{help}");
+    press(&mut model, "<esc><esc>");
+    assert_eq!(shown(&model), home);
+}

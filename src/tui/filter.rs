@@ -138,7 +138,10 @@ fn term(token: &str, heads: &[&str]) -> Result<Option<Term>, String> {
     };
     let (column, wanted) = match token.split_once(':') {
         Some((name, value))
-            if (is_name(name) || heads_it(name, heads)) && !value.starts_with("//") =>
+            // Where there are no columns, a colon is a sign like others.
+            if !heads.is_empty()
+                && (is_name(name) || heads_it(name, heads))
+                && !value.starts_with("//") =>
         {
             match column(name, heads) {
                 Some(at) => (Some(at), value),

@@ -26,6 +26,7 @@ pub mod lent;
 mod logs;
 mod map;
 mod marks;
+mod narrow;
 mod pace;
 mod palette;
 mod progress;

@@ -27,6 +27,7 @@ use super::layout::Layout;
 use super::logs::{LogPage, Looks, Sight};
 use super::map::{MapPage, Measure};
 use super::marks::Marks;
+use super::narrow::Narrow;
 use super::palette::Palette;
 use super::progress::Progress;
 use super::proposal::Proposal;
@@ -384,6 +385,8 @@ pub(crate) enum Layer {
         top: usize,
         /// What is asked about the page's subject again and again, and with which number.
         explaining: Option<(Ticket, About)>,
+        /// Only the lines that pass are shown.
+        narrow: Narrow,
     },
     Logs(Box<LogPage>),
     /// What lies where, as blocks.
@@ -394,6 +397,7 @@ pub(crate) enum Layer {
     Stats(StatsPage),
     Help {
         top: usize,
+        narrow: Narrow,
     },
     /// Asks for a service's new desired count.
     Number {
@@ -627,6 +631,9 @@ impl Model {
         match self.layers.last() {
             None if self.filtering => None,
             None => Some(self.focus.place()),
+            Some(Layer::Details { narrow, .. } | Layer::Help { narrow, .. }) if narrow.typing => {
+                None
+            }
             Some(Layer::Details { subject, .. }) => Some(match subject {
                 Subject::Service(_) => Places::DETAILS.and(Places::SERVICE_PAGE),
                 Subject::Task(_) => Places::DETAILS.and(Places::TASK_PAGE),

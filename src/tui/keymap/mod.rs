@@ -205,6 +205,10 @@ const fn change(
 /// is selected there. Within one rank the table's order holds.
 pub(crate) fn rank(place: Places, action: Action) -> u8 {
     use Action as A;
+    // A page says what it is about at once; a list is searched first.
+    if action == A::Filter && place.has(Places::DETAILS) {
+        return u8::MAX;
+    }
     let own: &[Action] = if place.has(Places::TASKS.and(Places::TASK_PAGE)) {
         &[
             A::Open,

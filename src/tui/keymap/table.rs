@@ -510,6 +510,13 @@ pub(crate) const KEYS: &[Binding] = &[
         "forward again to the page you left",
     ),
     key(
+        P::DETAILS.or(P::HELP),
+        &["/"],
+        Action::Filter,
+        "filter",
+        "only the lines that have it: words, !word, /regex/",
+    ),
+    key(
         EVERYWHERE,
         &[":"],
         Action::Palette,

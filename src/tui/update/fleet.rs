@@ -9,6 +9,7 @@ use crate::model::{Event, InstanceName, InstanceStatus, Service, State, TaskDefi
 
 use super::super::effect::Effect;
 use super::super::keymap::Action;
+use super::super::narrow::Narrow;
 use super::super::sort;
 use super::super::state::{Act, Choice, Layer, Model, Pane, Subject};
 use super::super::yank::Source;
@@ -188,6 +189,7 @@ fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
             subject,
             top: 0,
             explaining: None,
+            narrow: Narrow::default(),
         });
         return effects;
     }
@@ -204,6 +206,7 @@ fn show(model: &mut Model, subject: Subject) -> Vec<Effect> {
         subject,
         top: 0,
         explaining,
+        narrow: Narrow::default(),
     });
     effects
 }

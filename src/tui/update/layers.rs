@@ -29,13 +29,18 @@ const PAGE: usize = 10;
 
 /// An action on the page or question on top.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
-    if action == Action::Back {
-        return back(model);
-    }
-    let Some(Layer::Details { top, .. } | Layer::Help { top }) = model.layers.last_mut() else {
-        return Vec::new();
+    let Some(Layer::Details { top, narrow, .. } | Layer::Help { top, narrow }) =
+        model.layers.last_mut()
+    else {
+        return match action {
+            Action::Back => back(model),
+            _ => Vec::new(),
+        };
     };
     match action {
+        Action::Back if !narrow.is_off() => narrow.let_go(),
+        Action::Back => return back(model),
+        Action::Filter => narrow.typing = true,
         Action::Up => *top = top.saturating_sub(1),
         Action::Down => *top = top.saturating_add(1),
         Action::PageUp => *top = top.saturating_sub(PAGE),
@@ -102,7 +107,10 @@ pub(super) fn typed(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
             model.timeline.filter.clear();
             model.timeline.typing = false;
         }
-        (KeyCode::Esc, _) => return back(model),
+        (KeyCode::Esc, _) => match model.layers.last_mut() {
+            Some(Layer::Details { narrow, .. } | Layer::Help { narrow, .. }) => narrow.let_go(),
+            _ => return back(model),
+        },
         (KeyCode::Enter, _) => return enter(model),
         (KeyCode::Backspace, _) => {
             if let Some(text) = input(model) {
@@ -137,6 +145,9 @@ pub(super) fn paste(model: &mut Model, text: &str) {
 
 /// What is typed has changed.
 fn changed(model: &mut Model) {
+    if let Some(Layer::Details { top, .. } | Layer::Help { top, .. }) = model.layers.last_mut() {
+        *top = 0;
+    }
     first_item(model);
     logs::retyped(model);
 }
@@ -161,6 +172,9 @@ fn input(model: &mut Model) -> Option<&mut String> {
     let keys = model.place().is_some();
     match model.layers.last_mut() {
         None if model.filtering => Some(&mut model.filters[model.focus.index()]),
+        Some(Layer::Details { narrow, .. } | Layer::Help { narrow, .. }) if narrow.typing => {
+            Some(&mut narrow.words)
+        }
         Some(Layer::Number { input, .. }) => Some(input),
         Some(Layer::Picker { typed, .. }) => Some(typed),
         Some(Layer::Logs(page)) => page.input(),
@@ -174,8 +188,13 @@ fn input(model: &mut Model) -> Option<&mut String> {
 
 /// What was typed or chosen stands.
 pub(super) fn enter(model: &mut Model) -> Vec<Effect> {
-    if let Some(Layer::Logs(_)) = model.layers.last() {
-        return logs::entered(model);
+    match model.layers.last_mut() {
+        Some(Layer::Logs(_)) => return logs::entered(model),
+        Some(Layer::Details { narrow, .. } | Layer::Help { narrow, .. }) => {
+            narrow.typing = false;
+            return Vec::new();
+        }
+        _ => {}
     }
     match model.layers.last().cloned() {
         None => model.filtering = false,

@@ -34,6 +34,7 @@ use super::bindings;
 use super::effect::Effect;
 use super::event::{Event, Ticket};
 use super::keymap::{self, Action, Places};
+use super::narrow::Narrow;
 use super::state::{Layer, Model, Pane};
 
 /// How long after an explanation the next one is asked for, in milliseconds.
@@ -265,7 +266,10 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         (Action::Quit, _) => act::quit(model),
         (Action::Help, Some(Layer::Help { .. })) => layers::back(model),
         (Action::Help, _) => {
-            model.layers.push(Layer::Help { top: 0 });
+            model.layers.push(Layer::Help {
+                top: 0,
+                narrow: Narrow::default(),
+            });
             Vec::new()
         }
         (Action::Palette, _) => {

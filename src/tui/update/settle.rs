@@ -147,7 +147,7 @@ fn clamp_page(model: &mut Model) {
     let Some(last) = page::last_top(model) else {
         return;
     };
-    if let Some(Layer::Details { top, .. } | Layer::Help { top }) = model.layers.last_mut() {
+    if let Some(Layer::Details { top, .. } | Layer::Help { top, .. }) = model.layers.last_mut() {
         *top = (*top).min(last);
     }
 }

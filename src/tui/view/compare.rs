@@ -56,7 +56,7 @@ pub(super) fn page(screen: &Screen<'_>, of: &Replicas, columns: u16) -> Page {
             ))]
         }
     };
-    Page { title, lines }
+    Page::new(title, lines)
 }
 
 struct Table<'a> {

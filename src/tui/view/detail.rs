@@ -90,10 +90,7 @@ pub(super) fn page(screen: &Screen<'_>, subject: &Subject, columns: u16) -> Page
             format!("Task definition {}", compared.id)
         }
     };
-    Page {
-        title,
-        lines: sheet.lines,
-    }
+    Page::new(title, sheet.lines)
 }
 
 /// Lines of a page being written.

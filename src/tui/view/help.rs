@@ -95,10 +95,7 @@ pub(super) fn page(screen: &Screen<'_>, columns: u16) -> Page {
     ] {
         told(&mut lines, Vec::new(), words, columns);
     }
-    Page {
-        title: "Help".to_owned(),
-        lines,
-    }
+    Page::new("Help".to_owned(), lines)
 }
 
 /// Words after what stands before them, in as many lines as they take.

@@ -397,10 +397,25 @@ fn filter_spans(screen: &Screen<'_>, pane: Pane) -> Vec<Span<'static>> {
     if filter.is_empty() && !typing {
         return Vec::new();
     }
+    filter_badge(
+        screen,
+        filter,
+        typing,
+        model.shown.wrong[pane.index()].as_deref(),
+    )
+}
+
+/// A filter as it is typed or stands, and what of it cannot be read.
+fn filter_badge(
+    screen: &Screen<'_>,
+    filter: &str,
+    typing: bool,
+    wrong: Option<&str>,
+) -> Vec<Span<'static>> {
     let cursor = if typing { "▏" } else { "" };
     let badge = screen.theme.badge(ratatui::style::Color::LightCyan);
     let mut spans = vec![Span::styled(format!(" /{filter}{cursor} "), badge)];
-    if let Some(wrong) = &model.shown.wrong[pane.index()] {
+    if let Some(wrong) = wrong {
         let style = screen.theme.mood(super::fleet::Mood::Warn);
         spans.push(Span::styled(format!(" {} ", text::clean(wrong)), style));
     }

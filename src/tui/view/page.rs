@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::state::{Layer, Model};
+use super::super::text;
 use super::{Screen, detail, grid, help};
 
 /// Rows of a page's title.
@@ -14,14 +15,35 @@ const TITLE_ROWS: u16 = 1;
 pub(crate) struct Page {
     pub title: String,
     pub lines: Vec<Line<'static>>,
+    /// What could not be read of the filter that it is narrowed by.
+    pub wrong: Option<String>,
+}
+
+impl Page {
+    pub(crate) fn new(title: String, lines: Vec<Line<'static>>) -> Self {
+        Self {
+            title,
+            lines,
+            wrong: None,
+        }
+    }
 }
 
 fn page(screen: &Screen<'_>, layer: &Layer, columns: u16) -> Option<Page> {
-    match layer {
-        Layer::Details { subject, .. } => Some(detail::page(screen, subject, columns)),
-        Layer::Help { .. } => Some(help::page(screen, columns)),
-        _ => None,
+    let (mut page, narrow) = match layer {
+        Layer::Details {
+            subject, narrow, ..
+        } => (detail::page(screen, subject, columns), narrow),
+        Layer::Help { narrow, .. } => (help::page(screen, columns), narrow),
+        _ => return None,
+    };
+    (page.lines, page.wrong) = narrow.keep(page.lines);
+    if page.lines.is_empty() && !narrow.words.is_empty() {
+        let words = "  Nothing here says that. esc shows everything again.";
+        let line = Span::styled(words, screen.theme.dim());
+        page.lines.push(Line::from(line));
     }
+    Some(page)
 }
 
 /// The last line that may be at the top of the page that is open, if one is.
@@ -38,7 +60,7 @@ pub(super) fn draw(screen: &Screen<'_>, layer: &Layer, area: Rect, buffer: &mut 
     let Some(page) = page(screen, layer, area.width) else {
         return;
     };
-    let (Layer::Details { top, .. } | Layer::Help { top }) = layer else {
+    let (Layer::Details { top, narrow, .. } | Layer::Help { top, narrow }) = layer else {
         return;
     };
     let rows = usize::from(area.height - TITLE_ROWS);
@@ -51,6 +73,15 @@ pub(super) fn draw(screen: &Screen<'_>, layer: &Layer, area: Rect, buffer: &mut 
         (top, last) => format!("{}%", top * 100 / last),
     };
     title(screen, &page.title, &position, area, buffer);
+    if !narrow.is_off() {
+        let used = u16::try_from(text::width(&page.title)).unwrap_or(u16::MAX);
+        let taken = u16::try_from(text::width(&position)).unwrap_or(0);
+        let spans =
+            super::filter_badge(screen, &narrow.words, narrow.typing, page.wrong.as_deref());
+        let x = area.x.saturating_add(used).saturating_add(5);
+        let room = area.right().saturating_sub(x).saturating_sub(taken + 5);
+        grid::put(buffer, x, area.y, &Line::from(spans), room);
+    }
     for (at, line) in page.lines.iter().skip(top).take(rows).enumerate() {
         let y = area.y + TITLE_ROWS + u16::try_from(at).unwrap_or(0);
         grid::put(buffer, area.x + 1, y, line, area.width - 2);
