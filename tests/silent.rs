@@ -82,7 +82,11 @@ fn the_first_line_says_who_is_lost_as_their_rows_do() {
 
 #[test]
 fn what_was_last_heard_is_marked_as_that() {
+    // Known not to answer for 8 s, and last heard 19 s ago.
     let mut fleet = silent(8);
+    let mut host = Instance::clone(&fleet.state.instances[&instance_name(HOST)]);
+    host.heard_at = Some(ago(19));
+    fleet.state.apply(&Change::Instance(Arc::new(host)));
     let id = change(&mut fleet, |task| {
         task.containers[0].has_health_check = true;
     });
@@ -98,19 +102,19 @@ fn what_was_last_heard_is_marked_as_that() {
     let drawn = frame(&model, LARGE);
     let screen = text(&drawn);
     assert!(screen.contains(" web          5?/6 "), "{screen}");
-    let host = screen.lines().find(|it| it.contains("LOST 8s")).unwrap();
+    let host = screen.lines().find(|it| it.contains("LOST 19s")).unwrap();
     assert_eq!(host.matches("%?").count(), 2, "both bars: {host}");
     // Its page, and that of the instance.
     press(&mut model, &format!(":{}<enter>", id.short()));
     let page = text(&frame(&model, LARGE));
     assert!(
-        page.contains("last RUNNING · desired RUNNING · as last heard, 8s ago"),
+        page.contains("last RUNNING · desired RUNNING · as last heard, 19s ago"),
         "{page}"
     );
     assert!(page.contains("HEALTHY?"), "{page}");
     press(&mut model, "<esc>3/c1<enter><enter>");
     let page = text(&frame(&model, LARGE));
-    assert!(page.contains("taken, as last heard 8s ago"), "{page}");
+    assert!(page.contains("taken, as last heard 19s ago"), "{page}");
     press(&mut model, "<esc>m");
     let map = text(&frame(&model, LARGE));
     assert!(map.contains("%? of"), "{map}");

@@ -159,6 +159,7 @@ mod tests {
         Observation::Disconnected {
             instance: instance(),
             reason: reason.to_owned(),
+            heard_at: None,
         }
     }
 

@@ -167,6 +167,7 @@ impl Agent {
             self.outbox.push(Observation::Disconnected {
                 instance: name.clone(),
                 reason: reason.clone(),
+                heard_at: self.status.heard_at,
             });
             self.told = Some(reason);
         }

@@ -140,8 +140,12 @@ pub enum StreamError {
 
 impl StreamError {
     pub(super) fn not_answering(state: &State, name: &InstanceName) -> Self {
-        let (since, reason) = match state.instances.get(name).map(|i| &i.connection) {
-            Some(Connection::Disconnected { since, reason }) => (utc(*since), reason.clone()),
+        let instance = state.instances.get(name);
+        let heard = instance.and_then(|it| it.silent_since());
+        let (since, reason) = match instance.map(|it| &it.connection) {
+            Some(Connection::Disconnected { since, reason }) => {
+                (utc(heard.unwrap_or(*since)), reason.clone())
+            }
             Some(Connection::Connected { .. }) => (
                 "just now".to_owned(),
                 "it is being connected anew".to_owned(),

@@ -170,7 +170,7 @@ fn remark(snapshot: &Snapshot, instance: &Instance) -> String {
     match &instance.connection {
         Connection::Connected { .. } => String::new(),
         Connection::Disconnected { since, reason } => {
-            let ago = time::age(*since, snapshot.at);
+            let ago = time::age(instance.silent_since().unwrap_or(*since), snapshot.at);
             match instance.registered_at {
                 Some(_) => format!("not heard for {ago}: {reason}"),
                 None => format!("never answered: {reason}"),

@@ -21,7 +21,7 @@ pub fn held_up(state: &State, key: &ServiceKey, now: TimeMs) -> Vec<String> {
         .iter()
         .map(|(name, count)| {
             let instance = state.instances.get(name);
-            let since = instance.and_then(|it| it.disconnected_since());
+            let since = instance.and_then(|it| it.silent_since());
             let silent = since.map_or_else(
                 || "is not in the config".to_owned(),
                 |since| format!("has not answered for {} s", now.since_ms(since) / 1_000),

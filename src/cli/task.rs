@@ -181,7 +181,7 @@ fn remark(snapshot: &Snapshot, task: &Task) -> String {
         return format!("protected for {minutes} min");
     }
     let instance = snapshot.state.instances.get(&task.instance);
-    match instance.and_then(|it| it.disconnected_since()) {
+    match instance.and_then(|it| it.silent_since()) {
         Some(since) => format!("last heard of {} ago", time::age(since, snapshot.at)),
         None => String::new(),
     }

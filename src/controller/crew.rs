@@ -58,12 +58,14 @@ impl Crew {
             self.sign_off(name).await;
         }
         for name in difference.of(InstanceChange::Moved) {
+            let heard = self.berth.engines.heard();
             self.sign_off(name).await;
             // After all that the old agent reported and before all that the new one will: what
             // is known of the instance is from where it was.
             let silence = Observation::Disconnected {
                 instance: name.clone(),
                 reason: "not yet reached at its new place".to_owned(),
+                heard_at: heard.get(name).copied(),
             };
             if self.berth.reports.send(silence).await.is_err() {
                 tracing::debug!(instance = %name, "nobody takes reports any more");

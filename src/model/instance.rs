@@ -59,7 +59,7 @@ pub enum Connection {
     },
     /// The engine does not answer. What was last observed still stands, growing stale.
     Disconnected {
-        /// Since when; the grace period of every task there is counted from this.
+        /// Since when that is known; the grace period of every task there is counted from this.
         since: TimeMs,
         /// What the last attempt ran into.
         reason: String,
@@ -80,6 +80,14 @@ pub struct Instance {
     pub status: InstanceStatus,
     /// Whether its engine answers.
     pub connection: Connection,
+    /// When its engine last answered anything, while it does not: a little before that was known.
+    /// `None` while it answers (its agent knows), and where no control plane noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<TimeMs>,
+    /// Until when nothing there is given up, however long it has been silent: the control plane
+    /// has started, and it must have had its chance to answer. `None` once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settles_at: Option<TimeMs>,
     /// Attributes by name: the engine's own and the configured ones.
     pub attributes: BTreeMap<String, String>,
     /// What the engine has in all (ECS: `registeredResources`, before `reserved`).
@@ -125,6 +133,8 @@ impl Instance {
             endpoint,
             status: InstanceStatus::Registering,
             connection,
+            heard_at: None,
+            settles_at: None,
             attributes: BTreeMap::new(),
             capacity: Resources::default(),
             reserved: Resources::default(),
@@ -152,13 +162,32 @@ impl Instance {
         self.status == InstanceStatus::Active && self.is_connected()
     }
 
-    /// Since when its engine has not answered; `None` while it answers.
+    /// Since when its engine is known not to answer; `None` while it answers. Waits are counted
+    /// from this; people are told [`Self::silent_since`].
     #[must_use]
     pub fn disconnected_since(&self) -> Option<TimeMs> {
         match &self.connection {
             Connection::Disconnected { since, .. } => Some(*since),
             Connection::Connected { .. } => None,
         }
+    }
+
+    /// When its engine last answered as far as anybody knows; `None` while it answers. What people
+    /// are told everywhere, and metrics.
+    #[must_use]
+    pub fn silent_since(&self) -> Option<TimeMs> {
+        let since = self.disconnected_since()?;
+        Some(self.heard_at.map_or(since, |heard| heard.min(since)))
+    }
+
+    /// When a task there that waits for its instance so many seconds is given up; `None` while its
+    /// engine answers.
+    #[must_use]
+    pub fn given_up_at(&self, grace_s: u32) -> Option<TimeMs> {
+        let end = self
+            .disconnected_since()?
+            .plus_ms(u64::from(grace_s) * 1_000);
+        Some(self.settles_at.map_or(end, |settled| settled.max(end)))
     }
 
     /// Whose tasks it takes, where it does not take any; else empty.
@@ -190,5 +219,36 @@ impl Instance {
                 .get(name.strip_prefix("attribute:").unwrap_or(name))
                 .map(String::as_str),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_from_the_last_answer_and_graces_count_from_when_it_was_known() {
+        let mut instance = Instance::new(
+            InstanceName::new("a").unwrap(),
+            ClusterName::default_cluster(),
+            String::new(),
+            Connection::Connected { since: TimeMs(1) },
+        );
+        assert_eq!(
+            (instance.silent_since(), instance.given_up_at(5)),
+            (None, None)
+        );
+        instance.connection = Connection::Disconnected {
+            since: TimeMs(20_000),
+            reason: "away".to_owned(),
+        };
+        assert_eq!(instance.silent_since(), Some(TimeMs(20_000)));
+        instance.heard_at = Some(TimeMs(9_000));
+        assert_eq!(instance.silent_since(), Some(TimeMs(9_000)));
+        assert_eq!(instance.disconnected_since(), Some(TimeMs(20_000)));
+        assert_eq!(instance.given_up_at(5), Some(TimeMs(25_000)));
+        instance.settles_at = Some(TimeMs(60_000));
+        assert_eq!(instance.given_up_at(5), Some(TimeMs(60_000)));
+        assert_eq!(instance.given_up_at(90), Some(TimeMs(110_000)));
     }
 }

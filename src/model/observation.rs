@@ -166,6 +166,8 @@ pub enum Observation {
         instance: InstanceName,
         /// What the attempt ran into.
         reason: String,
+        /// When it last answered anything; `None` if it never has since its agent is at work.
+        heard_at: Option<TimeMs>,
     },
     /// All the containers that the engine has, ours and others'.
     Containers {

@@ -201,7 +201,7 @@ fn task_answer(state: &State, now: TimeMs, task: &Task) -> Vec<String> {
     match state.instances.get(&task.instance) {
         None => answer.push("Its instance is no longer in the config.".to_owned()),
         Some(instance) => {
-            if let Some(since) = instance.disconnected_since() {
+            if let Some(since) = instance.silent_since() {
                 let seconds = now.since_ms(since) / 1000;
                 answer.push(format!(
                     "Its instance has not answered for {seconds} s: what is shown is what was seen last."
@@ -429,7 +429,7 @@ fn unconfirmed(state: &State, now: TimeMs, stopping: &[&Arc<Task>]) -> Option<St
     let mut silent: BTreeMap<&InstanceName, (usize, u64)> = BTreeMap::new();
     for task in stopping {
         let instance = state.instances.get(&task.instance);
-        if let Some(since) = instance.and_then(|instance| instance.disconnected_since()) {
+        if let Some(since) = instance.and_then(|instance| instance.silent_since()) {
             let (count, seconds) = silent.entry(&task.instance).or_default();
             *count += 1;
             *seconds = now.since_ms(since) / 1000;

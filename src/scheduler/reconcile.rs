@@ -75,9 +75,7 @@ fn loss_by(node: Option<usize>, grace_ends: Option<TimeMs>, task: &Task, now: Ti
 
 /// Until when what is on a silent instance is waited for; `None` while it answers.
 fn grace_ends(index: &Index, node: Option<usize>, grace_s: u32) -> Option<TimeMs> {
-    let node = index.nodes.get(node?)?;
-    let since = node.instance.disconnected_since()?;
-    Some(since.plus_ms(u64::from(grace_s) * 1000))
+    index.nodes.get(node?)?.instance.given_up_at(grace_s)
 }
 
 /// Why a task that still runs is not to be counted on.

@@ -69,7 +69,7 @@ impl Answers {
         self.instances += 1;
         self.heard += usize::from(instance.registered_at.is_some());
         self.connected += usize::from(instance.is_connected());
-        let since = instance.disconnected_since();
+        let since = instance.silent_since();
         let since = since.filter(|_| instance.registered_at.is_some());
         self.silent_since = self.silent_since.max(since);
     }

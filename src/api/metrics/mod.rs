@@ -276,12 +276,18 @@ fn instances(page: &mut Page, snapshot: &Snapshot) {
             Some((it, of(agent, snapshot)?))
         })
     };
-    let ages = agents(|agent, snapshot| Some(snapshot.at.since_ms(agent.heard_at?)));
+    // What a silent one's agent heard before the control plane was started again is stored.
+    let ages = shown().filter_map(|it| {
+        let agent = snapshot.live.agents.get(&it.name);
+        let heard = agent.and_then(|agent| agent.heard_at);
+        let stored = it.registered_at.and_then(|_| it.silent_since());
+        Some((it, snapshot.at.since_ms(stored.or(heard)?)))
+    });
     let latencies = agents(|agent, _| agent.latency_ms);
     let mut family = page.family(
         "quarterdeck_instance_heard_age_seconds",
         Kind::Gauge,
-        "Seconds since an instance's engine last answered anything.",
+        "Seconds since an instance's engine last answered anything, as far back as that is known.",
     );
     for (it, ms) in ages {
         let labels = [

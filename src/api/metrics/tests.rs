@@ -504,3 +504,29 @@ async fn without_a_name_only_figures_health_and_addresses_are_to_be_had() {
     assert!(gone.await.unwrap().is_err());
     rig.end().await;
 }
+
+#[test]
+fn a_host_that_is_away_since_before_the_start_has_its_age_all_the_same() {
+    let connection = crate::model::Connection::Disconnected {
+        since: TimeMs(20_000),
+        reason: "away".to_owned(),
+    };
+    let name = crate::model::InstanceName::new("host-0").unwrap();
+    let cluster = crate::model::ClusterName::default_cluster();
+    let mut host = crate::model::Instance::new(name, cluster, String::new(), connection);
+    let age = |host: &crate::model::Instance| {
+        let mut snapshot = Snapshot {
+            at: TimeMs(90_000),
+            ..Snapshot::default()
+        };
+        let change = crate::model::Change::Instance(Arc::new(host.clone()));
+        snapshot.state.apply(&change);
+        let labels = [("cluster", "default"), ("instance", "host-0")];
+        let page = read(&page(&snapshot, &Meters::default(), None));
+        page.value("quarterdeck_instance_heard_age_seconds", &labels)
+    };
+    assert_eq!(age(&host), None, "it has never answered");
+    host.registered_at = Some(TimeMs(1));
+    host.heard_at = Some(TimeMs(9_000));
+    assert_eq!(age(&host), Some(81.0));
+}

@@ -14,6 +14,10 @@ use crate::model::{
     Severity, StopCode,
 };
 
+/// How long after a start an instance may take to answer before a grace that has run out counts,
+/// in milliseconds: what making a connection may take (`docker::transport::CONNECT_WAIT`).
+pub(super) const SETTLING_MS: u64 = 10_000;
+
 /// What the agents have said so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Agents {
@@ -150,12 +154,26 @@ fn upsert(work: &mut Work, settings: &InstanceSettings, agents: Agents) {
         .capacity_provider
         .clone_from(&settings.capacity_provider);
     instance.fargate = settings.fargate;
-    // At start no agent has spoken yet. What was stored about the connection is from another
-    // time: nobody has tried to reach the instance since, so its silence begins now.
     if agents == Agents::Silent && !work.live.agents.contains_key(&instance.name) {
-        instance.connection = not_yet_reached(work);
+        restarted(work, &mut instance);
     }
     work.put_instance(instance);
+}
+
+/// At start no agent has spoken yet. An instance that was known to be silent has been so since
+/// then, and a new control plane must not begin its graces anew. Of one that answered, or that
+/// nobody came to try, what is stored is from another time: it was we who were away, so its
+/// silence begins now. Either has a while to answer before anything there is given up.
+fn restarted(work: &Work, instance: &mut Instance) {
+    let known = match &instance.connection {
+        Connection::Disconnected { reason, .. } => reason != NOT_YET_REACHED,
+        Connection::Connected { .. } => false,
+    };
+    if !known {
+        instance.connection = not_yet_reached(work);
+        instance.heard_at = None;
+    }
+    instance.settles_at = Some(work.now.plus_ms(SETTLING_MS));
 }
 
 fn not_yet_reached(work: &Work) -> Connection {

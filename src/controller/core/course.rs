@@ -285,6 +285,7 @@ pub fn without(state: &State, instances: &BTreeSet<InstanceName>, now: TimeMs) -
             since,
             reason: "left out of this plan".to_owned(),
         };
+        instance.settles_at = None;
         after.apply(&Change::Instance(Arc::new(instance)));
     }
     after

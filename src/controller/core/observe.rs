@@ -11,6 +11,7 @@ use crate::model::task::{Container, Health};
 use crate::model::{
     Connection, CpuUnits, DesiredStatus, EventKind, Instance, InstanceName, InstanceStatus,
     LastStatus, LaunchType, MemoryMib, Observation, Resources, Severity, StopCode, Task, TaskId,
+    TimeMs,
 };
 
 /// The oldest API that is known to do: Docker 20.10.
@@ -21,7 +22,11 @@ pub(super) const NOT_YET_REACHED: &str = "not yet reached";
 pub(super) fn observe(work: &mut Work, observation: Observation) {
     match observation {
         Observation::Connected { instance, info } => connected(work, &instance, &info),
-        Observation::Disconnected { instance, reason } => disconnected(work, &instance, reason),
+        Observation::Disconnected {
+            instance,
+            reason,
+            heard_at,
+        } => disconnected(work, &instance, reason, heard_at),
         Observation::Containers {
             instance,
             containers,
@@ -187,7 +192,7 @@ fn warn_of_clone(work: &mut Work, instance: &Instance) {
     }
 }
 
-fn disconnected(work: &mut Work, name: &InstanceName, reason: String) {
+fn disconnected(work: &mut Work, name: &InstanceName, reason: String, heard_at: Option<TimeMs>) {
     let Some(before) = work.state.instances.get(name).cloned() else {
         return;
     };
@@ -198,6 +203,8 @@ fn disconnected(work: &mut Work, name: &InstanceName, reason: String) {
     let mut instance = (*before).clone();
     let message = format!("(instance {name}) does not answer: {reason}");
     instance.connection = Connection::Disconnected { since, reason };
+    // An agent that has not heard it since it is at work knows no better than what is stored.
+    instance.heard_at = heard_at.map(|at| at.min(work.now)).or(before.heard_at);
     let instance = work.put_instance(instance);
     if news {
         work.event(Severity::Warning, EventKind::Instance, &*instance, message);
@@ -231,6 +238,7 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
     let answers = instance.registered_at.is_some() && !instance.is_connected();
     if answers {
         instance.connection = Connection::Connected { since: work.now };
+        (instance.heard_at, instance.settles_at) = (None, None);
         if instance.status == InstanceStatus::Registering {
             instance.status = InstanceStatus::Active;
         }
@@ -296,7 +304,7 @@ fn tell_connected(work: &mut Work, before: &Instance, instance: &Instance) {
         Connection::Disconnected { reason, .. } if reason == NOT_YET_REACHED => return,
         Connection::Disconnected { since, .. } => format!(
             "(instance {name}) answers again after {} s.",
-            work.now.since_ms(*since) / 1000
+            work.now.since_ms(before.silent_since().unwrap_or(*since)) / 1000
         ),
         Connection::Connected { .. } => return,
     };

@@ -58,6 +58,8 @@ pub(super) fn stepped(work: &mut Work, by_ms: i64) {
                 *since = moved(*since, by_ms);
             }
         }
+        move_some(&mut instance.heard_at, by_ms);
+        move_some(&mut instance.settles_at, by_ms);
         work.put_instance(instance);
     }
     let services: Vec<_> = work.state.services.values().cloned().collect();

@@ -433,7 +433,7 @@ fn recount_instance(row: &mut InstanceRow) {
 /// Since when an instance is silent. One that is connected is heard all the time: its agent sees
 /// to that.
 fn silent(instance: &Instance) -> Option<(TimeMs, InstanceName)> {
-    let since = instance.disconnected_since()?;
+    let since = instance.silent_since()?;
     instance.registered_at?;
     Some((since, instance.name.clone()))
 }

@@ -350,12 +350,11 @@ fn next_given_up(screen: &Screen<'_>, service: &Service) -> String {
         .row_of(service)
         .into_iter()
         .flat_map(ServiceRow::unheard);
-    let since = |name| {
-        fleet
-            .instance(name)
-            .map(|host| host.instance.disconnected_since())
+    let end = |name| {
+        let host = fleet.instance(name);
+        host.map(|host| host.instance.given_up_at(service.grace_s))
     };
-    let first = unheard.min_by_key(|(name, _)| since(name));
+    let first = unheard.min_by_key(|(name, _)| end(name));
     let first = first.and_then(|(_, task)| fleet.task(task));
     let outlook = first.and_then(|row| silent::outlook(screen, row));
     outlook.unwrap_or_else(|| format!("waited for {} s", service.grace_s))
@@ -465,9 +464,10 @@ fn about_instance(screen: &Screen<'_>, name: &InstanceName) -> Option<(Mood, Str
     let row = screen.model.fleet.instance(name)?;
     let instance = &row.instance;
     if let Connection::Disconnected { since, reason } = &instance.connection {
+        let since = instance.silent_since().unwrap_or(*since);
         let mut words = format!(
             "{name}: has not answered for {}: {reason}",
-            screen.age_exact(*since)
+            screen.age_exact(since)
         );
         let agent = screen.model.snapshot.live.agents.get(name);
         if let Some(at) = agent.and_then(|a| a.retry_at).filter(|at| *at > screen.now) {

@@ -97,7 +97,7 @@ fn zone(instance: &Instance) -> String {
 
 /// An instance's state; for how long it has not answered, if it does not.
 pub(crate) fn state(screen: &Screen<'_>, instance: &Instance) -> String {
-    match (instance.disconnected_since(), instance.status) {
+    match (instance.silent_since(), instance.status) {
         (Some(_), InstanceStatus::Registering) => "CONNECTING".to_owned(),
         (Some(since), _) => format!("LOST {}", screen.age_exact(since)),
         (None, status) => status.as_str().to_owned(),

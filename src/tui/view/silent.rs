@@ -10,7 +10,7 @@ use super::Screen;
 /// Since when the host of a task that is not known to have stopped has not been heard.
 pub(crate) fn since(model: &Model, task: &Task) -> Option<TimeMs> {
     let row = model.fleet.instance(&task.instance)?;
-    let since = row.instance.disconnected_since();
+    let since = row.instance.silent_since();
     since.filter(|_| !task.is_stopped())
 }
 
@@ -25,7 +25,8 @@ pub(crate) fn host(task: &Task) -> &str {
 /// What comes of a task whose host is silent, in a few words.
 pub(crate) fn outlook(screen: &Screen<'_>, row: &TaskRow) -> Option<String> {
     let task = &row.task;
-    let (since, host) = (since(screen.model, task)?, host(task));
+    since(screen.model, task)?;
+    let host = host(task);
     let service = task.service.as_ref();
     let service = service.and_then(|name| screen.model.snapshot.state.service(&task.cluster, name));
     Some(match (row.stage, service) {
@@ -35,7 +36,15 @@ pub(crate) fn outlook(screen: &Screen<'_>, row: &TaskRow) -> Option<String> {
         (Stage::Lost, _) => format!("given up: {host} stayed silent"),
         (Stage::Stopping, _) => format!("its stop is known only once {host} answers"),
         (_, None) => format!("run by hand: waits for {host}, nothing replaces it"),
-        (_, Some(service)) => waits(screen, service, since, host),
+        (_, Some(service)) => {
+            let instance = &screen.model.fleet.instance(&task.instance)?.instance;
+            waits(
+                screen,
+                service,
+                instance.given_up_at(service.grace_s)?,
+                host,
+            )
+        }
     })
 }
 
@@ -45,8 +54,7 @@ fn replaces(service: &Service) -> bool {
     service.scheduling_strategy != SchedulingStrategy::Daemon
 }
 
-fn waits(screen: &Screen<'_>, service: &Service, since: TimeMs, host: &str) -> String {
-    let end = since.plus_ms(u64::from(service.grace_s) * 1_000);
+fn waits(screen: &Screen<'_>, service: &Service, end: TimeMs, host: &str) -> String {
     let becomes = match replaces(service) {
         true => "replaced",
         false => "given up",

@@ -1,9 +1,11 @@
 use super::rig::{Rig, instance_name, settings};
+use crate::controller::core::configure::SETTLING_MS;
 use crate::controller::core::{Input, orphans};
 use crate::model::instance::attribute;
+use crate::model::service::DEFAULT_GRACE_S;
 use crate::model::{
     ClusterName, Connection, HostPort, InstanceStatus, LastStatus, MemoryMib, Protocol, Resources,
-    StopCode, TimeMs,
+    StopCode, TaskId, TimeMs,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -94,6 +96,115 @@ fn after_a_restart_nobody_is_connected_until_it_was_reached_and_nobody_is_lost_f
     rig.connect("b");
     assert_eq!(rig.tasks(), tasks, "the same tasks, untouched");
     assert_eq!(rig.messages().len(), told, "{:#?}", rig.messages());
+}
+
+fn task_of_a(rig: &Rig) -> TaskId {
+    let a = instance_name("a");
+    rig.state.instance_tasks(&a).next().unwrap().id
+}
+
+/// Two hosts with one task each, `a` of which is silent by now, last heard 10 s before; and `a`'s
+/// task.
+fn silent_a() -> (Rig, TaskId) {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
+    rig.register("web", json!({}));
+    rig.create("web", 2);
+    rig.settle();
+    let task = task_of_a(&rig);
+    rig.now = rig.now.plus_ms(10_000);
+    rig.cut_heard("a", Some(TimeMs(rig.now.0 - 10_000)));
+    (rig, task)
+}
+
+/// The control plane ends now and starts so much later; `b` answers at once.
+fn restart_after(rig: &mut Rig, ms: u64) {
+    rig.live = Default::default();
+    rig.now = rig.now.plus_ms(ms);
+    rig.configure();
+    rig.connect("b");
+}
+
+const GRACE_MS: u64 = DEFAULT_GRACE_S as u64 * 1_000;
+
+#[test]
+fn a_restart_does_not_begin_the_silence_of_a_lost_host_anew() {
+    let (mut rig, task) = silent_a();
+    let (silent, heard) = (rig.now, rig.instance("a").silent_since());
+    assert_eq!(heard, Some(TimeMs(silent.0 - 10_000)));
+    restart_after(&mut rig, 12_000);
+    assert!(!rig.instance("a").is_connected());
+    assert_eq!(rig.instance("a").disconnected_since(), Some(silent));
+    // Its agent has not heard it since it is at work; what is stored stands.
+    rig.cut("a");
+    assert_eq!(rig.instance("a").silent_since(), heard);
+    rig.wake_after(GRACE_MS - 12_001);
+    assert_eq!(rig.task(task).lost_at, None);
+    rig.wake_after(1);
+    assert_eq!(rig.now, silent.plus_ms(GRACE_MS));
+    assert_eq!(rig.task(task).lost_at, Some(rig.now));
+    // Lost is lost over another restart too, until it answers.
+    restart_after(&mut rig, 5_000);
+    assert_eq!(rig.task(task).lost_at, Some(silent.plus_ms(GRACE_MS)));
+    rig.connect("a");
+    assert_eq!(rig.task(task).lost_at, None);
+    let seconds = rig.now.since_ms(heard.unwrap()) / 1_000;
+    rig.told(&format!("(instance a) answers again after {seconds} s."));
+}
+
+#[test]
+fn a_grace_that_ran_out_while_the_server_was_away_counts_once_the_host_could_have_answered() {
+    let (mut rig, task) = silent_a();
+    restart_after(&mut rig, 3_600_000);
+    rig.wake_after(SETTLING_MS - 1);
+    assert_eq!(rig.task(task).lost_at, None);
+    rig.wake_after(1);
+    assert_eq!(rig.task(task).lost_at, Some(rig.now));
+    let (mut rig, _) = silent_a();
+    let tasks = rig.tasks();
+    restart_after(&mut rig, 3_600_000);
+    rig.wake_after(SETTLING_MS - 1);
+    rig.connect("a");
+    rig.wake_after(GRACE_MS);
+    assert_eq!(rig.tasks(), tasks, "it answered in time: nothing is moved");
+    let a = rig.instance("a");
+    assert_eq!((a.heard_at, a.settles_at), (None, None));
+}
+
+#[test]
+fn a_host_that_died_while_the_server_was_away_is_silent_from_its_start() {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
+    rig.register("web", json!({}));
+    rig.create("web", 2);
+    rig.settle();
+    let task = task_of_a(&rig);
+    restart_after(&mut rig, 3_600_000);
+    // Nobody came to try it yet: a start after that begins anew, one after an attempt does not.
+    restart_after(&mut rig, 5_000);
+    let since = rig.now;
+    rig.cut("a");
+    restart_after(&mut rig, 7_000);
+    assert_eq!(rig.instance("a").disconnected_since(), Some(since));
+    rig.wake_after(GRACE_MS - 7_001);
+    assert_eq!(rig.task(task).lost_at, None);
+    rig.wake_after(1);
+    assert_eq!(rig.task(task).lost_at, Some(rig.now));
+}
+
+#[test]
+fn the_shortest_grace_waits_too_until_hosts_could_answer_a_new_control_plane() {
+    let mut rig = Rig::new(&[("a", "z1"), ("b", "z2")]);
+    rig.register("web", json!({}));
+    rig.create("web", 2);
+    rig.settle();
+    let body = json!({"service": "web", "hostLossGracePeriodSeconds": 1});
+    rig.ask("UpdateService", body).unwrap();
+    let tasks = rig.tasks();
+    restart_after(&mut rig, 60_000);
+    rig.wake_after(SETTLING_MS - 1);
+    assert_eq!(rig.tasks(), tasks);
+    rig.wake_after(1);
+    let lost = rig.tasks().into_iter().filter(|it| it.lost_at.is_some());
+    assert_eq!(lost.count(), 1);
 }
 
 #[test]

@@ -411,6 +411,7 @@ fn reports_of_what_is_not_known_are_nothing() {
         Observation::Disconnected {
             instance: nobody.clone(),
             reason: "x".to_owned(),
+            heard_at: None,
         },
         Observation::Containers {
             instance: nobody,

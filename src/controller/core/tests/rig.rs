@@ -158,9 +158,15 @@ impl Rig {
     }
 
     pub fn cut(&mut self, name: &str) {
+        self.cut_heard(name, None);
+    }
+
+    /// It does not answer, and last did then.
+    pub fn cut_heard(&mut self, name: &str, heard_at: Option<TimeMs>) {
         self.observe(Observation::Disconnected {
             instance: instance_name(name),
             reason: "connection refused".to_owned(),
+            heard_at,
         });
     }
 

@@ -76,8 +76,9 @@ fn connection(sheet: &mut Sheet<'_>, instance: &Instance) {
             sheet.field("connected", format!("for {}", screen.age(*since)));
         }
         Connection::Disconnected { since, reason } => {
+            let since = instance.silent_since().unwrap_or(*since);
             let style = screen.theme.mood(Mood::Bad);
-            let words = format!("for {}: {reason}", screen.age_exact(*since));
+            let words = format!("for {}: {reason}", screen.age_exact(since));
             sheet.field_in("not answering", words, style);
         }
     }
@@ -85,9 +86,6 @@ fn connection(sheet: &mut Sheet<'_>, instance: &Instance) {
         return;
     };
     let mut parts = Vec::new();
-    if let Some(at) = agent.heard_at.filter(|_| !instance.is_connected()) {
-        parts.push(format!("heard {} ago", screen.age(at)));
-    }
     if let Some(ms) = agent.latency_ms {
         parts.push(format!("answers in {ms} ms"));
     }
@@ -118,7 +116,7 @@ fn usage(sheet: &mut Sheet<'_>, name: &str, row: &InstanceRow, of: fn(&Resources
     } else {
         format!("  {} of {} taken", text::mib(used), text::mib(all))
     };
-    if let Some(since) = row.instance.disconnected_since() {
+    if let Some(since) = row.instance.silent_since() {
         words.push_str(&format!(", as last heard {} ago", screen.age_exact(since)));
     }
     spans.push(Span::raw(words));
