@@ -73,6 +73,25 @@ fn seeds_that_once_failed_pass() {
     }
 }
 
+/// The last batch, which nobody was told was kept, is cut off in its middle now and then; what the
+/// real store makes of that is looked at in the storm (`sim::storm::torn`).
+#[test]
+fn writes_are_torn_in_the_middle_and_cost_nothing_that_was_acknowledged() {
+    let mut stormy = calm();
+    stormy.kinds = vec![Kind::WriteFails, Kind::Scale, Kind::Deploy];
+    let mut torn = 0;
+    for seed in 1..=2 {
+        with_world(seed, stormy.clone(), async |world| {
+            for _ in 0..120 {
+                world.disturb().await.unwrap();
+            }
+            world.mend_and_settle().await.unwrap();
+            torn += world.record.torn();
+        });
+    }
+    assert!(torn >= 3, "{torn} torn");
+}
+
 #[test]
 fn a_seed_is_the_same_storm_every_time_and_in_every_process() {
     let hours = 0.01;

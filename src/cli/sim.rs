@@ -61,11 +61,12 @@ pub(super) fn run(asked: &Sim, output: Output) -> CliResult {
         }
         if let [outcome] = outcomes.as_slice() {
             out::line(format!(
-                "seed {}: {} s simulated, {} calls to engines, {} changes, trace {:016x}",
+                "seed {}: {} s simulated, {} calls to engines, {} changes, {} torn, trace {:016x}",
                 outcome.seed,
                 outcome.simulated_ms / 1000,
                 outcome.calls,
                 outcome.changes,
+                out::count(usize::try_from(outcome.torn).unwrap_or(usize::MAX), "write"),
                 outcome.hash
             ))?;
         } else {
@@ -159,7 +160,7 @@ fn summary(outcomes: &[Outcome], took: f64, threads: usize) -> String {
     format!(
         "{} in {took:.1} s on {}, {failures}\n\
          {} seeds and {} simulated hours a second; {} simulated hours, {} calls to engines, {} \
-         changes",
+         changes, {} writes torn",
         out::count(outcomes.len(), "seed"),
         out::count(threads, "thread"),
         digits(outcomes.len() as f64 / took),
@@ -167,6 +168,7 @@ fn summary(outcomes: &[Outcome], took: f64, threads: usize) -> String {
         digits(hours),
         sum(|it| it.calls),
         sum(|it| it.changes),
+        sum(|it| it.torn),
     )
 }
 
@@ -185,7 +187,7 @@ fn as_json(outcomes: &[Outcome]) -> serde_json::Value {
         json!({
             "seed": it.seed, "failure": it.failure.as_ref().map(ToString::to_string),
             "trace": format!("{:016x}", it.hash), "simulatedMs": it.simulated_ms,
-            "calls": it.calls, "changes": it.changes,
+            "calls": it.calls, "changes": it.changes, "torn": it.torn,
         })
     });
     json!({ "seeds": seeds.collect::<Vec<_>>() })

@@ -42,7 +42,7 @@ pub enum Kind {
     Kill,
     /// The control plane is killed at a call to an engine, or while a command is under way.
     KillAtCall,
-    /// The store fails: nothing was kept.
+    /// The store fails: nothing was kept, some of which may be on the disk in part.
     WriteFails,
     /// The store fails after all was kept: what was written last is there at the next start.
     WriteTorn,

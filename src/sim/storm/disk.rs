@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::change::{Born, wrong};
 use super::ledger::Ledger;
+use super::torn::{Batch, Cut, WHOLE};
 use super::trace::Record;
+use crate::model::id::mix;
 use crate::model::{Change, State, TimeMs};
 use crate::store::memory::MemoryStore;
 use crate::store::{Archive, Store, StoreError};
@@ -12,11 +14,14 @@ use crate::store::{Archive, Store, StoreError};
 /// Every so many writes it is looked whether planning once more comes to nothing.
 const THOROUGH_EVERY: u64 = 4;
 
-/// How a write goes wrong. (A batch that is kept in part is not among them: the store's contract
-/// is that it is whole or not at all, which `store::story` holds the real ones to.)
+/// Of so many writes that fail, one is also looked at as a power cut in the middle of its batch.
+const TORN_ONE_IN: u64 = 3;
+
+/// How a write goes wrong. Here a batch is whole or not at all, as the store's contract is; that the
+/// real store keeps it over a batch that was cut in the middle, [`Batch::survives`] looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteFault {
-    /// Nothing was kept.
+    /// Nothing was kept; some of it may be on the disk.
     Fails,
     /// All was kept, and nobody is told.
     Torn,
@@ -113,6 +118,7 @@ impl Platter {
             let count = changes.len();
             self.record
                 .note(&format!("store: {count} changes could not be written"));
+            self.tear(at, changes, after);
             return Err(failed("input/output error"));
         }
         if let Some(WriteFault::Full(writes)) = fault {
@@ -142,6 +148,30 @@ impl Platter {
             return Err(failed("the connection to the disk was lost"));
         }
         Ok(seq)
+    }
+
+    /// One of several writes that fail is cut off in its middle, on the disk of the real store.
+    fn tear(&self, at: TimeMs, changes: &[Change], after: &State) {
+        // By numbers that are not drawn from the storm's seed: what happens in it stays the same.
+        let drawn = mix(self.writes);
+        if changes.is_empty() || !drawn.is_multiple_of(TORN_ONE_IN) {
+            return;
+        }
+        let cut = Cut {
+            left: mix(drawn) % WHOLE,
+            rubbish: mix(drawn).is_multiple_of(2),
+        };
+        let batch = Batch {
+            kept: &self.state,
+            at,
+            changes,
+            after,
+        };
+        self.record.count_torn();
+        self.record.note(&format!("store: it was torn, {cut:?}"));
+        if let Err(wrong) = batch.survives(cut) {
+            self.record.fail(wrong);
+        }
     }
 
     fn look(&mut self, at: TimeMs, changes: &[Change], after: &State) {

@@ -15,6 +15,7 @@ mod door;
 mod faults;
 mod ledger;
 mod run;
+mod torn;
 mod trace;
 mod truth;
 mod world;

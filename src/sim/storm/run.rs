@@ -32,6 +32,8 @@ pub struct Outcome {
     pub calls: u64,
     /// Changes that were stored.
     pub changes: u64,
+    /// Writes that were cut off in the middle, and looked at on the real store.
+    pub torn: u64,
     /// The last of what happened, line by line.
     pub last: Vec<String>,
 }
@@ -68,6 +70,7 @@ pub fn storm(seed: u64, length: Duration, aloud: Option<fn(&str)>) -> std::io::R
             simulated_ms: record.elapsed_ms(),
             calls,
             changes,
+            torn: record.torn(),
             last: record.last(),
         }
     })

@@ -34,6 +34,7 @@ struct Lines {
     failure: Option<Failure>,
     calls: u64,
     changes: u64,
+    torn: u64,
 }
 
 /// Folds what is written into a number.
@@ -63,6 +64,7 @@ impl Record {
             failure: None,
             calls: 0,
             changes: 0,
+            torn: 0,
         })))
     }
 
@@ -105,6 +107,17 @@ impl Record {
     /// So many changes were stored.
     pub(super) fn count_changes(&self, count: usize) {
         self.lines().changes += count as u64;
+    }
+
+    /// One more write was torn in the middle.
+    pub(super) fn count_torn(&self) {
+        self.lines().torn += 1;
+    }
+
+    /// Writes that were torn in the middle so far.
+    #[must_use]
+    pub fn torn(&self) -> u64 {
+        self.lines().torn
     }
 
     /// Something must not be. The first of them counts.
