@@ -19,6 +19,7 @@ use quarterdeck::apply::read::Wanted;
 use quarterdeck::apply::{plan_file, read};
 use quarterdeck::config::{self, Lookup};
 use quarterdeck::controller::{Command, wire};
+use quarterdeck::docker::health::{CHECKS_MAX, CheckResult, OUTPUT_BYTES_MAX};
 use quarterdeck::docker::image::{Announcement, Layers, reference};
 use quarterdeck::docker::lines::{LINE_BYTES, LineReader};
 use quarterdeck::docker::listed::Listed;
@@ -479,6 +480,11 @@ pub fn docker(data: &[u8]) {
     let _event = engine_logs::event_of(data);
     if let Ok(Some(container)) = bollard::container_of(data) {
         assert!(container.memory.0 <= u64::MAX >> 20);
+    }
+    if let Ok(health) = bollard::health_log_of(data) {
+        assert!(health.log.len() <= CHECKS_MAX);
+        let bounded = |it: &CheckResult| it.output.len() <= OUTPUT_BYTES_MAX;
+        assert!(health.log.iter().all(bounded));
     }
     let said = String::from_utf8_lossy(data);
     let image = reference(&said);

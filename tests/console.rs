@@ -73,7 +73,10 @@ fn a_read_only_console_changes_nothing() {
         effects.retain(|effect| {
             let harmless = matches!(
                 effect,
-                Effect::Explain { .. } | Effect::Stats { .. } | Effect::Copy(_)
+                Effect::Explain { .. }
+                    | Effect::Stats { .. }
+                    | Effect::HealthLog { .. }
+                    | Effect::Copy(_)
             );
             !harmless
         });

@@ -102,7 +102,12 @@ async fn made(
     containers.push(json!({
         "Id": id, "Name": format!("/{}", asked.get("name").cloned().unwrap_or_default()),
         "Image": format!("sha256:{}", all()), "Config": body,
-        "State": {"Status": "created", "ExitCode": 0, "Error": ""},
+        "State": {"Status": "created", "ExitCode": 0, "Error": "", "Health": {
+            "Status": "healthy", "FailingStreak": i64::MAX, "Log": vec![json!({
+                "Start": all(), "End": "2026-05-04T10:00:00Z", "ExitCode": i64::MIN,
+                "Output": format!("the check said {}{}", all(), "x".repeat(1 << 13)),
+            }); 20],
+        }},
         "HostConfig": body["HostConfig"],
     }));
     (
@@ -276,6 +281,7 @@ family = "web"
 name = "app"
 image = "busybox:1"
 memory = 64
+healthCheck = { command = ["CMD-SHELL", "false"] }
 
 [[taskDefinition]]
 family = "fails"
@@ -502,7 +508,7 @@ fn commands_show_an_engines_words_without_what_a_terminal_obeys() {
         arn.rsplit('/').next().unwrap().to_owned()
     };
     let web = of("web");
-    let asked: [&[&str]; 15] = [
+    let asked: [&[&str]; 17] = [
         &["logs", &web],
         &["logs", "web", "--timestamps"],
         &["logs", "web", "--output", "json"],
@@ -511,6 +517,8 @@ fn commands_show_an_engines_words_without_what_a_terminal_obeys() {
         &["service", "show", "fails", "--output", "json"],
         &["task", "ls", "--all"],
         &["task", "show", &web],
+        &["task", "health", &web],
+        &["task", "health", &web, "--output", "json"],
         &["instance", "ls"],
         &["instance", "show", "evil"],
         &["instance", "show", "evil", "--output", "json"],
@@ -541,6 +549,7 @@ fn commands_show_an_engines_words_without_what_a_terminal_obeys() {
         "red and nothing after",
         "the last line",
         "cannot start",
+        "the check said",
     ] {
         assert!(printed.contains(words), "no {words:?} in {printed}");
     }

@@ -20,6 +20,7 @@ mod faulty;
 mod fleet;
 mod fuzz_corpus;
 mod hands;
+mod health;
 mod hostile;
 mod lent;
 mod logs;

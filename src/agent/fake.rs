@@ -12,11 +12,12 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::config::InstanceSettings;
+use crate::docker::health::CheckResult;
 use crate::docker::pin::Resolution;
 use crate::docker::spec::{VolumeSpec, label};
 use crate::docker::{
     Connector, ContainerSpec, Engine, EngineError, EngineEvent, EngineResult, ExecOptions,
-    ExecOutput, ExecSession, LogLine, LogOptions, PullStep, StatsSample, holder_image,
+    ExecOutput, ExecSession, HealthLog, LogLine, LogOptions, PullStep, StatsSample, holder_image,
 };
 use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, Ownership};
 use crate::model::{ContainerName, TaskId, TimeMs};
@@ -405,6 +406,15 @@ impl Engine for FakeEngine {
                 cpu_units: 12.0,
                 ..StatsSample::default()
             })
+        }
+        .boxed()
+    }
+
+    fn health_log<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<HealthLog>> {
+        async move {
+            self.call("health", id).await?;
+            let result = CheckResult::new(Some(TimeMs(5)), Some(TimeMs(9)), Some(1), id.to_owned());
+            Ok(HealthLog::new(1, [result].into_iter()))
         }
         .boxed()
     }

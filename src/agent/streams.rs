@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::docker::{
-    Engine, EngineError, EngineResult, ExecOptions, ExecSession, LogStream, StatsSample,
+    Engine, EngineError, EngineResult, ExecOptions, ExecSession, HealthLog, LogStream, StatsSample,
 };
 use crate::model::task::Container;
 use crate::model::{
@@ -240,6 +240,55 @@ pub async fn stats(
         }
     }
     Ok(samples)
+}
+
+/// A container of a task and what its last health checks came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerHealth {
+    /// The container.
+    pub name: ContainerName,
+    /// Its log; `None` = its engine has the container no more.
+    pub health_log: Option<HealthLog>,
+}
+
+/// Whether a task has a container whose engine can be asked for a health log: one with a health
+/// check that was made, also one that has ended since.
+#[must_use]
+pub fn has_health_log(task: &Task) -> bool {
+    task.containers.iter().any(keeps_health)
+}
+
+fn keeps_health(container: &Container) -> bool {
+    container.has_health_check && !container.runtime_id.is_empty()
+}
+
+/// The health log of each of a task's containers that has a health check and was made, as their
+/// engine has it now; those that have ended too, for as long as they are not removed.
+///
+/// # Errors
+/// [`StreamError`] when there is no such task, or its instance does not answer.
+pub async fn health(
+    snapshot: &Snapshot,
+    directory: &EngineDirectory,
+    task: TaskId,
+) -> Result<Vec<ContainerHealth>, StreamError> {
+    let (task, engine) = find(snapshot, directory, task)?;
+    let kept = task.containers.iter().filter(|c| keeps_health(c));
+    let calls = kept.map(|container| {
+        let call = answer(&task.instance, engine.health_log(&container.runtime_id));
+        call.map(|result| (container.name.clone(), result))
+    });
+    let mut logs = Vec::new();
+    for (name, result) in join_all(calls).await {
+        let health_log = match result {
+            Ok(log) => Some(log),
+            Err(EngineError::NotFound(_)) => None,
+            Err(error) => return Err(StreamError::engine(&task.instance, &error)),
+        };
+        logs.push(ContainerHealth { name, health_log });
+    }
+    Ok(logs)
 }
 
 /// Runs a program in a container of a task: the one named, else its first essential one that

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::directory::Heard;
 use super::fake::{FakeEngine, Mood};
 use super::fixture::{definition, instance, name, observed, registered, state, task};
-use super::streams::{EngineDirectory, LogItem, LogTarget, StreamError, exec, logs, stats};
-use crate::docker::{Engine, ExecOptions, LogOptions};
+use super::streams::{EngineDirectory, LogItem, LogTarget, StreamError, exec, health, logs, stats};
+use crate::docker::{Engine, EngineError, ExecOptions, LogOptions};
 use crate::model::observation::ContainerState::{Exited, Running};
 use crate::model::{
     Change, ClusterName, Connection, InstanceName, LastStatus, Service, ServiceName, Snapshot,
@@ -340,6 +340,41 @@ async fn stats_and_shells_go_to_what_runs() {
     rig.engine.set(Mood::Hung);
     let hung = stats(&snapshot, directory, TaskId(1)).await;
     assert!(matches!(hung, Err(StreamError::Engine { .. })), "{hung:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_logs_are_of_what_has_a_check_also_when_it_has_ended() {
+    let checked = |mut task: Task| {
+        task.containers[0].has_health_check = true;
+        task
+    };
+    let mut unmade = checked(running(3));
+    unmade.containers[0].runtime_id = String::new();
+    let tasks = [running(1), checked(stopped(2)), unmade];
+    let rig = Rig::new(with_service(&tasks));
+    let (snapshot, directory) = (rig.snapshot(), &rig.directory);
+    let read = async |id| health(&snapshot, directory, TaskId(id)).await;
+    assert_eq!(read(1).await.unwrap(), [], "it has no check");
+    assert_eq!(read(3).await.unwrap(), [], "it was not made");
+    assert_eq!(rig.engine.calls("health"), Vec::<String>::new());
+    let logs = read(2).await.unwrap();
+    assert_eq!((logs.len(), &logs[0].name), (1, &name("app")));
+    let log = logs[0].health_log.as_ref().unwrap();
+    assert_eq!(log.log[0].output, "id-app-2", "that container's");
+
+    let gone = EngineError::NotFound("no such container".to_owned());
+    rig.engine.inner().errors.insert("health", [gone].into());
+    assert_eq!(read(2).await.unwrap()[0].health_log, None);
+    assert_eq!(read(9).await, Err(StreamError::NoTask(TaskId(9))));
+    rig.engine.set(Mood::Hung);
+    let hung = read(2).await.unwrap_err().to_string();
+    assert!(hung.contains("did not answer within 10 s"), "{hung}");
+    rig.entry.send(None).unwrap();
+    let away = read(2).await.unwrap_err().to_string();
+    assert!(
+        away.contains("has not answered since"),
+        "never an empty log: {away}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,6 +70,27 @@ fn words(outcome: Result<impl std::fmt::Debug, ClientError>) -> String {
     format!("{outcome:?}")
 }
 
+/// Runs a task with a health check, and waits for its first result.
+async fn checked(rig: &Rig) -> TaskId {
+    let ask = async |operation: &str, body: Value| {
+        let command = ecs::decode(operation, &body).unwrap();
+        crate::controller::fixture::ask(&rig.plane.handle, command).await;
+    };
+    let definition = json!({"family": "checked", "containerDefinitions": [{
+        "name": "web", "image": IMAGE, "memory": 64,
+        "healthCheck": {"command": ["CMD-SHELL", "curl -f localhost"], "interval": 300}}]});
+    ask("RegisterTaskDefinition", definition).await;
+    ask("RunTask", json!({"taskDefinition": "checked"})).await;
+    let healthy =
+        |it: &&Arc<crate::model::Task>| it.health() == crate::model::task::Health::Healthy;
+    let seen = until(&rig.plane.handle, "its check passes", |it| {
+        it.state.tasks.values().any(|task| healthy(&task))
+    })
+    .await;
+    let found = seen.state.tasks.values().find(healthy);
+    found.unwrap().id
+}
+
 async fn typed(client: &dyn Client, task: TaskId) -> (String, Option<i64>) {
     let options = ExecOptions {
         command: vec!["sh".into()],
@@ -231,6 +252,23 @@ async fn near_and_far_everything_is_the_same() {
         all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(names(&a), names(&b));
+    let checked = checked(&rig).await;
+    for task in [checked, task, TaskId(7)] {
+        // Between two checks, so that both are asked about the same ones.
+        let same = async {
+            loop {
+                let (a, b) = (near.health_log(task).await, far.health_log(task).await);
+                if format!("{a:?}") == format!("{b:?}") {
+                    break a;
+                }
+            }
+        };
+        let logs = tokio::time::timeout(LIMIT, same).await.unwrap();
+        match logs {
+            Ok(logs) => assert_eq!(logs.len(), usize::from(task == checked)),
+            Err(error) => assert!(matches!(error, ClientError::Refused(_)), "{error:?}"),
+        }
+    }
     for task in [task, TaskId(7)] {
         let target = || LogTarget::Task {
             task,

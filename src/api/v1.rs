@@ -20,8 +20,8 @@ use super::frame::{self, Frame, Frames};
 use super::serve::{App, Fault, Peer, body, json};
 use super::wire::{
     self, ApplyRequest, ApplyResponse, ExecRequest, ExplainRequest, FaultRequest, FaultResponse,
-    LogsLine, LogsRequest, PlanCommand, PlanRequest, SnapshotQuery, StatsRequest, StatsResponse,
-    WatchLine, WireError,
+    HealthLogRequest, HealthLogResponse, LogsLine, LogsRequest, PlanCommand, PlanRequest,
+    SnapshotQuery, StatsRequest, StatsResponse, WatchLine, WireError,
 };
 use crate::agent::streams::{self, StreamError};
 use crate::controller::command::permit;
@@ -230,6 +230,16 @@ pub(super) async fn stats(State(app): State<App>, bytes: Bytes) -> Answer {
     let stats = streams::stats(&snapshot, app.handle.engines(), request.task).await;
     match stats {
         Ok(stats) => Ok(json(&StatsResponse { stats })),
+        Err(error) => Err(Fault(stream_error(&error))),
+    }
+}
+
+pub(super) async fn health_log(State(app): State<App>, bytes: Bytes) -> Answer {
+    let request: HealthLogRequest = read(&bytes)?;
+    let snapshot = app.handle.snapshot();
+    let logs = streams::health(&snapshot, app.handle.engines(), request.task).await;
+    match logs {
+        Ok(containers) => Ok(json(&HealthLogResponse { containers })),
         Err(error) => Err(Fault(stream_error(&error))),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Reply;
-use crate::agent::streams::{LogItem, LogTarget};
+use crate::agent::streams::{ContainerHealth, LogItem, LogTarget};
 use crate::controller::core::Effects;
 use crate::controller::{Command, CommandError, ErrorKind, wire as ecs};
 use crate::docker::{ExecOptions, LogOptions, StatsSample};
@@ -105,6 +105,20 @@ pub struct StatsRequest {
 pub struct StatsResponse {
     /// One sample for each running container.
     pub stats: Vec<(ContainerName, StatsSample)>,
+}
+
+/// Request of `/v1/health-log`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthLogRequest {
+    /// Whose.
+    pub task: TaskId,
+}
+
+/// Response of `/v1/health-log`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthLogResponse {
+    /// One for each container that has a health check and was made.
+    pub containers: Vec<ContainerHealth>,
 }
 
 /// Request of `/v1/exec`.

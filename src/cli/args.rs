@@ -441,8 +441,10 @@ pub enum TaskVerb {
         #[command(flatten)]
         of: AsOf,
     },
-    /// One in detail
+    /// One in detail, with what its health checks said last
     Show(Target),
+    /// What its health checks said last: when, how long it took, exit code, output
+    Health(Target),
     /// Stop one; a service replaces it
     Stop {
         /// Task id, or the beginning of it

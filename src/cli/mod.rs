@@ -9,6 +9,7 @@ pub mod error;
 mod exec;
 mod explain;
 pub mod follow;
+mod health;
 mod history;
 mod instance;
 mod notify;

@@ -10,7 +10,7 @@ use super::error::{CliError, CliResult};
 use super::out::{self, Table};
 use super::session::Session;
 use super::wait::Until;
-use super::{history, reasons, resolve, stream, time, wait};
+use super::{health, history, reasons, resolve, stream, time, wait};
 use crate::api::shape;
 use crate::client::{ClientError, Standing};
 use crate::controller::Command;
@@ -45,6 +45,7 @@ pub async fn run(session: &Session, verb: &TaskVerb, output: Output) -> CliResul
             list(session, &snapshot, service, instance, *all, output)
         }
         TaskVerb::Show(target) => show(session, &target.target, output).await,
+        TaskVerb::Health(target) => health::run(session, &target.target, output).await,
         TaskVerb::Stop {
             task,
             reason,
@@ -280,7 +281,8 @@ async fn show(session: &Session, target: &str, output: Output) -> CliResult {
                 .map_or_else(|| restarts(it), str::to_owned),
         ]);
     }
-    table.print("it has no containers")
+    table.print("it has no containers")?;
+    health::after(session, &snapshot, &task).await
 }
 
 fn restarts(container: &Container) -> String {
@@ -550,8 +552,8 @@ mod tests {
     use super::*;
     use crate::cli::args::Arguments;
     use crate::client::{
-        About, Client, Effects, Explanation, LocalClient, LogItem, LogTarget, PlanAsk, PlanReport,
-        Reply, WhoAmI,
+        About, Client, ContainerHealth, Effects, Explanation, LocalClient, LogItem, LogTarget,
+        PlanAsk, PlanReport, Reply, WhoAmI,
     };
     use crate::controller::fixture::{ready, register};
     use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
@@ -620,6 +622,12 @@ mod tests {
             task: TaskId,
         ) -> BoxFuture<'_, Result<Vec<(ContainerName, StatsSample)>, ClientError>> {
             self.inner.stats(task)
+        }
+        fn health_log(
+            &self,
+            task: TaskId,
+        ) -> BoxFuture<'_, Result<Vec<ContainerHealth>, ClientError>> {
+            self.inner.health_log(task)
         }
         fn exec(
             &self,

@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
 use super::{
-    About, Client, ClientError, Effects, Explanation, LogItem, LogTarget, PlanAsk, PlanReport,
-    Reply, Standing, WhoAmI,
+    About, Client, ClientError, ContainerHealth, Effects, Explanation, LogItem, LogTarget, PlanAsk,
+    PlanReport, Reply, Standing, WhoAmI,
 };
 use crate::agent::streams::{self, StreamError};
 use crate::api;
@@ -131,6 +131,14 @@ impl Client for LocalClient {
             let snapshot = self.handle.snapshot();
             let stats = streams::stats(&snapshot, self.handle.engines(), task).await;
             stats.map_err(stream_error)
+        })
+    }
+
+    fn health_log(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<ContainerHealth>, ClientError>> {
+        Box::pin(async move {
+            let snapshot = self.handle.snapshot();
+            let logs = streams::health(&snapshot, self.handle.engines(), task).await;
+            logs.map_err(stream_error)
         })
     }
 

@@ -25,7 +25,7 @@ use crate::controller::{Command, CommandError};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
 use crate::model::{ContainerName, History, HistoryAsk, InstanceName, Snapshot, TaskId, TimeMs};
 
-pub use crate::agent::streams::{LogItem, LogTarget};
+pub use crate::agent::streams::{ContainerHealth, LogItem, LogTarget};
 pub use crate::api::wire::WhoAmI;
 pub use crate::api::{PlanAsk, PlanReport, PlannedStep, Reply};
 pub use crate::controller::core::Effects;
@@ -127,6 +127,9 @@ pub trait Client: Send + Sync + 'static {
         &self,
         task: TaskId,
     ) -> BoxFuture<'_, Result<Vec<(ContainerName, StatsSample)>, ClientError>>;
+    /// What the last health checks of each of a task's containers came to, as their engine has it
+    /// now.
+    fn health_log(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<ContainerHealth>, ClientError>>;
     /// Runs a program in a task's container (its first essential one if none is named).
     fn exec(
         &self,

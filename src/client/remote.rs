@@ -23,15 +23,15 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::door::{Way, gone};
 use super::{
-    About, Client, ClientError, Effects, Explanation, LogItem, LogTarget, PlanAsk, PlanReport,
-    Reply, Standing, WhoAmI,
+    About, Client, ClientError, ContainerHealth, Effects, Explanation, LogItem, LogTarget, PlanAsk,
+    PlanReport, Reply, Standing, WhoAmI,
 };
 use crate::agent::{Clock, SystemClock};
 use crate::api::frame::{self, Frame, Frames};
 use crate::api::wire::{
     self, ApplyRequest, ApplyResponse, ExecRequest, ExplainRequest, FaultRequest, FaultResponse,
-    LogsLine, LogsRequest, PlanCommand, PlanRequest, StatsRequest, StatsResponse, WatchLine,
-    WireError,
+    HealthLogRequest, HealthLogResponse, LogsLine, LogsRequest, PlanCommand, PlanRequest,
+    StatsRequest, StatsResponse, WatchLine, WireError,
 };
 use crate::config::RemoteSettings;
 use crate::controller::{Command, wire as ecs};
@@ -450,6 +450,14 @@ impl Client for RemoteClient {
             let request = StatsRequest { task };
             let response: StatsResponse = self.door.post("/v1/stats", &request).await?;
             Ok(response.stats)
+        })
+    }
+
+    fn health_log(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<ContainerHealth>, ClientError>> {
+        Box::pin(async move {
+            let request = HealthLogRequest { task };
+            let response: HealthLogResponse = self.door.post("/v1/health-log", &request).await?;
+            Ok(response.containers)
         })
     }
 

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::open::take_over;
 use super::{
-    About, Carried, Client, ClientError, Effects, Explanation, LogItem, LogTarget, OpenOptions,
-    Opened, PlanAsk, PlanReport, Reply, Standing, WhoAmI,
+    About, Carried, Client, ClientError, ContainerHealth, Effects, Explanation, LogItem, LogTarget,
+    OpenOptions, Opened, PlanAsk, PlanReport, Reply, Standing, WhoAmI,
 };
 use crate::controller::{Command, Ended};
 use crate::docker::{ExecOptions, ExecSession, LogOptions, StatsSample};
@@ -249,6 +249,10 @@ impl Client for Heir {
         task: TaskId,
     ) -> BoxFuture<'_, Result<Vec<(ContainerName, StatsSample)>, ClientError>> {
         Box::pin(async move { self.now().stats(task).await })
+    }
+
+    fn health_log(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<ContainerHealth>, ClientError>> {
+        Box::pin(async move { self.now().health_log(task).await })
     }
 
     fn exec(

@@ -19,6 +19,7 @@ pub mod connector;
 pub mod credentials;
 pub mod exec;
 pub mod feed;
+pub mod health;
 pub mod holder;
 pub mod holder_image;
 pub mod image;
@@ -38,6 +39,7 @@ pub mod transport;
 pub mod version;
 pub mod volume;
 
+pub use health::HealthLog;
 pub use spec::ContainerSpec;
 
 /// What went wrong at an engine, sorted by what the caller can do about it.
@@ -255,6 +257,9 @@ pub trait Engine: Send + Sync + 'static {
     fn logs(&self, id: &str, options: LogOptions) -> BoxStream<'static, EngineResult<LogLine>>;
     /// One sample of what a container uses.
     fn stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<StatsSample>>;
+    /// What a container's last health checks came to; empty without a check, or before the first
+    /// has ended. [`EngineError::NotFound`] if there is no such container.
+    fn health_log<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<HealthLog>>;
     /// Runs a program inside a container.
     fn exec<'a>(
         &'a self,

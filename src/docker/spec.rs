@@ -395,7 +395,7 @@ fn network(
 }
 
 /// ECS's defaults: every 30 s, 5 s each, 3 failures, no grace at the start.
-fn health(check: &HealthCheck) -> HealthSpec {
+pub(super) fn health(check: &HealthCheck) -> HealthSpec {
     HealthSpec {
         test: check.command.clone(),
         interval_s: check.interval.unwrap_or(30),

@@ -152,25 +152,32 @@ impl SimContainer {
             self.runs.remove(0);
         }
         self.ends = self.script.exit.map(|(ms, death)| (now.plus_ms(ms), death));
-        (self.healthy_at, self.unhealthy_at) = (None, None);
-        if let Some(check) = &self.spec.health {
+        (self.healthy_at, self.unhealthy_at) = self.turns(now);
+        if self.spec.health.is_some() {
             self.health = Some(Health::Unknown);
-            let interval_ms = u64::from(check.interval_s) * 1000;
-            let never = matches!(
-                check.test.last().map(String::as_str),
-                Some("false" | "exit 1")
-            );
-            if never {
-                let failures = interval_ms.saturating_mul(u64::from(check.retries.max(1)));
-                let start_ms = u64::from(check.start_period_s) * 1000;
-                self.unhealthy_at = Some(now.plus_ms(failures.max(start_ms)));
-            } else {
-                let most = interval_ms.clamp(200, FIRST_CHECK_MS_MAX);
-                let draw = fold_text(now.0, &self.id);
-                self.healthy_at = Some(now.plus_ms(between(draw, most / 2, most)));
-                self.unhealthy_at = self.script.unhealthy_ms.map(|ms| now.plus_ms(ms));
-            }
         }
+    }
+
+    /// When it turns healthy, and when unhealthy, if it was started then; by its health check.
+    pub(super) fn turns(&self, started: TimeMs) -> (Option<TimeMs>, Option<TimeMs>) {
+        let Some(check) = &self.spec.health else {
+            return (None, None);
+        };
+        let interval_ms = u64::from(check.interval_s) * 1000;
+        let never = matches!(
+            check.test.last().map(String::as_str),
+            Some("false" | "exit 1")
+        );
+        if never {
+            let failures = interval_ms.saturating_mul(u64::from(check.retries.max(1)));
+            let start_ms = u64::from(check.start_period_s) * 1000;
+            return (None, Some(started.plus_ms(failures.max(start_ms))));
+        }
+        let most = interval_ms.clamp(200, FIRST_CHECK_MS_MAX);
+        let draw = fold_text(started.0, &self.id);
+        let healthy = started.plus_ms(between(draw, most / 2, most));
+        let unhealthy = self.script.unhealthy_ms.map(|ms| started.plus_ms(ms));
+        (Some(healthy), unhealthy)
     }
 
     /// Lets what is due happen; whether anything did.

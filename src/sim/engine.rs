@@ -8,13 +8,13 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::broadcast;
 
 use super::host::{Host, Wire, Work, lock};
-use super::{image, logs, stats, terminal};
+use super::{health, image, logs, stats, terminal};
 use crate::docker::holder_image::IMAGE;
 use crate::docker::pin::Resolution;
 use crate::docker::spec::VolumeSpec;
 use crate::docker::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession,
-    LogLine, LogOptions, PullStep, StatsSample,
+    HealthLog, LogLine, LogOptions, PullStep, StatsSample,
 };
 use crate::model::observation::{EngineInfo, ObservedContainer};
 
@@ -182,6 +182,12 @@ impl Engine for SimEngine {
         Box::pin(self.host.call(Work::Make, move |machine, now| {
             let container = machine.find(id)?;
             Ok(stats::sample(seed, container, now))
+        }))
+    }
+
+    fn health_log<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<HealthLog>> {
+        Box::pin(self.host.call(Work::Look, move |machine, now| {
+            Ok(health::log(machine.find(id)?, now))
         }))
     }
 

@@ -9,6 +9,7 @@ pub mod demo;
 mod dice;
 mod engine;
 mod fleet;
+mod health;
 mod host;
 mod image;
 mod lines;

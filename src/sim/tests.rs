@@ -157,6 +157,71 @@ async fn health_comes_after_a_while_and_may_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_health_log_goes_with_the_health() {
+    let fleet = fleet(1);
+    let engine = engine(&fleet).await;
+    let check = |test: &str| HealthSpec {
+        test: vec!["CMD-SHELL".to_owned(), test.to_owned()],
+        interval_s: 5,
+        timeout_s: 2,
+        retries: 3,
+        start_period_s: 0,
+    };
+    let plain = run(&engine, &spec("plain")).await;
+    assert_eq!(engine.health_log(&plain).await.unwrap(), Default::default());
+    let mut turns = spec_with("turns", &["SIM_UNHEALTHY_AFTER_MS=61000"]);
+    turns.health = Some(check("wget -q localhost"));
+    let mut never = spec("never");
+    never.health = Some(check("false"));
+    let (turns, never) = (run(&engine, &turns).await, run(&engine, &never).await);
+    let seen = async |id: &str| {
+        let health = engine.inspect(id).await.unwrap().health;
+        (health, engine.health_log(id).await.unwrap())
+    };
+    for _ in 0..200 {
+        pass(1_000).await;
+        for id in [&turns, &never] {
+            let (health, log) = seen(id).await;
+            let newest = log.log.first().map(|it| it.exit_code == Some(0));
+            match health {
+                Some(Health::Healthy) => {
+                    assert!(newest.is_some() && log.failing_streak < 3, "{log:?}");
+                }
+                Some(Health::Unhealthy) => {
+                    assert!(newest == Some(false) && log.failing_streak >= 3, "{log:?}");
+                }
+                _ => assert!(log.failing_streak < 3, "{log:?}"),
+            }
+            assert!(log.log.len() <= 5);
+            let ends: Vec<_> = log.log.iter().map(|it| it.end.unwrap()).collect();
+            assert!(ends.is_sorted_by(|a, b| a > b), "newest first: {ends:?}");
+            let failed = log
+                .log
+                .iter()
+                .take_while(|it| it.exit_code != Some(0))
+                .count();
+            assert_eq!(failed as u64, log.failing_streak.min(log.log.len() as u64));
+        }
+    }
+    let (health, log) = seen(&turns).await;
+    assert_eq!(health, Some(Health::Unhealthy));
+    assert!(
+        log.log.iter().any(|it| it.output.contains("503")),
+        "{log:?}"
+    );
+    engine.stop(&turns, 1).await.unwrap();
+    let kept = seen(&turns).await.1;
+    pass(60_000).await;
+    assert_eq!(
+        seen(&turns).await.1,
+        kept,
+        "it ended: nothing is checked any more"
+    );
+    let none = engine.health_log("nothing").await;
+    assert!(matches!(none, Err(EngineError::NotFound(_))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn taken_ports_and_names_are_refused_as_docker_does() {
     let fleet = fleet(1);
     let engine = engine(&fleet).await;

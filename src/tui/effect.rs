@@ -97,4 +97,13 @@ pub enum Effect {
     Edit(Box<EditAsk>),
     /// Give up a sample: what it is of is no longer on the screen.
     CloseStats(Ticket),
+    /// Read what the last health checks of a task's containers came to.
+    HealthLog {
+        /// The number that the log comes back with.
+        ticket: Ticket,
+        /// The task.
+        task: TaskId,
+    },
+    /// Give up the reading of a health log: the page that it is for is no longer on the screen.
+    CloseHealthLog(Ticket),
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use crate::client::{ClientError, Explanation, LogItem, PlanReport, Reply, Standing};
+use crate::client::{
+    ClientError, ContainerHealth, Explanation, LogItem, PlanReport, Reply, Standing,
+};
 use crate::docker::StatsSample;
 use crate::model::{ContainerName, History, Snapshot};
 
@@ -70,6 +72,13 @@ pub enum Event {
         ticket: Ticket,
         /// One sample a container, or why there is none.
         samples: Result<Vec<(ContainerName, StatsSample)>, String>,
+    },
+    /// What the last health checks of a task's containers came to.
+    HealthLog {
+        /// Of which opening of a task's page.
+        ticket: Ticket,
+        /// One log a container, or why there is none.
+        result: Result<Vec<ContainerHealth>, String>,
     },
     /// Why something is where it is, or why not.
     Explained {

@@ -5,6 +5,7 @@
 
 pub mod ansi;
 mod bindings;
+mod checks;
 mod clusters;
 mod command_line;
 mod compare;

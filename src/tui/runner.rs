@@ -29,7 +29,8 @@ pub struct Runner {
     client: Arc<dyn Client>,
     out: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
-    /// Logs that are followed and samples that are taken, by the page they are for.
+    /// Logs that are followed, samples that are taken and health logs that are read, by the page
+    /// they are for.
     open: HashMap<Ticket, AbortHandle>,
     /// The look into the past that is under way.
     look: Option<AbortHandle>,
@@ -129,7 +130,9 @@ impl Runner {
                     send(&out, event).await;
                 });
             }
-            Effect::CloseLogs(ticket) | Effect::CloseStats(ticket) => {
+            Effect::CloseLogs(ticket)
+            | Effect::CloseStats(ticket)
+            | Effect::CloseHealthLog(ticket) => {
                 if let Some(task) = self.open.remove(&ticket) {
                     task.abort();
                 }
@@ -175,6 +178,13 @@ impl Runner {
                     send(&out, Event::Stats { ticket, samples }).await;
                 });
                 self.keep(ticket, sample);
+            }
+            Effect::HealthLog { ticket, task } => {
+                let reading = self.tasks.spawn(async move {
+                    let result = client.health_log(task).await.map_err(|e| e.to_string());
+                    send(&out, Event::HealthLog { ticket, result }).await;
+                });
+                self.keep(ticket, reading);
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::model::{
 };
 
 use super::bindings::KeyMap;
+use super::checks::Checks;
 use super::clusters::{ClusterView, Clusters};
 use super::compare::Replicas;
 use super::edit::{Change, EditAsk, Refused};
@@ -464,6 +465,8 @@ pub struct Model {
     pub(crate) toasts: Toasts,
     /// What tasks use, as far as it was sampled.
     pub(crate) usage: Usage,
+    /// What the health checks of the task on the screen said, as far as it was read.
+    pub(crate) checks: Checks,
     /// Why what the page is about is where it is, or why that is not to be had.
     pub(crate) explained: Option<(About, Result<Box<Explanation>, String>)>,
     pub(crate) progress: Progress,
@@ -531,6 +534,7 @@ impl Model {
             layers: Vec::new(),
             left: Vec::new(),
             usage: Usage::default(),
+            checks: Checks::default(),
             explained: None,
             progress: Progress::default(),
             timeline: Timeline::default(),
@@ -569,11 +573,13 @@ impl Model {
         self.quit
     }
 
-    /// The earliest moment, in this machine's time, at which a notice goes away or a sample is due.
+    /// The earliest moment, in this machine's time, at which a notice goes away, or a sample or a
+    /// health log is due.
     #[must_use]
     pub fn wakes_at(&self) -> Option<TimeMs> {
         let toasts = self.toasts.iter().map(|toast| toast.until);
-        toasts.chain(self.usage.wakes_at).min()
+        let due = self.usage.wakes_at.into_iter().chain(self.checks.wakes_at);
+        toasts.chain(due).min()
     }
 
     /// The control plane's time: its clock need not be this machine's.

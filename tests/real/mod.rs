@@ -4,6 +4,7 @@ mod endpoints;
 mod engines;
 mod faults;
 mod flood;
+mod health;
 mod loss;
 mod network;
 mod parameters;

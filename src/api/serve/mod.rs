@@ -293,6 +293,7 @@ fn router(app: App) -> Router {
         .route("/v1/history", post(v1::history))
         .route("/v1/logs", post(v1::logs))
         .route("/v1/stats", post(v1::stats))
+        .route("/v1/health-log", post(v1::health_log))
         .route("/v1/exec", post(v1::exec))
         .route("/v1/plan", post(v1::plan))
         .route("/v1/apply", post(v1::apply))

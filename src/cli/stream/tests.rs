@@ -10,7 +10,8 @@ use tokio::sync::watch;
 use super::*;
 use crate::cli::args::{Arguments, Verb};
 use crate::client::{
-    About, Client, Effects, Explanation, LocalClient, PlanAsk, PlanReport, Reply, WhoAmI,
+    About, Client, ContainerHealth, Effects, Explanation, LocalClient, PlanAsk, PlanReport, Reply,
+    WhoAmI,
 };
 use crate::controller::Command;
 use crate::controller::fixture::{create, ready, register, serving, until};
@@ -186,6 +187,9 @@ impl Client for Scripted {
         task: TaskId,
     ) -> BoxFuture<'_, Result<Vec<(ContainerName, StatsSample)>, ClientError>> {
         self.inner.stats(task)
+    }
+    fn health_log(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<ContainerHealth>, ClientError>> {
+        self.inner.health_log(task)
     }
     fn exec(
         &self,

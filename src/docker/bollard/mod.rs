@@ -26,7 +26,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use self::create::create_body;
-use self::inspected::observed;
+use self::inspected::{health_log, observed};
 use super::cache::{Cache, lasting};
 use super::credentials::{Credentials, RegistryAuth};
 use super::image::saturating_sum;
@@ -37,8 +37,8 @@ use super::stats::{Counters, Samples, used_memory};
 use super::transport::{ANSWER_WAIT, Route, Transport, bounded, error_of_status};
 use super::version::{Version, negotiate};
 use super::{
-    Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession, LogLine, LogOptions,
-    PullStep, StatsSample,
+    Engine, EngineError, EngineEvent, EngineResult, ExecOptions, ExecSession, HealthLog, LogLine,
+    LogOptions, PullStep, StatsSample,
 };
 use crate::model::observation::{EngineInfo, ObservedContainer};
 use crate::model::{CpuUnits, MemoryMib, TimeMs};
@@ -471,6 +471,15 @@ impl Engine for BollardEngine {
         self.sample(id).boxed()
     }
 
+    fn health_log<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<HealthLog>> {
+        async move {
+            let inspected = self.docker.inspect_container(id, None);
+            let container = self.call(ANSWER_WAIT, inspected).await?;
+            Ok(health_log(container))
+        }
+        .boxed()
+    }
+
     fn exec<'a>(
         &'a self,
         id: &'a str,
@@ -486,6 +495,14 @@ impl Engine for BollardEngine {
 /// When it is no such answer.
 pub fn container_of(answer: &[u8]) -> Result<Option<ObservedContainer>, serde_json::Error> {
     serde_json::from_slice(answer).map(observed)
+}
+
+/// What an engine's answer to an inspection says of a container's health checks.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn health_log_of(answer: &[u8]) -> Result<HealthLog, serde_json::Error> {
+    serde_json::from_slice(answer).map(health_log)
 }
 
 fn docker_credentials(auth: RegistryAuth) -> DockerCredentials {

@@ -13,7 +13,7 @@ use crate::docker::pin::Resolution;
 use crate::docker::spec::VolumeSpec;
 use crate::docker::{
     Connector, ContainerSpec, Engine, EngineError, EngineEvent, EngineResult, ExecOptions,
-    ExecSession, LogLine, LogOptions, PullStep, StatsSample,
+    ExecSession, HealthLog, LogLine, LogOptions, PullStep, StatsSample,
 };
 use crate::model::InstanceName;
 use crate::model::observation::{EngineInfo, ObservedContainer};
@@ -284,6 +284,10 @@ impl Engine for Watched {
 
     fn stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<StatsSample>> {
         self.inner.stats(id)
+    }
+
+    fn health_log<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<HealthLog>> {
+        self.inner.health_log(id)
     }
 
     fn exec<'a>(

@@ -2,6 +2,7 @@
 
 mod act;
 mod bulk;
+mod checks;
 mod compare;
 mod definition;
 mod edit;
@@ -45,6 +46,7 @@ const EXPLAIN_EVERY_MS: u64 = 3_000;
 pub fn update(model: &mut Model, now: TimeMs, event: Event) -> Vec<Effect> {
     let mut effects = taken(model, now, event);
     effects.extend(stats::tend(model));
+    effects.extend(checks::tend(model));
     match model.options.read_only || model.past.is_some() {
         true => guarded(model, effects),
         false => effects,
@@ -117,6 +119,11 @@ fn happened(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Stats { ticket, samples } => {
             stats::took(model, ticket, samples);
+            Vec::new()
+        }
+        Event::HealthLog { ticket, result } => {
+            // An answer that nobody waits for any more changes nothing.
+            let _kept = model.checks.took(model.now, ticket, result);
             Vec::new()
         }
         Event::Explained { ticket, result } => explained(model, ticket, result),

@@ -138,11 +138,8 @@ fn choose(page: &mut StatsPage, fleet: &Fleet, usage: &Usage, now: TimeMs) {
     page.rows = rows.into_iter().map(|(task, _)| task).collect();
 }
 
-/// The tasks on the screen of which figures are shown, with their hosts, and how often.
-fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
-    if model.past.is_some() {
-        return (Vec::new(), Pace::Page); // What was used then is not kept.
-    }
+/// The page on the screen, whatever question lies over it.
+pub(super) fn page(model: &Model) -> Option<&Layer> {
     let beneath = |layer: &&Layer| {
         !matches!(
             layer,
@@ -154,10 +151,18 @@ fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
                 | Layer::Palette(_)
         )
     };
+    model.layers.iter().rfind(beneath)
+}
+
+/// The tasks on the screen of which figures are shown, with their hosts, and how often.
+fn wanted(model: &Model) -> (Vec<(TaskId, InstanceName)>, Pace) {
+    if model.past.is_some() {
+        return (Vec::new(), Pace::Page); // What was used then is not kept.
+    }
     let fleet = &model.fleet;
     let answering = |row: &&TaskRow| runs(row);
     let pair = |row: &TaskRow| (row.task.id, row.task.instance.clone());
-    let tasks = match model.layers.iter().rfind(beneath) {
+    let tasks = match page(model) {
         Some(Layer::Details {
             subject: Subject::Task(id),
             ..

@@ -26,6 +26,7 @@ use super::{Screen, bar, compare, events, places, services, silent};
 
 pub(crate) mod definition;
 mod deployments;
+mod health;
 mod instance;
 pub(crate) mod parameters;
 pub(crate) mod revisions;

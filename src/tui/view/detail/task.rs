@@ -11,7 +11,7 @@ use super::super::super::fleet::{Mood, stage};
 use super::super::super::text;
 use super::super::{silent, stats, tasks, theme};
 use super::parameters::Fact;
-use super::{Sheet, definition, pinned, short_digest};
+use super::{Sheet, definition, health, pinned, short_digest};
 
 pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     let screen = sheet.screen;
@@ -55,6 +55,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
         write_container(sheet, task, container);
         image(sheet, task, container);
     }
+    health::write(sheet, task);
     let explanation = sheet.explanation(&About::Task(task.id)).cloned();
     match &explanation {
         Some(Ok(explanation)) if !task.is_stopped() => sheet.verdicts(explanation),
