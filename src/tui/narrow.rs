@@ -55,24 +55,28 @@ fn indent(text: &str) -> usize {
     text.len() - text.trim_start_matches(' ').len()
 }
 
-/// Which lines pass: an entry with all its lines, and what it is set in under.
+/// Which lines pass: an entry with all its lines, and what it is set in under. What stands above
+/// an entry counts as said of it, so that a heading brings its section.
 fn passing(texts: &[String], filter: &Filter) -> Vec<bool> {
     let mut kept = vec![false; texts.len()];
     // The entries that the next one stands under, from the outermost on.
-    let mut above: Vec<(usize, usize)> = Vec::new();
+    let mut above: Vec<(usize, usize, String)> = Vec::new();
     let mut at = 0;
     while at < texts.len() {
         let depth = indent(&texts[at]);
         let rest = texts[at + 1..].iter();
         let more = rest.take_while(|it| indent(it) >= GOES_ON && !it.trim().is_empty());
         let end = at + 1 + more.count();
-        above.retain(|(_, outer)| *outer < depth);
-        let entry = texts[at..end].join(" ");
-        if !entry.trim().is_empty() && filter.passes(|| entry.clone(), |_| String::new(), 0) {
+        let lines = texts[at..end].iter().map(|it| it.trim());
+        let entry = lines.collect::<Vec<_>>().join(" ");
+        above.retain(|(_, outer, _)| *outer < depth);
+        above.push((at, depth, entry));
+        let cells: Vec<&str> = above.iter().map(|(_, _, text)| text.as_str()).collect();
+        let said = !texts[at].trim().is_empty();
+        if said && filter.passes(|| cells.join(" "), |at| cells[at].to_owned(), cells.len()) {
             kept[at..end].fill(true);
-            above.iter().for_each(|(line, _)| kept[*line] = true);
+            above.iter().for_each(|(line, ..)| kept[*line] = true);
         }
-        above.push((at, depth));
         at = end;
     }
     kept
@@ -133,14 +137,29 @@ mod tests {
     }
 
     #[test]
-    fn headings_are_told_apart_by_an_empty_line_as_before() {
+    fn a_heading_brings_what_stands_under_it_or_takes_it_away() {
         assert_eq!(
-            shown("/RUNNING$/"),
+            shown("events"),
+            ["Events, newest first", "  13:10:51 is RUNNING"]
+        );
+        assert_eq!(shown("events stopped"), [""; 0]);
+        assert_eq!(
+            shown("!/^Containers$/"),
             [
                 "state           RUNNING",
                 "",
-                "Containers",
-                "  ● api RUNNING",
+                "Events, newest first",
+                "  13:10:51 is RUNNING"
+            ]
+        );
+    }
+
+    #[test]
+    fn headings_are_told_apart_by_an_empty_line_as_before() {
+        assert_eq!(
+            shown("/RUNNING$/ !api"),
+            [
+                "state           RUNNING",
                 "",
                 "Events, newest first",
                 "  13:10:51 is RUNNING"
