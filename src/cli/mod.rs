@@ -17,6 +17,7 @@ pub mod out;
 mod reasons;
 mod remote;
 pub mod resolve;
+mod run;
 mod schedule;
 mod serve;
 mod service;
@@ -221,7 +222,7 @@ async fn dispatch(
     match verb {
         Verb::Apply(asked) => apply::apply(session, items, asked, output).await,
         Verb::Plan(asked) => apply::plan(session, items, asked, output).await,
-        Verb::Run(asked) => task::run_once(session, asked, output).await,
+        Verb::Run(asked) => run::run_once(session, asked, output).await,
         Verb::Service(verb) => service::run(session, verb, output).await,
         Verb::Schedule(verb) => schedule::run(session, verb, output).await,
         Verb::Task(verb) => task::run(session, verb, output).await,
