@@ -579,15 +579,39 @@ fn a_page_is_narrowed_to_the_lines_that_have_it() {
     );
     press(&mut model, "<esc>");
     assert_eq!(shown(&model), page, "everything again");
+    // What is pasted where nothing is typed changes nothing.
+    press(&mut model, "<pgdn>");
+    let further = shown(&model);
+    let _ = update(&mut model, NOW, Event::Paste("by mistake".to_owned()));
+    assert_eq!(shown(&model), further);
     press(&mut model, "<esc>");
     assert_eq!(shown(&model), home, "and back");
     press(&mut model, "?/drain<enter>");
     let help = shown(&model);
     assert!(
-        help.contains("drain the instance") || help.contains("drain"),
+        help.contains("drain the instance, or activate it again"),
         "{help}"
     );
     assert!(!help.contains("to the tasks"), "{help}");
     press(&mut model, "<esc><esc>");
     assert_eq!(shown(&model), home);
+}
+
+/// A long name leaves room for what its page is narrowed to.
+#[test]
+fn a_narrowed_page_always_says_that_it_is() {
+    let long = "a".repeat(120);
+    let mut fleet = snapshot();
+    change_service(&mut fleet, "api", |service| {
+        service.name = service_name(&long)
+    });
+    let mut model = Model::new(options(), SMALL, NOW);
+    see(&mut model, fleet);
+    press(&mut model, "<enter>/state<enter>");
+    let screen = shown(&model);
+    assert!(
+        screen.lines().nth(1).unwrap().contains(" /state "),
+        "{screen}"
+    );
+    assert!(screen.contains("Service aaa"), "{screen}");
 }

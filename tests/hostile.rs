@@ -353,7 +353,7 @@ impl Harbour {
         harbour.until(
             "a running task",
             &["task", "ls", "--output", "json"],
-            |text| text.contains("\"RUNNING\""),
+            |text| text.replace(' ', "").contains("\"lastStatus\":\"RUNNING\""),
         );
         harbour.until("a failure", &["events"], |text| {
             text.contains("cannot start")
@@ -598,7 +598,8 @@ fn the_console_shows_an_engines_words_without_what_a_terminal_obeys() {
 fn a_program_that_left_the_terminal_in_disorder_is_cleared_up_after() {
     let harbour = Harbour::start();
     let mut session = harbour.on_terminal(&["exec", "web", "--", "sh"]);
-    assert_eq!(session.end(), 0);
+    let code = session.end();
+    assert_eq!(code, 0, "{}", session.screen.screen().contents());
     settled(&session);
     // In the console: the shell's own screen is left for ours, and everything is as it was.
     let mut session = harbour.on_terminal(&[]);

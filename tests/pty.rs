@@ -9,6 +9,8 @@ use quarterdeck::tui::TerminalGuard;
 
 /// How long a screen may take to come; generous, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the last words of a program that has ended may take.
+const LINGER: Duration = Duration::from_secs(5);
 /// How long to wait for more output before looking at the screen again.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -124,12 +126,18 @@ impl Session {
     /// Takes in what is left until the program has ended, and gives its exit code.
     pub fn end(&mut self) -> u32 {
         let began = Instant::now();
+        let mut ended = None;
         loop {
             match self.output.recv_timeout(GLANCE) {
                 Ok(bytes) => self.hear(&bytes),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    if self.child.try_wait().unwrap().is_some() {
+                    if ended.is_none() && self.child.try_wait().unwrap().is_some() {
+                        ended = Some(Instant::now());
+                    }
+                    // Its last words may still be on their way, on a busy machine; and somebody
+                    // that it left behind may hold the terminal open.
+                    if ended.is_some_and(|at| at.elapsed() > LINGER) {
                         break;
                     }
                 }

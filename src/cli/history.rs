@@ -123,6 +123,11 @@ pub async fn picture(session: &Session, of: &AsOf) -> CliResult<Arc<Snapshot>> {
     };
     // Before its first change the log has an empty fleet to show, which nobody ever saw.
     let begins = session.client.history(newest).await?.begins;
+    // What is typed has no parts of a second: the first second of the log is its beginning.
+    let moment = match begins {
+        Some(begins) if begins.0 / 1_000 == moment.0 / 1_000 => moment.max(begins),
+        _ => moment,
+    };
     if let Some(begins) = begins.filter(|begins| moment < *begins) {
         return Err(CliError::Failed(format!(
             "the log begins at {}, and {} is before that",

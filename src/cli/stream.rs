@@ -224,7 +224,11 @@ impl Place {
         let most = newest.0.saturating_sub(RESUME_MOST_MS);
         let from = behind.unwrap_or(newest).min(newest).0.max(most);
         let from = TimeMs(from.saturating_sub(RESUME_MARGIN_MS));
-        self.first.map_or(from, |first| first.max(from))
+        // A host whose clock is behind writes lines of before that were asked for all the same.
+        let first = self
+            .first
+            .map(|first| behind.map_or(first, |it| first.min(it)));
+        first.map_or(from, |first| first.max(from))
     }
 
     /// Takes an item in; whether it was not printed yet.

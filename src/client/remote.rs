@@ -34,6 +34,7 @@ use crate::api::wire::{
     StatsRequest, StatsResponse, WatchLine, WireError,
 };
 use crate::config::RemoteSettings;
+use crate::controller::command::ErrorKind;
 use crate::controller::{Command, wire as ecs};
 use crate::docker::{
     EngineError, ExecInput, ExecOptions, ExecOutput, ExecSession, LogOptions, StatsSample,
@@ -149,6 +150,16 @@ async fn next_line(lines: &mut Lines) -> Result<WatchLine, ClientError> {
             "it says what this qd cannot read; is another version of it running there? {error}"
         ))
     })
+}
+
+/// What a server that does not know what it is asked for has to say to who asks.
+fn older(error: ClientError) -> ClientError {
+    match error {
+        ClientError::Refused(refusal) if refusal.kind == ErrorKind::UnknownOperationException => {
+            ClientError::Engine("qd serve is older than this program and cannot tell".to_owned())
+        }
+        other => other,
+    }
 }
 
 /// Keeps the picture up to date.
@@ -456,7 +467,8 @@ impl Client for RemoteClient {
     fn health_log(&self, task: TaskId) -> BoxFuture<'_, Result<Vec<ContainerHealth>, ClientError>> {
         Box::pin(async move {
             let request = HealthLogRequest { task };
-            let response: HealthLogResponse = self.door.post("/v1/health-log", &request).await?;
+            let asked = self.door.post("/v1/health-log", &request).await;
+            let response: HealthLogResponse = asked.map_err(older)?;
             Ok(response.containers)
         })
     }

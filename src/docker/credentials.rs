@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -40,7 +40,9 @@ pub struct RegistryAuth {
 }
 
 impl RegistryAuth {
-    /// The header's value in which an engine takes them.
+    /// The header's value in which an engine takes them: JSON in the alphabet of base64 for URLs
+    /// (Docker API, "Authentication"). In the other one an engine cannot read it, and asks the
+    /// registry as nobody.
     #[must_use]
     pub fn header(&self) -> String {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -50,7 +52,7 @@ impl RegistryAuth {
             "identitytoken": self.identity_token,
             "serveraddress": self.server,
         });
-        STANDARD.encode(auth.to_string())
+        URL_SAFE.encode(auth.to_string())
     }
 }
 
@@ -313,6 +315,24 @@ mod tests {
         std::fs::write(folder.path().join("config.json"), config).unwrap();
         let credentials = Credentials::in_folder(folder.path().to_owned());
         (folder, credentials)
+    }
+
+    /// Signs that the two alphabets write differently, wherever they stand.
+    #[test]
+    fn credentials_go_in_the_alphabet_that_engines_read() {
+        for password in ["~?>", "a~?>", "ab~?>", "ünïcödé?>~"] {
+            let auth = RegistryAuth {
+                username: "ann".into(),
+                password: password.into(),
+                identity_token: None,
+                server: "registry.example".into(),
+            };
+            let header = auth.header();
+            assert!(!header.contains(['+', '/']), "{header}");
+            let bytes = URL_SAFE.decode(&header).unwrap();
+            let read: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(read["password"], password);
+        }
     }
 
     fn user(found: &Found) -> Option<(&str, &str)> {

@@ -218,6 +218,18 @@ impl Transport {
         body: Option<&serde_json::Value>,
     ) -> EngineResult<serde_json::Value> {
         let response = self.open(method, path, body).await?;
+        self.read(response, path).await
+    }
+
+    /// Reads a whole answer as JSON (null if it is empty).
+    ///
+    /// # Errors
+    /// [`EngineError`] if it breaks off or is no JSON.
+    pub async fn read(
+        &self,
+        response: Response<Incoming>,
+        path: &str,
+    ) -> EngineResult<serde_json::Value> {
         let read = response.into_body().collect();
         let bytes = match timeout(ANSWER_WAIT, read).await {
             Ok(Ok(body)) => body.to_bytes(),

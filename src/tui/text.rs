@@ -155,7 +155,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 pub(crate) fn vcpu(units: u64) -> String {
     if units.is_multiple_of(1024) {
         (units / 1024).to_string()
-    } else if (units * 100).is_multiple_of(1024) {
+    } else if units.is_multiple_of(256) {
         format!("{:.2}", units as f64 / 1024.0)
     } else {
         format!("{:.3}", units as f64 / 1024.0)
@@ -230,6 +230,7 @@ mod tests {
         assert_eq!(mib(32768), "32G");
         assert_eq!(vcpu(256), "0.25");
         assert_eq!(vcpu(128), "0.125");
+        assert_eq!(vcpu(u64::MAX), vcpu(u64::MAX - 1), "a hostile engine's");
         assert_eq!(bytes(3 << 20), "3 MiB");
     }
 

@@ -95,6 +95,10 @@ fn a_host_whose_clock_is_behind_loses_no_line_when_a_stream_is_begun_anew() {
     let mut place = Place::after(Some(TimeMs(9_994_000)));
     place.is_new(&line("app", 9_995_000, "app 2"));
     assert_eq!(place.resume(now), TimeMs(9_994_000));
+    // By the clock of a host that is a minute behind, that was a minute later.
+    let mut place = Place::after(Some(TimeMs(9_994_000)));
+    place.is_new(&line("behind", 9_940_000, "new"));
+    assert_eq!(place.resume(now), TimeMs(9_940_000));
 }
 
 #[test]

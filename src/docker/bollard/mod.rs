@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::auth::DockerCredentials;
 use bollard::errors::Error as BollardError;
 use bollard::models::{
     ContainerCpuStats, ContainerStatsResponse, ContainerSummary, VolumeCreateRequest,
@@ -28,7 +27,7 @@ use tokio::time::timeout;
 use self::create::create_body;
 use self::inspected::{health_log, observed};
 use super::cache::{Cache, lasting};
-use super::credentials::{Credentials, RegistryAuth};
+use super::credentials::Credentials;
 use super::image::saturating_sum;
 use super::listed::{Listed, Look};
 use super::pin::{Resolution, is_to_be_asked, resolution};
@@ -231,20 +230,21 @@ impl BollardEngine {
     /// that says nothing is no fault of the engine's.
     async fn ask_registry(&self, image: &str) -> EngineResult<String> {
         let found = self.credentials.find(image).await;
-        let auth = found.auth.map(docker_credentials);
-        let asked = self.docker.inspect_registry_image(image, auth);
-        let answer = match timeout(REGISTRY_WAIT, asked).await {
-            Ok(answer) => answer.map_err(|error| engine_error(&self.transport, error))?,
-            Err(_) => {
-                let seconds = REGISTRY_WAIT.as_secs();
-                let what = format!("its registry did not answer within {seconds} s");
-                return Err(EngineError::Unreachable(what));
-            }
+        let auth = found.auth.map(|auth| auth.header());
+        let path = format!("/distribution/{image}/json");
+        let asked = async {
+            let begun = self
+                .transport
+                .begin(REGISTRY_WAIT, Method::GET, &path, auth.as_ref());
+            self.transport.read(begun.await?, &path).await
         };
-        answer
-            .descriptor
-            .digest
-            .ok_or_else(|| EngineError::Failed("the registry's answer has no digest".to_owned()))
+        let Ok(answer) = timeout(REGISTRY_WAIT, asked).await else {
+            let seconds = REGISTRY_WAIT.as_secs();
+            let what = format!("its registry did not answer within {seconds} s");
+            return Err(EngineError::Unreachable(what));
+        };
+        let digest = answer?["Descriptor"]["digest"].as_str().map(str::to_owned);
+        digest.ok_or_else(|| EngineError::Failed("the registry's answer has no digest".to_owned()))
     }
 }
 
@@ -503,17 +503,6 @@ pub fn container_of(answer: &[u8]) -> Result<Option<ObservedContainer>, serde_js
 /// When it is no such answer.
 pub fn health_log_of(answer: &[u8]) -> Result<HealthLog, serde_json::Error> {
     serde_json::from_slice(answer).map(health_log)
-}
-
-fn docker_credentials(auth: RegistryAuth) -> DockerCredentials {
-    let given = |text: String| Some(text).filter(|text| !text.is_empty());
-    DockerCredentials {
-        username: given(auth.username),
-        password: given(auth.password),
-        identitytoken: auth.identity_token,
-        serveraddress: Some(auth.server),
-        ..DockerCredentials::default()
-    }
 }
 
 /// A moment as the engine writes it.

@@ -145,7 +145,10 @@ pub(super) fn paste(model: &mut Model, text: &str) {
 
 /// What is typed has changed.
 fn changed(model: &mut Model) {
-    if let Some(Layer::Details { top, .. } | Layer::Help { top, .. }) = model.layers.last_mut() {
+    if let Some(Layer::Details { top, narrow, .. } | Layer::Help { top, narrow }) =
+        model.layers.last_mut()
+        && narrow.typing
+    {
         *top = 0;
     }
     first_item(model);

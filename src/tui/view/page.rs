@@ -4,10 +4,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::super::narrow::Narrow;
 use super::super::state::{Layer, Model};
 use super::super::text;
 use super::{Screen, detail, grid, help};
 
+/// The fewest columns that a narrowed page's title keeps.
+const NAME_LEAST: usize = 12;
 /// Rows of a page's title.
 const TITLE_ROWS: u16 = 1;
 
@@ -72,20 +75,38 @@ pub(super) fn draw(screen: &Screen<'_>, layer: &Layer, area: Rect, buffer: &mut 
         (top, last) if top == last => "end".to_owned(),
         (top, last) => format!("{}%", top * 100 / last),
     };
-    title(screen, &page.title, &position, area, buffer);
-    if !narrow.is_off() {
-        let used = u16::try_from(text::width(&page.title)).unwrap_or(u16::MAX);
-        let taken = u16::try_from(text::width(&position)).unwrap_or(0);
-        let spans =
-            super::filter_badge(screen, &narrow.words, narrow.typing, page.wrong.as_deref());
-        let x = area.x.saturating_add(used).saturating_add(5);
-        let room = area.right().saturating_sub(x).saturating_sub(taken + 5);
-        grid::put(buffer, x, area.y, &Line::from(spans), room);
+    if narrow.is_off() {
+        title(screen, &page.title, &position, area, buffer);
+    } else {
+        narrowed(screen, &page, narrow, (&position, area), buffer);
     }
     for (at, line) in page.lines.iter().skip(top).take(rows).enumerate() {
         let y = area.y + TITLE_ROWS + u16::try_from(at).unwrap_or(0);
         grid::put(buffer, area.x + 1, y, line, area.width - 2);
     }
+}
+
+/// The title of a narrowed page: what it is narrowed to is said whatever the title leaves.
+fn narrowed(
+    screen: &Screen<'_>,
+    page: &Page,
+    narrow: &Narrow,
+    (position, area): (&str, Rect),
+    buffer: &mut Buffer,
+) {
+    let badge = super::filter_badge(screen, &narrow.words, narrow.typing, page.wrong.as_deref());
+    let badge = Line::from(badge);
+    let whole = usize::from(area.width).saturating_sub(text::width(position) + 10);
+    let name = text::cut(
+        &page.title,
+        whole.saturating_sub(badge.width()).max(NAME_LEAST),
+    );
+    title(screen, &name, position, area, buffer);
+    let used = u16::try_from(text::width(&name)).unwrap_or(u16::MAX);
+    let x = area.x.saturating_add(used).saturating_add(5);
+    let ends = u16::try_from(text::width(position) + 5).unwrap_or(0);
+    let room = area.right().saturating_sub(x).saturating_sub(ends);
+    grid::put(buffer, x, area.y, &badge, room);
 }
 
 /// A title line over the whole width, with something at its right end.
