@@ -143,6 +143,7 @@ async fn plane(crowd: Crowd, dir: &std::path::Path) -> ControlPlane {
     start(Start {
         settings: crowd.settings().unwrap(),
         store: Box::new(SqliteStore::open(dir).unwrap()),
+        last_alive: None,
         connector: Arc::new(fleet),
         clock: Arc::new(clock),
         seed: Some(7),

@@ -25,6 +25,7 @@ async fn launch(seed: u64) -> (ControlPlane, Fleet) {
     let plane = start(Start {
         settings: demo::settings().unwrap(),
         store: Box::new(MemoryStore::new()),
+        last_alive: None,
         connector: Arc::new(fleet.clone()),
         clock: Arc::new(TokioClock::starting_at(BASE)),
         seed: Some(seed),

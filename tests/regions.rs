@@ -359,6 +359,7 @@ async fn the_loss_of_a_region_leaves_the_others_running_and_open_to_change() {
     let plane = start(Start {
         settings: world::settings().unwrap(),
         store: Box::new(MemoryStore::new()),
+        last_alive: None,
         connector: Arc::new(hosts.clone()),
         clock: Arc::new(TokioClock::starting_at(NOW)),
         seed: Some(7),

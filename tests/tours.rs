@@ -63,6 +63,7 @@ impl Tour {
         let plane = start(Start {
             settings: demo::settings().unwrap(),
             store: Box::new(MemoryStore::new()),
+            last_alive: None,
             connector: Arc::new(demo::fleet(1, BASE).unwrap()),
             clock: Arc::new(clock),
             seed: Some(1),

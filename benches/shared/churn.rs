@@ -122,6 +122,7 @@ impl Churn {
         let plane = start(Start {
             settings,
             store: Box::new(AtOnce(store)),
+            last_alive: None,
             connector: Arc::new(fleet.clone()),
             clock: Arc::new(TokioClock::starting_at(BASE)),
             seed: Some(seed),

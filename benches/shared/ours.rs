@@ -38,6 +38,7 @@ impl Ours {
         let plane = start(Start {
             settings,
             store: Box::new(SqliteStore::open(folder.path()).unwrap()),
+            last_alive: None,
             connector,
             clock: Arc::new(SystemClock),
             seed: Some(1),

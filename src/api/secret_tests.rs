@@ -69,6 +69,7 @@ async fn plane_with_state(dir: &Path, state: &Path, fleet: &Fleet) -> ControlPla
             ..settings(1)
         },
         store: Box::new(SqliteStore::open(state).unwrap()),
+        last_alive: None,
         connector: Arc::new(fleet.clone()),
         clock,
         seed: Some(11),

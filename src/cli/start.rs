@@ -294,6 +294,7 @@ async fn simulated(
     let plane = start(Start {
         settings,
         store: Box::new(MemoryStore::new()),
+        last_alive: None,
         connector: Arc::new(fleet.clone()),
         clock: Arc::new(clock),
         seed: Some(DEMO_SEED),

@@ -1,6 +1,7 @@
 //! One surface for the console and every command, whether the control plane runs in this
 //! process or behind a socket: neither can tell.
 
+mod alive;
 mod door;
 pub mod local;
 pub mod open;

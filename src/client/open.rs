@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::alive::Alive;
 use super::{Client, ClientError, LocalClient, RemoteClient, operator};
 use crate::agent::{Clock, SystemClock, Tuning};
 use crate::api::serve::SOCKET;
@@ -92,6 +93,7 @@ pub enum OpenError {
 pub struct Carried {
     plane: ControlPlane,
     server: Server,
+    alive: Alive,
     // Let go last: whoever takes it next finds everything stored.
     lock: StateLock,
 }
@@ -153,6 +155,7 @@ impl Carried {
     pub async fn stop(self) -> Result<(), Ended> {
         self.server.stop().await;
         let outcome = self.plane.stop().await;
+        self.alive.end().await;
         drop(self.lock);
         outcome
     }
@@ -278,6 +281,7 @@ async fn carry(
     let plane = start(Start {
         settings: options.settings,
         store: Box::new(store),
+        last_alive: lock.last_alive(),
         connector: (options.connector)(&dir),
         clock: Arc::new(SystemClock),
         seed: None,
@@ -291,6 +295,7 @@ async fn carry(
         tuning: options.tuning,
     })
     .await?;
+    let alive = Alive::keep(lock.life_sign(), SystemClock, plane.handle.snapshots());
     let mut server = Server::start(&dir, plane.handle.clone())?;
     if let Some(listen) = listen {
         server.listen(&listen).await?;
@@ -300,6 +305,7 @@ async fn carry(
         plane: Some(Carried {
             plane,
             server,
+            alive,
             lock,
         }),
     })

@@ -170,3 +170,34 @@ async fn a_silent_one_is_told_from_nobody() {
     let error = attach(dir.path(), Surface::CommandLine).await.err();
     assert_eq!(error.unwrap().why(), "it is silent");
 }
+
+#[tokio::test]
+async fn time_in_which_nobody_carried_it_is_no_part_of_a_silence() {
+    let dir = tempfile::tempdir().unwrap();
+    let engines = fleet(2);
+    let lost = crate::controller::fixture::names(2).remove(0);
+    engines.cut(&lost).unwrap();
+    let silence = async || {
+        let engines = engines.clone();
+        let opened = open(OpenOptions {
+            connector: Box::new(move |_| Arc::new(engines)),
+            ..options(dir.path(), "service")
+        });
+        let opened = opened.await.unwrap();
+        let mut snapshots = opened.client.snapshots();
+        let settled = snapshots.wait_for(|it| it.state.instances[&lost].settles_at.is_none());
+        let settled = tokio::time::timeout(Duration::from_secs(60), settled).await;
+        let since = settled.unwrap().unwrap().state.instances[&lost].disconnected_since();
+        opened.plane.unwrap().stop().await.unwrap();
+        since.unwrap()
+    };
+    let since = silence().await;
+    let file = std::fs::File::open(dir.path().join(crate::store::lock::FILE)).unwrap();
+    let stopped = file.metadata().unwrap().modified().unwrap();
+    let hour = Duration::from_secs(3_600);
+    file.set_modified(stopped - hour).unwrap();
+    let later = silence().await;
+    assert!(later > since, "{later:?}: shifted, though not beyond now");
+    let told = file.metadata().unwrap().modified().unwrap();
+    assert!(told >= stopped, "it says until when it looked");
+}

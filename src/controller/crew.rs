@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::core::MOVED;
 use crate::agent::{self, AgentHandle, Clock, Courier, EngineDirectory, Tuning, Vault};
 use crate::config::{Difference, InstanceChange, InstanceSettings, Settings};
 use crate::docker::Connector;
@@ -64,7 +65,7 @@ impl Crew {
             // is known of the instance is from where it was.
             let silence = Observation::Disconnected {
                 instance: name.clone(),
-                reason: "not yet reached at its new place".to_owned(),
+                reason: MOVED.to_owned(),
                 heard_at: heard.get(name).copied(),
             };
             if self.berth.reports.send(silence).await.is_err() {

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, warn};
 
-use super::core::{self, Decision, Fleet, Input, Reload};
+use super::core::{self, Beginning, Decision, Fleet, Input, Reload};
 use super::crew::{Berth, Crew};
 use super::handle::{COMMANDS_MAX, DELTAS_MAX, Handle, ReloadRefusal, Request};
 use super::intake::{Answers, Intake, Replies};
@@ -44,6 +44,9 @@ pub struct Start {
     pub settings: Settings,
     /// Its change log. Who holds the state folder's lock is the caller's to see to.
     pub store: Box<dyn Store>,
+    /// When a control plane over this store last ran, if that is known: what was silent then has
+    /// not been seen to be silent since.
+    pub last_alive: Option<TimeMs>,
     /// Opens engines.
     pub connector: Arc<dyn Connector>,
     /// Tells the time.
@@ -211,9 +214,14 @@ pub async fn start(start: Start) -> Result<ControlPlane, StartError> {
         outage: None,
         meters: Arc::default(),
     };
-    driver
-        .pass(vec![Input::Configure(fleet)], Replies::default())
-        .await?;
+    let attempt_ms = start.tuning.connect_timeout.as_millis();
+    let beginning = Beginning {
+        fleet,
+        last_alive: start.last_alive,
+        attempt_ms: u64::try_from(attempt_ms).unwrap_or(u64::MAX),
+    };
+    let begin = vec![Input::Configure(beginning)];
+    driver.pass(begin, Replies::default()).await?;
     if let Some(outage) = driver.outage {
         return Err(StartError::Store(outage.failure));
     }

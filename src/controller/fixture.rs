@@ -84,6 +84,7 @@ pub(crate) async fn plane_of(
     start(Start {
         settings,
         store,
+        last_alive: None,
         connector: Arc::new(fleet.clone()),
         clock,
         seed: Some(11),

@@ -148,6 +148,7 @@ async fn a_control_plane_does_not_start_on_a_full_disk() {
     let refusal = super::start(super::Start {
         settings: settings(1),
         store: Box::new(store),
+        last_alive: None,
         connector: Arc::new(fleet),
         clock: Arc::new(crate::agent::TokioClock::starting_at(BASE)),
         seed: Some(11),

@@ -45,6 +45,7 @@ async fn counted(instances: usize) -> (Counting, ControlPlane) {
     let plane = start(Start {
         settings: settings(instances),
         store: Box::new(MemoryStore::new()),
+        last_alive: None,
         connector: Arc::new(connector.clone()),
         clock: Arc::new(TokioClock::starting_at(BASE)),
         seed: Some(11),

@@ -59,7 +59,8 @@ pub enum Connection {
     },
     /// The engine does not answer. What was last observed still stands, growing stale.
     Disconnected {
-        /// Since when that is known; the grace period of every task there is counted from this.
+        /// Since when that is known, later by the time in which no control plane looked; the grace
+        /// period of every task there is counted from this.
         since: TimeMs,
         /// What the last attempt ran into.
         reason: String,
@@ -85,7 +86,7 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard_at: Option<TimeMs>,
     /// Until when nothing there is given up, however long it has been silent: the control plane
-    /// has started, and it must have had its chance to answer. `None` once it has.
+    /// has started, and one whole attempt to reach it may take so long. `None` once one has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settles_at: Option<TimeMs>,
     /// Attributes by name: the engine's own and the configured ones.

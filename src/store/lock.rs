@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +66,24 @@ fn describe(dir: &Path, holder: Option<&LockHolder>) -> String {
 pub struct StateLock {
     // The kernel ties the lock to this open file; the file itself stays, for removing it would
     // let two processes lock two files of the same name.
-    _file: File,
+    file: Arc<File>,
+    last_alive: Option<TimeMs>,
+}
+
+/// With which the holder of a state folder says that its control plane is at work: when it did last
+/// is the lock file's modification time. Says nothing any more once the lock was let go.
+#[derive(Clone, Debug)]
+pub struct LifeSign(Weak<File>);
+
+impl LifeSign {
+    /// It is at work now. Blocking.
+    ///
+    /// # Errors
+    /// The file cannot be touched.
+    pub fn give(&self, now: TimeMs) -> std::io::Result<()> {
+        let held = self.0.upgrade();
+        held.map_or(Ok(()), |file| file.set_modified(system(now)))
+    }
 }
 
 impl StateLock {
@@ -97,10 +116,44 @@ impl StateLock {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error.to_string())),
         }
+        let last_alive = last_alive(&file);
         let text = serde_json::to_string(holder).map_err(|error| failed(error.to_string()))?;
         write(&mut file, &text).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { _file: file })
+        // A start that fails is no look at any host: only a `LifeSign` moves it on.
+        if let Some(at) = last_alive
+            && let Err(error) = file.set_modified(system(at))
+        {
+            tracing::debug!(%error, "when a control plane last ran is not kept");
+        }
+        Ok(Self {
+            file: Arc::new(file),
+            last_alive,
+        })
     }
+
+    /// When a control plane of this folder last ran, before the lock was taken; about now where there
+    /// was none. `None` where the file does not tell.
+    #[must_use]
+    pub fn last_alive(&self) -> Option<TimeMs> {
+        self.last_alive
+    }
+
+    /// With which the control plane says that it is at work.
+    #[must_use]
+    pub fn life_sign(&self) -> LifeSign {
+        LifeSign(Arc::downgrade(&self.file))
+    }
+}
+
+/// What a lock file says of when its last holder was at work.
+fn last_alive(file: &File) -> Option<TimeMs> {
+    let modified = file.metadata().ok()?.modified().ok()?;
+    let since = modified.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(TimeMs)
+}
+
+fn system(at: TimeMs) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(at.0)
 }
 
 /// Who the file says holds it. A file that is being written, or is damaged, names nobody: the
@@ -166,6 +219,20 @@ mod tests {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
         assert_eq!(named(passwd, 1000).as_deref(), Some("ann"));
         assert_eq!(named(passwd, 7), None);
+    }
+
+    #[test]
+    fn taking_the_lock_tells_when_somebody_was_last_at_work_and_is_no_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = TimeMs(1_700_000_000_123);
+        let lock = StateLock::take(dir.path(), &holder("serve")).unwrap();
+        lock.life_sign().give(at).unwrap();
+        drop(lock);
+        for _ in 0..2 {
+            // What takes it and does not come up leaves the moment as it was.
+            let lock = StateLock::take(dir.path(), &holder("console")).unwrap();
+            assert_eq!(lock.last_alive(), Some(at));
+        }
     }
 
     #[test]

@@ -3,28 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Fleet;
 use super::derive::{ask_stop, stopped};
 use super::observe::{NOT_YET_REACHED, instance_type, words};
 use super::work::Work;
+use super::{Beginning, Fleet};
 use crate::config::{ClusterSettings, InstanceSettings};
 use crate::model::instance::attribute;
 use crate::model::{
     Change, Cluster, ClusterName, Connection, EventKind, Instance, Partition, Resources, Role,
-    Severity, StopCode,
+    Severity, StopCode, TimeMs,
 };
-
-/// How long after a start an instance may take to answer before a grace that has run out counts,
-/// in milliseconds: what making a connection may take (`docker::transport::CONNECT_WAIT`).
-pub(super) const SETTLING_MS: u64 = 10_000;
 
 /// What the agents have said so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Agents {
     /// Nothing: the control plane is starting.
-    Silent,
+    Silent {
+        /// How long nobody looked before, in milliseconds.
+        away_ms: u64,
+        /// Until when nothing is given up on an instance that no attempt at has ended.
+        settles_at: TimeMs,
+    },
     /// They are at work, and what is known of their instances is theirs.
     AtWork,
+}
+
+impl Agents {
+    /// At a start.
+    pub fn silent(beginning: &Beginning, now: TimeMs) -> Self {
+        Self::Silent {
+            away_ms: beginning.last_alive.map_or(0, |at| now.since_ms(at)),
+            settles_at: now.plus_ms(beginning.attempt_ms),
+        }
+    }
 }
 
 pub(super) fn configure(work: &mut Work, fleet: &Fleet, agents: Agents) {
@@ -154,26 +165,36 @@ fn upsert(work: &mut Work, settings: &InstanceSettings, agents: Agents) {
         .capacity_provider
         .clone_from(&settings.capacity_provider);
     instance.fargate = settings.fargate;
-    if agents == Agents::Silent && !work.live.agents.contains_key(&instance.name) {
-        restarted(work, &mut instance);
+    if let Agents::Silent {
+        away_ms,
+        settles_at,
+    } = agents
+        && !work.live.agents.contains_key(&instance.name)
+    {
+        restarted(work, &mut instance, away_ms);
+        instance.settles_at = Some(settles_at);
     }
     work.put_instance(instance);
 }
 
 /// At start no agent has spoken yet. An instance that was known to be silent has been so since
-/// then, and a new control plane must not begin its graces anew. Of one that answered, or that
-/// nobody came to try, what is stored is from another time: it was we who were away, so its
-/// silence begins now. Either has a while to answer before anything there is given up.
-fn restarted(work: &Work, instance: &mut Instance) {
-    let known = match &instance.connection {
-        Connection::Disconnected { reason, .. } => reason != NOT_YET_REACHED,
-        Connection::Connected { .. } => false,
-    };
-    if !known {
-        instance.connection = not_yet_reached(work);
-        instance.heard_at = None;
+/// then, and a new control plane must not begin its graces anew; nor do they run while nobody looks,
+/// so what they are counted from moves on by the time away. What people are told stays. Of one that
+/// answered, or that nobody came to try, what is stored is from another time: it was we who were
+/// away, so its silence begins now.
+fn restarted(work: &Work, instance: &mut Instance, away_ms: u64) {
+    match &mut instance.connection {
+        Connection::Disconnected { since, reason } if *reason != NOT_YET_REACHED => {
+            if away_ms > 0 && instance.registered_at.is_some() {
+                instance.heard_at.get_or_insert(*since);
+            }
+            *since = since.plus_ms(away_ms).min(work.now);
+        }
+        _ => {
+            instance.connection = not_yet_reached(work);
+            instance.heard_at = None;
+        }
     }
-    instance.settles_at = Some(work.now.plus_ms(SETTLING_MS));
 }
 
 fn not_yet_reached(work: &Work) -> Connection {

@@ -39,6 +39,7 @@ use crate::scheduler::{self, Index};
 
 pub use course::{Course, Round, Served, course, without};
 pub use effects::{Action, Effects, Move, subject};
+pub(super) use observe::MOVED;
 pub use orphans::orphans;
 pub use reload::Reload;
 
@@ -67,11 +68,23 @@ pub struct Fleet {
     pub roles: Vec<Role>,
 }
 
+/// A start of the control plane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beginning {
+    /// What the configuration names.
+    pub fleet: Fleet,
+    /// When a control plane of this state last ran; `None` where nobody knows. The time since then
+    /// is no part of any silence: nobody looked.
+    pub last_alive: Option<TimeMs>,
+    /// How long one attempt to reach an instance may take, in milliseconds: `Tuning::connect_timeout`.
+    pub attempt_ms: u64,
+}
+
 /// Something that the control plane has to take in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// The configuration is this: sent at start, before any agent has spoken.
-    Configure(Fleet),
+    Configure(Beginning),
     /// The configuration was read anew while agents are at work.
     Reload(Reload),
     /// It was to be read anew and cannot be used, for this reason.
@@ -150,9 +163,10 @@ pub fn decide_with(
     let (mut replies, mut batches, mut reloads) = (Vec::new(), Vec::new(), Vec::new());
     for input in inputs {
         match input {
-            Input::Configure(fleet) => {
+            Input::Configure(beginning) => {
                 stepped::at_start(&mut work);
-                configure::configure(&mut work, &fleet, Agents::Silent);
+                let agents = Agents::silent(&beginning, now);
+                configure::configure(&mut work, &beginning.fleet, agents);
             }
             Input::ClockStepped { by_ms } => stepped::stepped(&mut work, by_ms),
             Input::Reload(reload) => reloads.push(reload::reload(&mut work, reload)),

@@ -18,6 +18,8 @@ use crate::model::{
 const API_MIN: (u32, u32) = (1, 41);
 /// The reason of an instance that nobody has tried to reach yet.
 pub(super) const NOT_YET_REACHED: &str = "not yet reached";
+/// The reason of one that is reached elsewhere from now on, where nobody has tried it yet.
+pub(in crate::controller) const MOVED: &str = "not yet reached at its new place";
 
 pub(super) fn observe(work: &mut Work, observation: Observation) {
     match observation {
@@ -202,6 +204,10 @@ fn disconnected(work: &mut Work, name: &InstanceName, reason: String, heard_at: 
     };
     let mut instance = (*before).clone();
     let message = format!("(instance {name}) does not answer: {reason}");
+    if reason != MOVED {
+        // A whole attempt since the start has failed: it had its chance to answer.
+        instance.settles_at = None;
+    }
     instance.connection = Connection::Disconnected { since, reason };
     // An agent that has not heard it since it is at work knows no better than what is stored.
     instance.heard_at = heard_at.map(|at| at.min(work.now)).or(before.heard_at);

@@ -14,7 +14,7 @@ use super::door::Door;
 use super::ledger::{Answered, Promise};
 use super::trace::{Failure, Record};
 use super::truth::{HOST_CPU, HOST_MEMORY, Truth};
-use crate::agent::Tuning;
+use crate::agent::{Clock as _, Tuning};
 use crate::config::{ClusterSettings, Endpoint, InstanceSettings, Settings};
 use crate::controller::driver::{ControlPlane, Start, start};
 use crate::controller::{Command, ErrorKind, Response, UNCHANGED, wire};
@@ -64,6 +64,8 @@ pub struct World {
     pub door: Door,
     /// After so many polls of the next command the control plane is killed.
     pub impatience: Option<u32>,
+    /// When it was last killed.
+    last_alive: Option<TimeMs>,
     dice: IdSource,
     plane: Option<ControlPlane>,
 }
@@ -88,6 +90,7 @@ impl World {
             door: Door::new(fleet.clone(), record.clone(), truth.clone(), outlive),
             clock: WallClock::starting_at(BASE),
             impatience: None,
+            last_alive: None,
             dice: IdSource::new(seed),
             plane: None,
             character,
@@ -157,6 +160,7 @@ impl World {
             let started = start(Start {
                 settings: self.settings(),
                 store: Box::new(self.disk.clone()),
+                last_alive: self.last_alive,
                 connector: Arc::new(self.door.clone()),
                 clock: Arc::new(self.clock.clone()),
                 seed: Some(seed),
@@ -188,6 +192,7 @@ impl World {
         self.record
             .note(&format!("the control plane is killed for {away_ms} ms"));
         self.door.set_trap(None);
+        self.last_alive = Some(self.clock.now());
         self.plane = None;
         sleep(Duration::from_millis(away_ms)).await;
         self.truth.look(&self.disk.state(), false);

@@ -1,5 +1,4 @@
-use super::rig::{Rig, instance_name, settings};
-use crate::controller::core::configure::SETTLING_MS;
+use super::rig::{ATTEMPT_MS, Rig, instance_name, settings};
 use crate::controller::core::{Input, orphans};
 use crate::model::instance::attribute;
 use crate::model::service::DEFAULT_GRACE_S;
@@ -118,33 +117,41 @@ fn silent_a() -> (Rig, TaskId) {
 
 /// The control plane ends now and starts so much later; `b` answers at once.
 fn restart_after(rig: &mut Rig, ms: u64) {
+    let killed = rig.now;
     rig.live = Default::default();
     rig.now = rig.now.plus_ms(ms);
-    rig.configure();
+    rig.begin(Some(killed));
     rig.connect("b");
 }
 
 const GRACE_MS: u64 = DEFAULT_GRACE_S as u64 * 1_000;
 
 #[test]
-fn a_restart_does_not_begin_the_silence_of_a_lost_host_anew() {
+fn a_restart_does_not_begin_the_silence_of_a_lost_host_anew_and_does_not_count_the_time_away() {
     let (mut rig, task) = silent_a();
-    let (silent, heard) = (rig.now, rig.instance("a").silent_since());
-    assert_eq!(heard, Some(TimeMs(silent.0 - 10_000)));
-    restart_after(&mut rig, 12_000);
+    let heard = rig.instance("a").silent_since();
+    assert_eq!(heard, Some(TimeMs(rig.now.0 - 10_000)));
+    rig.wake_after(GRACE_MS - 5_000);
+    restart_after(&mut rig, 2_000);
+    let start = rig.now;
     assert!(!rig.instance("a").is_connected());
-    assert_eq!(rig.instance("a").disconnected_since(), Some(silent));
+    assert_eq!(
+        rig.instance("a").silent_since(),
+        heard,
+        "as people are told"
+    );
     // Its agent has not heard it since it is at work; what is stored stands.
+    rig.wake_after(300);
     rig.cut("a");
     assert_eq!(rig.instance("a").silent_since(), heard);
-    rig.wake_after(GRACE_MS - 12_001);
+    rig.wake_after(4_699);
     assert_eq!(rig.task(task).lost_at, None);
     rig.wake_after(1);
-    assert_eq!(rig.now, silent.plus_ms(GRACE_MS));
-    assert_eq!(rig.task(task).lost_at, Some(rig.now));
+    assert_eq!(rig.task(task).lost_at, Some(start.plus_ms(5_000)));
     // Lost is lost over another restart too, until it answers.
+    let lost = rig.task(task).lost_at;
     restart_after(&mut rig, 5_000);
-    assert_eq!(rig.task(task).lost_at, Some(silent.plus_ms(GRACE_MS)));
+    assert_eq!(rig.task(task).lost_at, lost);
     rig.connect("a");
     assert_eq!(rig.task(task).lost_at, None);
     let seconds = rig.now.since_ms(heard.unwrap()) / 1_000;
@@ -152,17 +159,64 @@ fn a_restart_does_not_begin_the_silence_of_a_lost_host_anew() {
 }
 
 #[test]
-fn a_grace_that_ran_out_while_the_server_was_away_counts_once_the_host_could_have_answered() {
+fn an_hour_in_which_nobody_looked_is_no_part_of_a_grace() {
     let (mut rig, task) = silent_a();
-    restart_after(&mut rig, 3_600_000);
-    rig.wake_after(SETTLING_MS - 1);
+    // A command without a server is a control plane for a moment.
+    for _ in 0..2 {
+        restart_after(&mut rig, 3_600_000);
+        rig.cut("a");
+        rig.wake_after(1_000);
+        assert_eq!(rig.task(task).lost_at, None);
+    }
+    rig.wake_after(GRACE_MS - 2_001);
     assert_eq!(rig.task(task).lost_at, None);
     rig.wake_after(1);
     assert_eq!(rig.task(task).lost_at, Some(rig.now));
+}
+
+#[test]
+fn what_is_shown_of_a_silence_stays_where_nobody_noted_when_the_host_was_heard() {
     let (mut rig, _) = silent_a();
-    let tasks = rig.tasks();
+    let mut a = rig.instance("a").clone();
+    a.heard_at = None;
+    let since = a.silent_since();
+    let change = crate::model::Change::Instance(std::sync::Arc::new(a));
+    rig.state.apply(&change);
     restart_after(&mut rig, 3_600_000);
-    rig.wake_after(SETTLING_MS - 1);
+    assert_eq!(rig.instance("a").silent_since(), since);
+    assert_eq!(rig.instance("a").disconnected_since(), Some(rig.now));
+}
+
+#[test]
+fn when_nobody_knows_when_it_ran_or_that_is_still_to_come_nothing_is_shifted() {
+    for last_alive in [None, Some(TimeMs(u64::MAX))] {
+        let (mut rig, _) = silent_a();
+        let since = rig.instance("a").disconnected_since();
+        rig.live = Default::default();
+        rig.now = rig.now.plus_ms(60_000);
+        rig.begin(last_alive);
+        assert_eq!(rig.instance("a").disconnected_since(), since);
+    }
+}
+
+#[test]
+fn a_host_that_hangs_at_a_start_is_not_given_up_before_one_whole_attempt() {
+    let late = || {
+        let (mut rig, task) = silent_a();
+        rig.wake_after(GRACE_MS - 1_000);
+        restart_after(&mut rig, 0);
+        (rig, task)
+    };
+    let (mut rig, task) = late();
+    // Being reached elsewhere is no attempt.
+    rig.cut_because("a", None, crate::controller::core::MOVED);
+    rig.wake_after(ATTEMPT_MS - 1);
+    assert_eq!(rig.task(task).lost_at, None);
+    rig.wake_after(1);
+    assert_eq!(rig.task(task).lost_at, Some(rig.now));
+    let (mut rig, _) = late();
+    let tasks = rig.tasks();
+    rig.wake_after(12_000);
     rig.connect("a");
     rig.wake_after(GRACE_MS);
     assert_eq!(rig.tasks(), tasks, "it answered in time: nothing is moved");
@@ -180,11 +234,13 @@ fn a_host_that_died_while_the_server_was_away_is_silent_from_its_start() {
     restart_after(&mut rig, 3_600_000);
     // Nobody came to try it yet: a start after that begins anew, one after an attempt does not.
     restart_after(&mut rig, 5_000);
-    let since = rig.now;
     rig.cut("a");
+    rig.wake_after(3_000);
     restart_after(&mut rig, 7_000);
-    assert_eq!(rig.instance("a").disconnected_since(), Some(since));
-    rig.wake_after(GRACE_MS - 7_001);
+    let since = rig.instance("a").disconnected_since();
+    assert_eq!(since, Some(TimeMs(rig.now.0 - 3_000)));
+    rig.cut("a");
+    rig.wake_after(GRACE_MS - 3_001);
     assert_eq!(rig.task(task).lost_at, None);
     rig.wake_after(1);
     assert_eq!(rig.task(task).lost_at, Some(rig.now));
@@ -200,7 +256,7 @@ fn the_shortest_grace_waits_too_until_hosts_could_answer_a_new_control_plane() {
     rig.ask("UpdateService", body).unwrap();
     let tasks = rig.tasks();
     restart_after(&mut rig, 60_000);
-    rig.wake_after(SETTLING_MS - 1);
+    rig.wake_after(ATTEMPT_MS - 1);
     assert_eq!(rig.tasks(), tasks);
     rig.wake_after(1);
     let lost = rig.tasks().into_iter().filter(|it| it.lost_at.is_some());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::agent::pins::{self, Source};
 use crate::config::{ClusterSettings, Endpoint, InstanceSettings};
 use crate::controller::command::{CommandError, ErrorKind, Response};
-use crate::controller::core::{Decision, Fleet, Input, decide, decide_with};
+use crate::controller::core::{Beginning, Decision, Fleet, Input, decide, decide_with};
 use crate::controller::wire;
 use crate::model::observation::{ContainerState, EngineInfo, ObservedContainer, Ownership};
 use crate::model::snapshot::Live;
@@ -46,6 +46,9 @@ pub fn info(name: &str) -> EngineInfo {
         memory: MemoryMib(7900),
     }
 }
+
+/// How long an agent's attempt at a host may take.
+pub const ATTEMPT_MS: u64 = 30_000;
 
 /// A control plane, its hosts, and a clock.
 pub struct Rig {
@@ -135,8 +138,17 @@ impl Rig {
     }
 
     pub fn configure(&mut self) {
-        let fleet = self.fleet.clone();
-        self.decide(vec![Input::Configure(fleet)]);
+        self.begin(None);
+    }
+
+    /// The control plane starts, and one of this state last ran then.
+    pub fn begin(&mut self, last_alive: Option<TimeMs>) {
+        let beginning = Beginning {
+            fleet: self.fleet.clone(),
+            last_alive,
+            attempt_ms: ATTEMPT_MS,
+        };
+        self.decide(vec![Input::Configure(beginning)]);
     }
 
     pub fn observe(&mut self, observation: Observation) -> Decision {
@@ -163,9 +175,14 @@ impl Rig {
 
     /// It does not answer, and last did then.
     pub fn cut_heard(&mut self, name: &str, heard_at: Option<TimeMs>) {
+        self.cut_because(name, heard_at, "connection refused");
+    }
+
+    /// It does not answer for that reason, and last did then.
+    pub fn cut_because(&mut self, name: &str, heard_at: Option<TimeMs>, reason: &str) {
         self.observe(Observation::Disconnected {
             instance: instance_name(name),
-            reason: "connection refused".to_owned(),
+            reason: reason.to_owned(),
             heard_at,
         });
     }
