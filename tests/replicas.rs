@@ -170,7 +170,7 @@ fn a_task_that_stopped_is_compared_with_one_that_runs() {
     let state = screen.lines().find(|line| line.starts_with(" ≠ state"));
     let state = state.expect("the state differs");
     assert!(
-        state.contains("STOPPED exit 3") && state.contains("RUNNING"),
+        state.contains("STOPPED 3") && state.contains("RUNNING"),
         "{state}"
     );
     // From one that runs, the one that died is the first choice.

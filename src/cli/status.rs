@@ -91,8 +91,8 @@ pub(super) fn running(state: &State, cluster: Option<&ClusterName>) -> String {
 
 fn holder(session: &Session, snapshot: &Snapshot) -> String {
     if session.carried {
-        return "no control plane runs: this is what the hosts say now; nothing keeps services \
-                running until `qd serve` or the console is started"
+        return "this command, for as long as it runs (it starts and stops what is due); nothing keeps \
+                services running after it until `qd serve` or the console is started"
             .into();
     }
     let holder = &snapshot.holder;

@@ -52,6 +52,7 @@ impl Succession {
             plane: opened.plane,
             again: Box::new(again),
             looks_on,
+            after_server: false,
             current,
             snapshots: Some(snapshots),
             standings,
@@ -89,6 +90,8 @@ struct Keeper {
     plane: Option<Carried>,
     again: Box<dyn FnMut() -> OpenOptions + Send>,
     looks_on: bool,
+    /// Whether a server was the last that carried on for longer than a command.
+    after_server: bool,
     current: watch::Sender<Arc<dyn Client>>,
     /// `None` once no picture will come any more: who watches is told by the closed end.
     snapshots: Option<watch::Sender<Arc<Snapshot>>>,
@@ -136,10 +139,15 @@ impl Keeper {
 
     /// When to look whether the folder is free, if the carrier has gone. A server is not succeeded:
     /// it is started again, and finding its folder taken by a console that somebody left open it
-    /// could not. Nor does anything decide that is only to look on.
-    fn look_at(&self) -> Option<Instant> {
-        let server = self.client.snapshots().borrow().holder.role == "serve";
-        let succeeds = self.is_lost() && !server && !self.looks_on;
+    /// could not. That a command carried for a moment meanwhile changes nothing about it. Nor does
+    /// anything decide that is only to look on.
+    fn look_at(&mut self) -> Option<Instant> {
+        match self.client.snapshots().borrow().holder.role.as_str() {
+            "serve" => self.after_server = true,
+            "console" => self.after_server = false,
+            _ => {}
+        }
+        let succeeds = self.is_lost() && !self.after_server && !self.looks_on;
         succeeds.then(|| Instant::now() + LOOK_GAP)
     }
 

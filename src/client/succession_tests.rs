@@ -128,6 +128,16 @@ async fn a_console_waits_for_a_server_and_leaves_it_its_folder() {
 
     first.plane.unwrap().stop().await.unwrap();
     leaves_the_folder(client.as_ref()).await;
+    // A command that carries for a moment meanwhile does not make it a console's turn.
+    let command = open(options(dir.path().to_owned(), "status", fleet.clone()));
+    let command = command.await.unwrap();
+    stands(client.as_ref(), |it| {
+        matches!(it, Standing::Attached { .. })
+    })
+    .await;
+    assert_eq!(client.snapshots().borrow().holder.role, "status");
+    command.plane.unwrap().stop().await.unwrap();
+    leaves_the_folder(client.as_ref()).await;
     let second = serve().await.unwrap();
     stands(client.as_ref(), |it| {
         matches!(it, Standing::Attached { .. })

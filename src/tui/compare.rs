@@ -487,7 +487,7 @@ mod tests {
         let rows = rows(&model, &died, &lives);
         let app = "Container app";
         for (section, name, values) in [
-            ("Task", "state", ["STOPPED exit 137", "RUNNING"]),
+            ("Task", "state", ["STOPPED 137", "RUNNING"]),
             ("Task", "stop code", ["EssentialContainerExited", "-"]),
             ("Task", "definition", ["web:2", "web:1"]),
             ("Task", "instance", ["ops-1", "ops-2"]),

@@ -152,10 +152,15 @@ impl ServiceRow {
         (self.service.cluster.clone(), self.service.name.clone())
     }
 
-    /// How many failures in a row keep it short of tasks, if they do now: what it says of itself
-    /// and how loudly both go by this.
+    /// How many failures in a row keep it short of tasks, or of those of the revision that it is
+    /// to have, if they do now: what it says of itself and how loudly both go by this.
     pub(crate) fn failures(&self) -> Option<u32> {
-        let short = self.tally.running < self.service.desired_count;
+        let wanted = self.service.desired_count;
+        let rolling = self
+            .service
+            .primary()
+            .is_some_and(|it| it.rollout_state == RolloutState::InProgress);
+        let short = self.tally.running < wanted || (rolling && self.updated() < wanted);
         let failing = self.failing.is_some() && short;
         failing.then_some(self.service.backoff.failures)
     }

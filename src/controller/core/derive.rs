@@ -32,12 +32,13 @@ pub(super) type Seen<'a> = BTreeMap<&'a ContainerName, &'a ObservedContainer>;
 /// task's life, never back. Whether a lost task counts again is the scheduler's to say.
 ///
 /// A container that its definition's restart policy starts again has not ended, as long as its
-/// task is to run: the agent decides by the same rule.
+/// task is to run: the agent decides by the same rule. `heard_since` is since when its instance has
+/// been heard without a gap.
 pub(super) fn derive(
     before: &Task,
     seen: &Seen<'_>,
     definition: Option<&TaskDefinition>,
-    now: TimeMs,
+    (heard_since, now): (TimeMs, TimeMs),
 ) -> Task {
     let mut task = before.clone();
     if task.is_stopped() {
@@ -55,7 +56,9 @@ pub(super) fn derive(
                     Some(_) => about_to_restart(container, observed),
                     None => take_in(container, observed, policy.is_some()),
                 }
-                would_not_end(container, observed, before, definition, now);
+                if before.stopping_at.is_some_and(|asked| heard_since <= asked) {
+                    would_not_end(container, observed, before, definition, now);
+                }
             }
             None => missing(container, before.desired_status),
         }
@@ -178,7 +181,9 @@ fn how_it_ended(container: &mut Container, observed: &ObservedContainer) {
     }
 }
 
-/// A container that was killed because it went on after it was asked to end says so.
+/// A container that was killed because it went on after it was asked to end says so. Only of an
+/// engine that was heard all the while: another one was not asked, and what ended its containers
+/// nobody saw.
 fn would_not_end(
     container: &mut Container,
     observed: &ObservedContainer,

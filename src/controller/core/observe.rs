@@ -259,6 +259,10 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
             by_task.entry(owner.task).or_default().push(container);
         }
     }
+    let heard_since = match &instance.connection {
+        Connection::Connected { since } => *since,
+        Connection::Disconnected { .. } => work.now,
+    };
     for task in work.tasks_on(name) {
         if task.is_stopped() {
             continue;
@@ -266,7 +270,8 @@ fn listed(work: &mut Work, name: &InstanceName, containers: &[ObservedContainer]
         let of_task = by_task.get(&task.id).map(Vec::as_slice);
         let seen = seen(&task, of_task.unwrap_or_default());
         let definition = work.state.task_definitions.get(&task.task_definition);
-        let after = derive(&task, &seen, definition.map(AsRef::as_ref), work.now);
+        let definition = definition.map(AsRef::as_ref);
+        let after = derive(&task, &seen, definition, (heard_since, work.now));
         if after != *task {
             let after = work.put_task(after);
             tell_task(work, &task, &after);

@@ -56,6 +56,32 @@ fn cluster(name: ClusterName, region: &str) -> Cluster {
 }
 
 /// Its last failure ends to be why a service is short of tasks, and nothing else happens.
+/// What is old serves on, so nothing is short; but what is to be does not come.
+#[test]
+fn a_deployment_whose_tasks_fail_is_trouble_though_the_old_ones_serve() {
+    for (rollout, failing) in [
+        (RolloutState::InProgress, Some(3)),
+        (RolloutState::Completed, None),
+    ] {
+        let mut state = fixture::state([host("h", "a", true)]);
+        let mut service = fixture::service("web", 1);
+        service.backoff = Backoff {
+            failures: 3,
+            failed_at: NOW,
+            until: NOW.plus_ms(4_000),
+            ..Backoff::default()
+        };
+        service.deployments[0].rollout_state = rollout;
+        state.apply(&Change::Service(Arc::new(service)));
+        let old = task(1, Some("web"), "h", false);
+        state.apply(&Change::Task(Arc::new(old)));
+        let model = console(state);
+        let row = &model.fleet.services[0];
+        assert_eq!(row.failures(), failing);
+        assert_eq!(model.fleet.troubled, usize::from(failing.is_some()));
+    }
+}
+
 #[test]
 fn a_service_that_has_ceased_to_fail_is_in_trouble_no_more_and_says_so_without_a_new_picture() {
     let mut state = fixture::state([host("h", "a", true)]);

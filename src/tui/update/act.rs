@@ -8,7 +8,7 @@ use crate::controller::Command;
 use crate::controller::command::{
     DeleteService, RebalanceService, StopTask, UpdateContainerInstancesState, UpdateService,
 };
-use crate::model::service::Service;
+use crate::model::service::{Service, ServiceStatus};
 use crate::model::state::ServiceKey;
 use crate::model::{InstanceName, InstanceStatus, Task, TaskDefinitionId, TaskId, validate};
 
@@ -412,7 +412,9 @@ fn applied(model: &Model, change: &Change) -> Question {
 }
 
 fn leave(model: &Model) -> Question {
-    let services = model.present().state.services.len() as u64;
+    let services = model.present().state.services.values();
+    let services = services.filter(|it| it.status != ServiceStatus::Inactive);
+    let services = services.count() as u64;
     Question {
         title: "Quit: this console carries the scheduler".to_owned(),
         estimate: Vec::new(),

@@ -211,7 +211,8 @@ pub(crate) fn state(model: &Model, row: &TaskRow) -> String {
         // Nobody saw how it ended, and it had been replaced by then.
         Stage::Stopped if task.lost_at.is_some() => "STOPPED (lost)".to_owned(),
         Stage::Stopped => match exit_code(task) {
-            Some(code) => format!("STOPPED exit {code}"),
+            // As short as a narrow list has room for: half a code would be another one.
+            Some(code) => format!("STOPPED {code}"),
             None => "STOPPED".to_owned(),
         },
     }

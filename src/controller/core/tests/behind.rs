@@ -43,6 +43,25 @@ fn a_container_that_had_to_be_killed_when_it_was_to_end_says_so() {
     }
 }
 
+/// What was not heard all the while was not asked to stop, or nobody knows: its engine may have
+/// died with its containers.
+#[test]
+fn what_died_with_its_engine_was_not_killed_for_going_on() {
+    let (mut rig, id) = one_task(json!({"stopTimeout": 2}));
+    put(&mut rig, id, "main", ContainerState::Running);
+    rig.list("a");
+    rig.ask("StopTask", json!({"task": id.to_string()}))
+        .unwrap();
+    rig.cut("a");
+    rig.now = rig.now.plus_ms(60_000);
+    rig.edit(id, |c| {
+        c.state = ContainerState::Exited;
+        c.exit_code = Some(137);
+    });
+    rig.list("a");
+    assert_eq!(rig.task(id).containers[0].reason, None);
+}
+
 #[test]
 fn what_does_not_go_is_told_of_its_task_or_else_of_its_instance() {
     let (mut rig, id) = one_task(json!({}));

@@ -27,6 +27,16 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     let heard = heard.map(|since| format!(" · as last heard, {} ago", screen.age_exact(since)));
     let heard = heard.unwrap_or_default();
     sheet.field("status", format!("{}{heard}", status(task)));
+    // What fails comes first: it is what the page was opened for.
+    let sick = task
+        .containers
+        .iter()
+        .any(|it| it.health == Health::Unhealthy);
+    if sick {
+        stopped(sheet, task);
+        health::write(sheet, task);
+        sheet.heading("Task");
+    }
     if let Some(pull) = model.snapshot.live.pulls.get(&task.id) {
         let words = format!("{} · {}", super::pulled(model, task.id, pull), pull.image);
         let amount = (pull.done_bytes, pull.total_bytes);
@@ -44,7 +54,9 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
     let zone = zone.map_or("", |row| row.instance.zone());
     sheet.field("instance", format!("{} {zone}", task.whereabouts()));
     sheet.field("why there", &task.placement);
-    stopped(sheet, task);
+    if !sick {
+        stopped(sheet, task);
+    }
     times(sheet, task);
     sheet.field("holds", holds(task));
     if let Some(address) = &task.address {
@@ -55,7 +67,9 @@ pub(super) fn write(sheet: &mut Sheet<'_>, task: &Task) {
         write_container(sheet, task, container);
         image(sheet, task, container);
     }
-    health::write(sheet, task);
+    if !sick {
+        health::write(sheet, task);
+    }
     let explanation = sheet.explanation(&About::Task(task.id)).cloned();
     match &explanation {
         Some(Ok(explanation)) if !task.is_stopped() => sheet.verdicts(explanation),
