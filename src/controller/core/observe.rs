@@ -209,8 +209,11 @@ fn disconnected(work: &mut Work, name: &InstanceName, reason: String, heard_at: 
         instance.settles_at = None;
     }
     instance.connection = Connection::Disconnected { since, reason };
-    // An agent that has not heard it since it is at work knows no better than what is stored.
-    instance.heard_at = heard_at.map(|at| at.min(work.now)).or(before.heard_at);
+    // An agent that has not heard it since it is at work knows no better than what is stored; nor
+    // does one that goes by a wall clock that was set since, while what is stored was moved along.
+    let told = heard_at.filter(|at| *at <= work.now);
+    let known = told.max(before.heard_at);
+    instance.heard_at = known.or(heard_at.map(|_| work.now));
     let instance = work.put_instance(instance);
     if news {
         work.event(Severity::Warning, EventKind::Instance, &*instance, message);

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::rig::{Rig, foreign, info, instance_name, made};
+use crate::controller::core::Input;
 use crate::model::observation::{AgentStatus, ContainerState};
 use crate::model::task::{Health, NetworkBinding, PullProgress};
 use crate::model::{
@@ -396,6 +397,28 @@ fn what_is_true_only_now_is_no_change() {
     assert!(rig.observe(agent("a")).live.is_some());
     assert!(rig.observe(agent("a")).live.is_none());
     assert!(rig.observe(agent("nobody")).live.is_none());
+}
+
+#[test]
+fn a_clock_that_is_set_during_a_silence_changes_nothing_of_when_a_host_was_heard() {
+    const HOUR: i64 = 3_600_000;
+    for by_ms in [HOUR, -HOUR] {
+        let mut rig = Rig::new(&[("a", "z1")]);
+        rig.now = rig.now.plus_ms(2 * HOUR as u64);
+        let heard = TimeMs(rig.now.0 - 10_000);
+        rig.cut_heard("a", Some(heard));
+        rig.now = TimeMs(rig.now.0.saturating_add_signed(by_ms));
+        rig.decide(vec![Input::ClockStepped { by_ms }]);
+        rig.wake_after(5_000);
+        // The agent has not heard it since, and goes by the clock as it was then.
+        rig.cut_because("a", Some(heard), "no route to host");
+        let shown = rig.instance("a").silent_since().unwrap();
+        assert_eq!(rig.now.since_ms(shown), 15_000, "{by_ms}");
+        // It answered in between, though it was not listed.
+        let later = TimeMs(rig.now.0 - 1_000);
+        rig.cut_because("a", Some(later), "connection refused");
+        assert_eq!(rig.instance("a").heard_at, Some(later));
+    }
 }
 
 #[test]
