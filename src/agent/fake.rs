@@ -245,7 +245,11 @@ impl Engine for FakeEngine {
     fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, EngineResult<ObservedContainer>> {
         async move {
             self.answers().await?;
-            let inner = self.inner();
+            let mut inner = self.inner();
+            let errors = inner.errors.get_mut("inspect");
+            if let Some(refused) = errors.and_then(VecDeque::pop_front) {
+                return Err(refused);
+            }
             let mut all = inner.containers.values();
             all.find(|c| c.runtime_id == id || c.name == id)
                 .cloned()

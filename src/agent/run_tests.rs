@@ -244,7 +244,7 @@ async fn an_engine_that_answers_but_gives_no_list_is_told_of_and_its_containers_
         rig.agent.engine.borrow().is_some(),
         "two may be bad luck; the third was a list"
     );
-    refuse(3);
+    refuse(30);
     let lost = rig.until("Disconnected", is_lost).await;
     assert!(
         matches!(&lost, Observation::Disconnected { reason, .. }
@@ -254,6 +254,39 @@ async fn an_engine_that_answers_but_gives_no_list_is_told_of_and_its_containers_
     let empty = |it: &Observation| matches!(it, Observation::Containers { containers, .. } if containers.is_empty());
     assert!(!rig.seen.iter().any(empty), "never as an empty one");
     rig.until("Connected", is_connected).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_listed_a_moment_ago_is_not_lost_for_a_few_lists_that_are_refused() {
+    let engine = FakeEngine::new(&["busybox"]);
+    let other = observed(1, "other", ContainerState::Running);
+    let id = other.runtime_id.clone();
+    engine.add(other);
+    let mut rig = Rig::new(engine, State::default());
+    rig.running(1).await;
+    let begun = tokio::time::Instant::now();
+    let refuse = |call: &'static str, times: usize| {
+        let refused = || EngineError::Failed("busy".to_owned());
+        let errors = std::iter::repeat_with(refused).take(times).collect();
+        rig.engine.inner().errors.insert(call, errors);
+    };
+    // What could not be inspected is to be listed at once.
+    refuse("list", 300);
+    refuse("inspect", 1);
+    rig.engine.announce(EngineEvent::Container {
+        runtime_id: id,
+        destroyed: false,
+    });
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let left = rig.engine.inner().errors["list"].len();
+    assert!(left < 290, "it is asked on: {left}");
+    assert!(rig.agent.engine.borrow().is_some());
+    rig.until("Disconnected", is_lost).await;
+    assert!(
+        begun.elapsed() >= Duration::from_secs(59),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]

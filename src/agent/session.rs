@@ -37,7 +37,8 @@ const PROGRESS_MOST: usize = 64;
 const EVENTS_AT_ONCE: usize = 256;
 
 /// Lists in a row that an engine may answer with something that is no list (an error, more than is
-/// read): what is known of it then gets older, and a person must see that.
+/// read): what is known of it then gets older, and a person must see that. One that was listed less
+/// than `Tuning::resync` ago is not lost for it: what is known is as fresh as it ever has to be.
 const UNLISTED_MOST: u32 = 3;
 
 /// The announcements of an engine.
@@ -121,6 +122,8 @@ pub(super) struct Session<'a> {
     listing: bool,
     /// How many lists in a row were answered with something that is none.
     unlisted: u32,
+    /// When the last whole list came.
+    listed_at: Instant,
     /// Counts how long containers wait for each other: a wall clock that is set is nothing to them.
     steady: TokioClock,
 }
@@ -177,6 +180,7 @@ pub async fn run(with: Bearings<'_>, opened: Opened) -> End {
         resyncs: 0,
         listing: false,
         unlisted: 0,
+        listed_at: now,
         steady: TokioClock::starting_at(with.clock.now()),
         with,
     };
@@ -374,6 +378,7 @@ impl Session<'_> {
         match result {
             Ok(containers) => {
                 self.unlisted = 0;
+                self.listed_at = Instant::now();
                 self.hear();
                 self.take_list(asked, containers);
                 self.forget_unused();
@@ -386,7 +391,8 @@ impl Session<'_> {
                     true => self.unlisted.saturating_add(1),
                     false => self.unlisted,
                 };
-                if self.unlisted >= UNLISTED_MOST {
+                let aged = self.listed_at.elapsed() >= self.with.tuning.resync;
+                if aged && self.unlisted >= UNLISTED_MOST {
                     let reason = format!("it does not list its containers: {error}");
                     return Err(End::Lost(reason));
                 }
