@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::change::{Born, wrong};
 use super::ledger::Ledger;
-use super::torn::{Batch, Cut, WHOLE};
+use super::torn::{Batch, Cut, Seen, WHOLE};
 use super::trace::Record;
 use crate::model::id::mix;
 use crate::model::{Change, State, TimeMs};
@@ -167,10 +167,17 @@ impl Platter {
             changes,
             after,
         };
-        self.record.count_torn();
         self.record.note(&format!("store: it was torn, {cut:?}"));
-        if let Err(wrong) = batch.survives(cut) {
-            self.record.fail(wrong);
+        match batch.survives(cut) {
+            Ok(Seen::Kept) => self.record.count_torn(),
+            Ok(Seen::Wrong(wrong)) => {
+                self.record.count_torn();
+                self.record.fail(wrong);
+            }
+            Ok(Seen::Nothing) => {}
+            Err(trouble) => self.record.trouble(format!(
+                "a write could not be torn on the disk of this machine: {trouble}"
+            )),
         }
     }
 

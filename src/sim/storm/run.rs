@@ -55,15 +55,19 @@ pub fn simulate<T>(run: impl Future<Output = T>) -> std::io::Result<T> {
 /// has to come right. `aloud` is given every line.
 ///
 /// # Errors
-/// What the system says if it gives no event loop.
+/// What the system says if it gives no event loop, or no disk to tear writes on: what the seed comes
+/// to is not known then.
 pub fn storm(seed: u64, length: Duration, aloud: Option<fn(&str)>) -> std::io::Result<Outcome> {
-    simulate(async {
+    let outcome = simulate(async {
         let character = Character::of(seed);
         let mut record = None;
         let ended = weather(seed, character, length, aloud, &mut record).await;
         let record = record.unwrap_or_else(|| Record::new(None));
+        if let Some(trouble) = record.troubled() {
+            return Err(std::io::Error::other(trouble));
+        }
         let (calls, changes) = record.counts();
-        Outcome {
+        Ok(Outcome {
             seed,
             failure: ended.err(),
             hash: record.hash(),
@@ -72,8 +76,9 @@ pub fn storm(seed: u64, length: Duration, aloud: Option<fn(&str)>) -> std::io::R
             changes,
             torn: record.torn(),
             last: record.last(),
-        }
-    })
+        })
+    });
+    outcome?
 }
 
 async fn weather(

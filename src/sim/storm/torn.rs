@@ -6,7 +6,7 @@
 //! then has to be all that was acknowledged, and nothing of the batch.
 
 use std::fs;
-use std::io::Result as IoResult;
+use std::io::{Error as IoError, ErrorKind, Result as IoResult};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +30,9 @@ pub struct Cut {
     pub rubbish: bool,
 }
 
+/// So many folders that runs which were killed left behind are passed over.
+const LEFT_OVER_MAX: usize = 1_000;
+
 /// Folders of this process that were made.
 static FOLDERS: AtomicU64 = AtomicU64::new(0);
 
@@ -38,11 +41,23 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> IoResult<Self> {
-        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("qd-sim-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        Ok(Self(folder))
+        Self::within(&std::env::temp_dir(), &FOLDERS)
+    }
+
+    /// The next one that is not there yet: a run that was killed may have had our process id.
+    fn within(place: &Path, numbers: &AtomicU64) -> IoResult<Self> {
+        let mut refusal = IoError::from(ErrorKind::AlreadyExists);
+        for _ in 0..=LEFT_OVER_MAX {
+            let number = numbers.fetch_add(1, Ordering::Relaxed);
+            let name = format!("qd-sim-{}-{number}", std::process::id());
+            let folder = place.join(name);
+            match fs::DirBuilder::new().mode(0o700).create(&folder) {
+                Ok(()) => return Ok(Self(folder)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => refusal = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refusal)
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -69,20 +84,39 @@ pub(super) struct Batch<'a> {
     pub after: &'a State,
 }
 
+/// What was seen of a cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// All that was acknowledged is there, nothing of the batch, and it goes on.
+    Kept,
+    /// Something must not be.
+    Wrong(String),
+    /// Nothing: the batch was too long to be cut.
+    Nothing,
+}
+
 impl Batch<'_> {
     /// Whether the real store keeps what it has to over such a cut.
     ///
     /// # Errors
-    /// What it keeps instead, or why that could not be seen.
-    pub fn survives(&self, cut: Cut) -> Result<(), String> {
-        self.written_and(cut)
-            .map_err(|error| format!("the store could not be torn: {error}"))?
-            .map_or(Ok(()), Err)
+    /// [`Trouble`]: this machine's disk did not let it be seen, which says nothing of the store.
+    pub fn survives(&self, cut: Cut) -> Result<Seen, Trouble> {
+        let (whole, torn) = (Folder::new()?, Folder::new()?);
+        let Some(last) = self.tear(cut, &whole, &torn)? else {
+            return Ok(Seen::Nothing);
+        };
+        match self.read_from(&torn, last) {
+            Ok(seen) => Ok(seen),
+            Err(error) if error.may_pass() => Err(error.into()),
+            Err(error) => Ok(Seen::Wrong(format!(
+                "what a torn batch left cannot be used: {error}"
+            ))),
+        }
     }
 
-    /// What is wrong after the cut.
-    fn written_and(&self, cut: Cut) -> Result<Option<String>, Trouble> {
-        let (whole, torn) = (Folder::new()?, Folder::new()?);
+    /// Writes what is kept and then the batch, and leaves what is on the disk after the cut. The
+    /// number of the last change that is kept; `None` if it could not be cut.
+    fn tear(&self, cut: Cut, whole: &Folder, torn: &Folder) -> Result<Option<u64>, Trouble> {
         let everything = all_of(self.kept);
         let last = SqliteStore::open(&whole.0)?.append(self.at, &everything, self.kept)?;
         // Opened anew, so that its write-ahead file has this batch and little else.
@@ -101,25 +135,34 @@ impl Batch<'_> {
         }
         fs::write(torn.file(DATABASE), bytes(&whole.file(DATABASE))?)?;
         fs::write(torn.file(WAL), wal)?;
+        Ok(Some(last))
+    }
+
+    /// What the store makes of it.
+    fn read_from(&self, torn: &Folder, last: u64) -> Result<Seen, StoreError> {
         let mut found = SqliteStore::open(&torn.0)?;
         let (state, upto) = found.load()?;
         if upto > last {
             let part = upto - last;
-            return Ok(Some(format!("{part} changes of a torn batch were read")));
+            let what = format!("{part} changes of a torn batch were read");
+            return Ok(Seen::Wrong(what));
         }
         if upto < last || state != *self.kept {
             let what = "a torn batch took what was acknowledged with it".to_owned();
-            return Ok(Some(what));
+            return Ok(Seen::Wrong(what));
         }
         found.append(self.at, self.changes, self.after)?;
         let goes_on = found.load()?.0 == *self.after;
-        Ok((!goes_on).then(|| "nothing can be written after a torn batch".to_owned()))
+        Ok(match goes_on {
+            true => Seen::Kept,
+            false => Seen::Wrong("nothing can be written after a torn batch".to_owned()),
+        })
     }
 }
 
 /// Why a cut could not be looked at.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(super) enum Trouble {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -174,18 +217,33 @@ mod tests {
         };
         for left in [0, 1, 333, 500, 900, 999] {
             for rubbish in [false, true] {
-                assert_eq!(batch.survives(Cut { left, rubbish }), Ok(()), "{left}");
+                let seen = batch.survives(Cut { left, rubbish }).unwrap();
+                assert_eq!(seen, Seen::Kept, "{left}");
             }
         }
         let whole = Cut {
             left: WHOLE,
             rubbish: false,
         };
-        let told = batch.survives(whole);
+        let told = batch.survives(whole).unwrap();
         assert_eq!(
             told,
-            Err("41 changes of a torn batch were read".to_owned()),
+            Seen::Wrong("41 changes of a torn batch were read".to_owned()),
             "what was not torn is there"
         );
+    }
+
+    #[test]
+    fn folders_that_killed_runs_left_are_passed_over_and_a_disk_without_room_is_not() {
+        let place = tempfile::tempdir().unwrap();
+        let numbers = AtomicU64::new(0);
+        let left: Vec<_> = (0..3)
+            .map(|_| Folder::within(place.path(), &numbers).unwrap())
+            .collect();
+        let next = Folder::within(place.path(), &AtomicU64::new(0)).unwrap();
+        assert!(left.iter().all(|it| it.0 != next.0), "{:?}", next.0);
+        let nowhere = place.path().join("gone");
+        let refusal = Folder::within(&nowhere, &numbers).err().unwrap();
+        assert_eq!(refusal.kind(), ErrorKind::NotFound);
     }
 }

@@ -35,6 +35,8 @@ struct Lines {
     calls: u64,
     changes: u64,
     torn: u64,
+    /// What this machine did not let be seen.
+    trouble: Option<String>,
 }
 
 /// Folds what is written into a number.
@@ -65,6 +67,7 @@ impl Record {
             calls: 0,
             changes: 0,
             torn: 0,
+            trouble: None,
         })))
     }
 
@@ -118,6 +121,17 @@ impl Record {
     #[must_use]
     pub fn torn(&self) -> u64 {
         self.lines().torn
+    }
+
+    /// This machine did not let something be seen, which says nothing of the seed: it has not been
+    /// run. The first of them counts.
+    pub(super) fn trouble(&self, what: String) {
+        self.lines().trouble.get_or_insert(what);
+    }
+
+    /// The first such trouble, if there was one.
+    pub(super) fn troubled(&self) -> Option<String> {
+        self.lines().trouble.clone()
     }
 
     /// Something must not be. The first of them counts.
