@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use quarterdeck::client::ContainerHealth;
 use quarterdeck::docker::health::{CheckResult, HealthLog};
-use quarterdeck::model::{ContainerName, Snapshot, TaskId, TimeMs};
+use quarterdeck::model::task::Health;
+use quarterdeck::model::{Change, ContainerName, Snapshot, Task, TaskId, TimeMs};
 use quarterdeck::tui::{Effect, Event, Model, Ticket, update};
 
 use crate::fleet::{NOW, ago, console, snapshot};
@@ -121,6 +122,33 @@ fn states(size: Size) -> Vec<(&'static str, Model)> {
 fn the_health_log_is_as_it_was() {
     for size in SIZES {
         as_they_were(size, states(size));
+    }
+}
+
+/// A sick task's page begins with what its checks say: it was opened for that.
+fn sick(size: Size) -> Model {
+    let mut model = answered(size, of_api(Some(log())));
+    let mut fleet = snapshot();
+    let mut task = fleet
+        .state
+        .tasks
+        .values()
+        .find(|it| it.id.short() == "454021de");
+    let mut task = Task::clone(task.take().unwrap());
+    task.containers[0].health = Health::Unhealthy;
+    fleet.state.apply(&Change::Task(Arc::new(task)));
+    let _ = update(&mut model, NOW, Event::Snapshot(Arc::new(fleet)));
+    model
+}
+
+#[test]
+fn a_sick_tasks_page_begins_with_its_checks() {
+    for size in SIZES {
+        let model = sick(size);
+        let shown = text(&frame(&model, size));
+        let at = |words: &str| shown.find(words).unwrap_or(usize::MAX);
+        assert!(at("error: 503") < at("why there"), "{shown}");
+        as_they_were(size, [("health-log-sick", model)]);
     }
 }
 
